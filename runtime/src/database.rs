@@ -179,7 +179,9 @@ impl Database {
     }
 
     fn error(&self, mut cause: Cause) -> Error {
-        let secrets = secrets(&self.url);
+        // The server names the user. If the password is the same word, masking it there would reveal that.
+        let mut secrets = secrets(&self.url);
+        secrets.retain(|secret| Some(secret) != self.user().as_ref());
         for secret in &secrets {
             cause.message = cause.message.replace(secret, "***");
         }
@@ -191,6 +193,18 @@ impl Database {
             ));
         }
         Error::from_cause(format!("cannot connect to {}", mask_secrets(&self.url)), cause)
+    }
+
+    /// The role that connects.
+    fn user(&self) -> Option<String> {
+        match &self.inner {
+            #[cfg(feature = "sqlite")]
+            Inner::Sqlite { .. } => None,
+            #[cfg(feature = "postgres")]
+            Inner::Postgres { options, .. } => Some(options.get_username().to_owned()),
+            #[cfg(not(any(feature = "sqlite", feature = "postgres")))]
+            Inner::Never(never) => match *never {},
+        }
     }
 
     /// The name of the database on the server.

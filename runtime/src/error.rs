@@ -215,6 +215,18 @@ impl Error {
         })
     }
 
+    /// The same error, with this in front of its summary.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn in_front(self, words: &str) -> Self {
+        self.with(|_, report| report.summary = format!("{words}: {}", report.summary))
+    }
+
+    /// The same error, with this help alone.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn with_help_instead(self, line: impl Into<Wording>) -> Self {
+        self.with(|_, report| report.help.clear()).with_help(line)
+    }
+
     pub(crate) fn with_kind(mut self, kind: ErrorKind) -> Self {
         self.kind = kind;
         self.with(|_, report| report.kind = kind)

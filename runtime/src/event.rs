@@ -13,6 +13,27 @@ pub(crate) type OnEvent = Arc<dyn Fn(&Event) + Send + Sync>;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
+    /// A run in one of several databases begins, as this role.
+    Entered {
+        /// The database.
+        database: String,
+        /// The role in the names of the patches that follow. `None` if the user of the URL runs them all.
+        role: Option<String>,
+    },
+    /// No password was given for a role, and its name is tried.
+    PasswordAssumed {
+        /// The role.
+        role: String,
+        /// The environment variable that may hold it, if passwords are read from such.
+        variable: Option<String>,
+    },
+    /// A bootstrap that is not recorded does not run, because its database exists.
+    BootstrapLeftOut {
+        /// The bootstrap.
+        id: String,
+        /// The database.
+        database: String,
+    },
     /// Another run holds the lock; this one waits.
     LockWaiting {
         /// Who holds it, if the database says so.

@@ -251,6 +251,9 @@ fn jobs_of(run: &Run<'_>, plan: &Plan, history: &History, dialect: Dialect) -> R
             job.entry.reason.clone_from(&run.reason);
         }
     }
+    if run.role_of_name {
+        jobs.iter_mut().for_each(|job| job.become_role_of_name(run.migrations));
+    }
     if let Some(beside) = run.beside {
         jobs.iter_mut().for_each(|job| job.entry.adopted = beside.adopted(job.entry.version));
     }

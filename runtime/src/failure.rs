@@ -37,7 +37,7 @@ impl FailedJob {
 const MOST_LISTED: usize = 20;
 
 /// The state after a run that stopped before it changed anything.
-const UNCHANGED: &str = "nothing was changed";
+pub(crate) const UNCHANGED: &str = "nothing was changed";
 
 /// Adds to an error what the run had committed before it planned again.
 pub(crate) fn after(error: Error, report: &Report) -> Error {

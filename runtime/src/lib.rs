@@ -43,6 +43,7 @@
 pub mod adopt;
 mod backend;
 mod database;
+mod databases;
 pub mod doctor;
 mod error;
 mod event;
@@ -92,6 +93,9 @@ pub use lockgate_macros::embed_migrations;
 pub use lockgate_schema as schema;
 
 pub use database::Database;
+pub use databases::{DatabaseMigrations, Databases};
+#[cfg(feature = "postgres")]
+pub use databases::{DatabasePlan, DatabaseReport, DatabaseStatus, DatabasesMigrator, DatabasesReport};
 pub use error::{Error, ErrorKind, ErrorReport};
 pub use event::{Event, ServerProgress};
 pub use log::LogEntry;
@@ -153,6 +157,20 @@ pub mod __private {
     #[cfg(not(any(feature = "sqlite", feature = "postgres")))]
     pub fn understood(url: &str) -> Result<String, crate::Error> {
         Ok(url.to_owned())
+    }
+
+    /// The value of `embed_migrations!(databases)`.
+    pub const fn databases(each: &'static [crate::DatabaseMigrations]) -> crate::Databases {
+        crate::Databases::from_parts(each)
+    }
+
+    /// The patches of one database, for [`databases`].
+    pub const fn database(
+        name: &'static str,
+        bootstraps: Migrations,
+        migrations: Migrations,
+    ) -> crate::DatabaseMigrations {
+        crate::DatabaseMigrations::from_parts(name, bootstraps, migrations)
     }
 
     /// The value of `embed_migrations!()`.

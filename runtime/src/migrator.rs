@@ -67,6 +67,8 @@ pub struct Migrator {
     /// Why the history is corrected.
     reason: Option<String>,
     variables: Variables,
+    /// Whether each patch runs as the role in its name, by SET ROLE.
+    role_of_name: bool,
     on_event: Option<OnEvent>,
 }
 
@@ -89,6 +91,7 @@ impl Migrator {
             stage: StageRule::default(),
             reason: None,
             variables: Variables::default(),
+            role_of_name: false,
             on_event: None,
         }
     }
@@ -774,6 +777,41 @@ impl Migrator {
         }
     }
 
+    /// The same settings for other migrations, kept in the history under the name of this set and a suffix.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn with_migrations(&self, migrations: &'static Migrations, suffix: &str) -> Self {
+        Self { migrations, set: format!("{}{suffix}", self.set), ..self.clone() }
+    }
+
+    /// Runs each patch as the role in its name, by SET ROLE.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn as_roles_of_names(&self) -> Self {
+        Self { role_of_name: true, ..self.clone() }
+    }
+
+    /// Applies what is pending, up to the first patch with another role in its name.
+    #[cfg(feature = "postgres")]
+    pub(crate) async fn apply_leading(&self, target: impl Target, role: &str) -> Result<Report, Error> {
+        let decide = |history: &History, dialect| {
+            let plan = self.decide(history, UpTo::Latest.into(), dialect)?;
+            Ok(plan.leading(|step| step.role() == Some(role)))
+        };
+        self.execute_to(target, OnHistoryChange::Replan, true, decide).await
+    }
+
+    /// What would remove every row of this set from the history.
+    #[cfg(feature = "postgres")]
+    pub(crate) async fn plan_forget_all(&self, target: impl Target) -> Result<Plan, Error> {
+        let opened = self.open(target).await?;
+        Ok(plan::forget_all(self.migrations.set(), &opened.history))
+    }
+
+    #[cfg(feature = "postgres")]
+    pub(crate) fn tell(&self, event: Event) -> Result<(), Error> {
+        self.run()?.tell(event);
+        Ok(())
+    }
+
     /// For [`crate::__private::leaving`].
     pub(crate) fn leaving(&self) -> Self {
         Self { session_cleanup: SessionCleanup::SettingsOnly, ..self.clone() }
@@ -831,6 +869,7 @@ impl Migrator {
             atomicity: self.atomicity,
             on_event: self.on_event.clone(),
             to_head: false,
+            role_of_name: self.role_of_name,
             beside: None,
         })
     }

@@ -35,6 +35,8 @@ pub(crate) struct Run<'a> {
     pub(crate) variables: Variables,
     /// Whether the run has nothing to do if exactly the embedded migrations are applied.
     pub(crate) to_head: bool,
+    /// Whether each patch runs as the role in its name, by SET ROLE.
+    pub(crate) role_of_name: bool,
     /// What the run does in its transaction besides its plan. The whole run must be one transaction.
     pub(crate) beside: Option<&'a dyn Beside>,
 }

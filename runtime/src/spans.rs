@@ -13,6 +13,13 @@ pub(crate) fn of_run<F: Future>(run: F, set: &str) -> Instrumented<F> {
 /// Writes an event of a run. It contains no URL, and of a script only what `\echo` says.
 pub(crate) fn write(event: &Event) {
     match event {
+        Event::Entered { database, role } => info!(database, role, "a run in a database begins"),
+        Event::PasswordAssumed { role, variable } => {
+            warn!(role, variable, "no password for a role, its name is tried");
+        }
+        Event::BootstrapLeftOut { id, database } => {
+            warn!(migration = id, database, "a bootstrap does not run, as its database exists");
+        }
         Event::LockWaiting { holder } => warn!(holder, "another run holds the lock, waiting"),
         Event::Tolerated(drift) => warn!(%drift, "the history differs from the embedded migrations"),
         Event::Planned { steps } => info!(steps, "the lock is held"),

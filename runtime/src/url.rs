@@ -211,7 +211,7 @@ pub(crate) fn with_parts(text: &str, new: &DatabaseParts) -> Option<String> {
 
 /// Returns the parts of a PostgreSQL URL, and its other parameters as written. `None` if the URL is invalid.
 #[cfg(feature = "postgres")]
-fn parts(text: &str) -> Option<(DatabaseParts, Vec<String>)> {
+pub(crate) fn parts(text: &str) -> Option<(DatabaseParts, Vec<String>)> {
     let url = parsed(text).ok()?;
     if !matches!(url.scheme(), "postgres" | "postgresql") || url.fragment().is_some() {
         return None;

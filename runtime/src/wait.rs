@@ -165,7 +165,8 @@ pub(crate) fn existing(url: &str) -> String {
     }
 }
 
-fn judge(status: &Status) -> Readiness {
+/// Whether a database with this status has every embedded migration.
+pub(crate) fn judge(status: &Status) -> Readiness {
     let embedded = || status.entries.iter().filter(|entry| entry.embedded);
     let stopped = |entry: &&Entry| entry.row.as_ref().is_some_and(|row| row.state != State::Applied);
     if let Some(partial) = embedded().find(stopped) {

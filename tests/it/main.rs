@@ -17,6 +17,7 @@ mod connecting;
 mod convert;
 mod copy;
 mod crash;
+mod databases;
 mod deploy;
 mod doctor;
 mod durability;

@@ -13,6 +13,7 @@ use lockgate_core::{
     Statement, StatementFlags, Step, Touch, Unit, unit,
 };
 
+use lockgate_core::patch::Patch;
 use tokio::time::Instant;
 
 use crate::error::{Cause, Error, Wording};
@@ -119,6 +120,8 @@ pub(crate) struct Job {
     pub(crate) body: JobBody,
     /// Whether it is the last job of the run.
     pub(crate) last: bool,
+    /// The role that its script or its function runs as, if it is not the one of the run.
+    pub(crate) role: Option<&'static str>,
 }
 
 /// What a job runs.
@@ -144,9 +147,15 @@ pub(crate) struct Sql {
     /// The checksums of its first statement, of its first two, and so on, if it runs outside a transaction.
     finished: Vec<Checksum>,
     dialect: Dialect,
+    role: Option<&'static str>,
 }
 
 impl Sql {
+    /// The role that it runs as, if it is not the one of the run.
+    pub(crate) fn role(&self) -> Option<&'static str> {
+        self.role
+    }
+
     /// What a statement, counted from 0, does to tables.
     pub(crate) fn touches(&self, statement: usize) -> impl Iterator<Item = Touch> {
         self.script.touches(self.dialect).into_iter().filter(move |touch| touch.statement == statement)
@@ -231,7 +240,8 @@ impl Job {
                             (psql, text, statements) = (Some(Box::new(made.0)), Cow::Owned(made.1), made.2);
                         }
                         let finished = script.finished(dialect);
-                        JobBody::Sql(Box::new(Sql { script, text, statements, psql, finished, dialect }))
+                        let role = script.role();
+                        JobBody::Sql(Box::new(Sql { script, text, statements, psql, finished, dialect, role }))
                     }
                     Body::Rust => {
                         let functions = migrations.step(step.version);
@@ -245,7 +255,23 @@ impl Job {
                 }
             }
         };
-        Ok(Self { id: id.clone(), action, entry, body, last: false })
+        let role = match &body {
+            JobBody::Sql(sql) => sql.role,
+            JobBody::HistoryOnly | JobBody::Rust(_) => None,
+        };
+        Ok(Self { id: id.clone(), action, entry, body, last: false, role })
+    }
+
+    /// Makes it run as the role in the name of its patch, unless its script names another one.
+    pub(crate) fn become_role_of_name(&mut self, migrations: &Migrations) {
+        let Some(migration) = migrations.set().find(self.entry.version) else { return };
+        let role = self.role.or_else(|| Patch::parse(migration.id()).map(|patch| patch.user()));
+        match &mut self.body {
+            JobBody::HistoryOnly => return,
+            JobBody::Sql(sql) => sql.role = role,
+            JobBody::Rust(_) => {}
+        }
+        self.role = role;
     }
 
     /// Makes the jobs of a plan, on the history that it was made for.

@@ -151,25 +151,28 @@ pub(crate) fn wait<T>(future: impl Future<Output = T>) -> T {
 /// Builds the program once per process, which is fast if nothing has changed.
 fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("this crate is a member of the workspace");
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let built = Command::new(cargo)
-            .args(["build", "--quiet", "--package", "app", "--message-format", "json-render-diagnostics"])
-            .current_dir(root)
-            .stderr(Stdio::inherit())
-            .output()
-            .expect("cargo can be started");
-        assert!(built.status.success(), "the example does not build");
-        cargo_metadata::Message::parse_stream(&*built.stdout)
-            .filter_map(|message| match message.expect("cargo's messages can be read") {
-                cargo_metadata::Message::CompilerArtifact(artifact) => artifact.executable,
-                _ => None,
-            })
-            .map(|path| fs::canonicalize(path).expect("cargo names a file that exists"))
-            .last()
-            .expect("the example is a program")
-    })
+    PROGRAM.get_or_init(|| built("app"))
+}
+
+/// Builds an example, and returns its program.
+pub(crate) fn built(package: &str) -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("this crate is a member of the workspace");
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let built = Command::new(cargo)
+        .args(["build", "--quiet", "--package", package, "--message-format", "json-render-diagnostics"])
+        .current_dir(root)
+        .stderr(Stdio::inherit())
+        .output()
+        .expect("cargo can be started");
+    assert!(built.status.success(), "the example does not build");
+    cargo_metadata::Message::parse_stream(&*built.stdout)
+        .filter_map(|message| match message.expect("cargo's messages can be read") {
+            cargo_metadata::Message::CompilerArtifact(artifact) => artifact.executable,
+            _ => None,
+        })
+        .map(|path| fs::canonicalize(path).expect("cargo names a file that exists"))
+        .last()
+        .expect("the example is a program")
 }
 
 /// Makes a test for each database from each function: `on_each! { down, … }`.

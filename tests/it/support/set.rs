@@ -2,9 +2,10 @@
 //! reads, checks and encodes them.
 
 use std::fs;
+use std::path::Path;
 
 use lockgate::__private::RustStep;
-use lockgate::Migrations;
+use lockgate::{Databases, Migrations};
 use lockgate_source::diagnostic::Color;
 use lockgate_source::folder;
 
@@ -13,8 +14,24 @@ pub(crate) fn migrations(files: &[(&str, &str)]) -> &'static Migrations {
     with_steps(files, &[])
 }
 
+/// Makes the patches of each database in a folder with these files.
+pub(crate) fn databases(files: &[(&str, &str)]) -> &'static Databases {
+    let place = written(files);
+    let each = checked(place.path()).each_database().expect("the names have databases");
+    let set = |folder: &folder::Folder| folder.leak("tests 1.2.3");
+    let each = each.iter().map(|one| (one.name.clone(), set(&one.bootstraps), set(&one.patches)));
+    Box::leak(Box::new(Databases::leak(each)))
+}
+
 /// Like [`migrations`], with the functions of Rust steps.
 pub(crate) fn with_steps(files: &[(&str, &str)], steps: &'static [RustStep]) -> &'static Migrations {
+    let place = written(files);
+    let set = checked(place.path()).leak("tests 1.2.3");
+    Box::leak(Box::new(lockgate::__private::migrations(set, steps)))
+}
+
+/// Writes these files into a folder `migrations`.
+fn written(files: &[(&str, &str)]) -> tempfile::TempDir {
     let place = tempfile::tempdir().expect("a folder for migrations");
     let root = place.path().join("migrations");
     for (path, text) in files {
@@ -22,9 +39,12 @@ pub(crate) fn with_steps(files: &[(&str, &str)], steps: &'static [RustStep]) -> 
         fs::create_dir_all(path.parent().expect("a file is in a folder")).expect("a folder in migrations");
         fs::write(path, text).expect("a migration file");
     }
-    let loaded = folder::load(&root, "migrations");
+    place
+}
+
+fn checked(place: &Path) -> folder::Folder {
+    let loaded = folder::load(&place.join("migrations"), "migrations");
     let problems: Vec<String> = loaded.diagnostics.iter().map(|diagnostic| diagnostic.render(Color::Off)).collect();
     assert!(!loaded.has_errors(), "the migrations of this test have errors:\n{}", problems.join("\n"));
-    let set = loaded.folder.leak("tests 1.2.3");
-    Box::leak(Box::new(lockgate::__private::migrations(set, steps)))
+    loaded.folder
 }

@@ -161,7 +161,7 @@ impl PostgresBackend<'_> {
         if self.may_alter(history_table, job) {
             message.push(Slot::Begin(index), &sql::count(history_table, self.table()));
         }
-        if let Some(role) = script.and_then(|sql| sql.script.role()) {
+        if let Some(role) = job.role {
             message.push(Slot::Begin(index), &format!("SET LOCAL ROLE {}", identifier(role)));
         }
     }
@@ -174,8 +174,7 @@ impl PostgresBackend<'_> {
 
     /// The statements that restore the run's role before the row is written, if the job may have changed it.
     pub(super) fn restore_role(&self, job: &Job) -> Vec<String> {
-        let has_role = matches!(&job.body, JobBody::Sql(sql) if sql.script.role().is_some());
-        let may = job.may_change_session() || sets(job) || has_role;
+        let may = job.may_change_session() || sets(job) || job.role.is_some();
         if !may {
             return Vec::new();
         }

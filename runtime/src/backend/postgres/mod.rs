@@ -12,6 +12,7 @@ mod facts;
 mod look;
 mod message;
 mod outside_transaction;
+pub(crate) mod rights;
 mod run;
 #[cfg(feature = "schema")]
 mod schema;

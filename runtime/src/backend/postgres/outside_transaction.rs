@@ -324,7 +324,7 @@ impl PostgresBackend<'_> {
         if let Some(timeout) = script.statement_timeout().map(|timeout| timeout.as_millis()).or_else(general) {
             words.push(format!("SET {scope}statement_timeout = {timeout}"));
         }
-        if let Some(role) = script.role() {
+        if let Some(role) = sql.role() {
             words.push(format!("SET {scope}ROLE {}", identifier(role)));
         }
         words
@@ -522,7 +522,7 @@ impl PostgresBackend<'_> {
         if changed && sql.text.to_ascii_lowercase().contains("authorization") {
             settings.push(format!("SET LOCAL SESSION AUTHORIZATION {}", literal(&self.facts().login)));
         }
-        if changed || sql.script.role().is_some() {
+        if changed || sql.role().is_some() {
             settings.push(format!("SET LOCAL ROLE {}", self.role()));
         }
         settings
@@ -823,7 +823,7 @@ fn sets_session(code: &str) -> bool {
 /// Whether a script mentions a role.
 fn names_role(sql: &Sql) -> bool {
     let text = sql.text.to_ascii_lowercase();
-    sql.script.role().is_some() || text.contains("role") || text.contains("authorization")
+    sql.role().is_some() || text.contains("role") || text.contains("authorization")
 }
 
 /// Whether a statement sets the mode of its transaction: isolation, read-only or deferrable.

@@ -321,7 +321,7 @@ impl PostgresBackend<'_> {
             Some(JobBody::Sql(sql)) => Some(sql),
             Some(JobBody::HistoryOnly | JobBody::Rust(_)) | None => None,
         };
-        let own_role = script(slot.job().unwrap_or(first)).and_then(|sql| sql.script.role());
+        let own_role = jobs.get(slot.job().unwrap_or(first)).and_then(|job| job.role);
         let cause = match own_role.filter(|_| matches!(slot, Slot::Statement(..))) {
             Some(role) => with_grant(cause, role, &self.own_tables()),
             None => cause,

@@ -1,0 +1,3 @@
+-- lockgate: no-transaction
+
+CREATE DATABASE audit OWNER auditor;

@@ -1,0 +1,3 @@
+-- lockgate: no-transaction
+
+CREATE DATABASE billing OWNER billing_owner;

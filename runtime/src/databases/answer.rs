@@ -1,0 +1,97 @@
+//! What the verbs on several databases answer.
+
+use std::fmt;
+use std::time::Duration;
+
+use lockgate_core::{Drift, Plan, Status};
+
+use crate::report::FinishedStep;
+
+/// What a run did on the databases of a server. Nothing to do is a report without steps.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DatabasesReport {
+    /// What it did on each, in the order in which it came to them.
+    pub databases: Vec<DatabaseReport>,
+    /// How long the run took.
+    pub elapsed: Duration,
+}
+
+/// What a run did on one database.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DatabaseReport {
+    /// The database.
+    pub database: String,
+    /// The steps that are committed, bootstraps first.
+    pub steps: Vec<FinishedStep>,
+    /// Differences between set and history that did not stand in the way.
+    pub tolerated: Vec<Drift>,
+    /// Bootstraps that are not recorded and did not run, because the database exists.
+    pub left_out: Vec<String>,
+}
+
+/// Where one database stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DatabaseStatus {
+    /// The database.
+    pub database: String,
+    /// Whether it exists. If not, every patch is pending.
+    pub exists: bool,
+    /// Bootstraps that would run: the database does not exist, or a run that made it was interrupted.
+    pub bootstraps: Vec<String>,
+    /// Bootstraps that are not recorded and do not run, because the database exists.
+    pub left_out: Vec<String>,
+    /// Its patches.
+    pub status: Status,
+    /// Whether an apply would be refused.
+    pub up_refuses: bool,
+}
+
+/// What would run on one database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DatabasePlan {
+    /// The database.
+    pub database: String,
+    /// Whether it exists.
+    pub exists: bool,
+    /// The bootstraps that would run.
+    pub bootstraps: Plan,
+    /// Bootstraps that are not recorded and do not run, because the database exists.
+    pub left_out: Vec<String>,
+    /// The patches that would run after them.
+    pub plan: Plan,
+}
+
+impl DatabasesReport {
+    /// Whether there was nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.databases.iter().all(|database| database.steps.is_empty())
+    }
+
+    /// The steps on all databases, in the order in which they ran.
+    pub fn steps(&self) -> impl Iterator<Item = &FinishedStep> {
+        self.databases.iter().flat_map(|database| &database.steps)
+    }
+}
+
+impl DatabasePlan {
+    /// Whether nothing would run.
+    pub fn is_empty(&self) -> bool {
+        self.bootstraps.is_empty() && self.plan.is_empty()
+    }
+}
+
+impl fmt::Display for DatabasesReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let changed = self.databases.iter().filter(|database| !database.steps.is_empty());
+        let each: Vec<String> =
+            changed.map(|database| format!("{} in `{}`", database.steps.len(), database.database)).collect();
+        match each.as_slice() {
+            [] => f.write_str("nothing to do"),
+            each => write!(f, "applied in {} ms: {}", self.elapsed.as_millis(), each.join(", ")),
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! Brings one database to its newest patch, and makes it first if it does not exist.
+
+use super::answer::DatabaseReport;
+use super::as_roles::run_as_roles;
+use super::bootstrap;
+use super::survey::{Site, Survey};
+use crate::error::Error;
+use crate::event::Event;
+use crate::failure::UNCHANGED;
+
+/// Runs what the survey has found pending. `report` has what was committed, also after an error.
+pub(super) async fn bring(site: &Site<'_>, survey: &Survey, report: &mut DatabaseReport) -> Result<(), Error> {
+    for id in &survey.left_out {
+        let (id, database) = (id.clone(), site.name().to_owned());
+        site.migrator.tell(Event::BootstrapLeftOut { id, database })?;
+    }
+    report.left_out.clone_from(&survey.left_out);
+    if !survey.exists || survey.unfinished {
+        bootstrap::run(site, &mut report.steps).await?;
+    } else if let Ok(plan) = &survey.plan
+        && plan.is_empty()
+    {
+        report.tolerated.clone_from(&plan.tolerated);
+        return Ok(());
+    }
+    report.tolerated = run_as_roles(site, &site.own(), &mut report.steps).await?.tolerated;
+    Ok(())
+}
+
+/// Adds to an error what the run had committed in databases before.
+pub(super) fn after(error: Error, reports: &[DatabaseReport]) -> Error {
+    let ids: Vec<&str> = reports.iter().flat_map(|report| &report.steps).map(|step| step.id.as_str()).collect();
+    if ids.is_empty() {
+        return error;
+    }
+    error.with_state_instead(UNCHANGED, format!("applied and committed before, in this run: {}", ids.join(", ")))
+}

@@ -1,0 +1,295 @@
+//! The options and the verbs for several databases.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lockgate_core::patch::Patch;
+use tokio::time::Instant;
+
+use super::answer::{DatabasePlan, DatabaseReport, DatabaseStatus, DatabasesReport};
+use super::bring;
+use super::password::Passwords;
+use super::server::Server;
+use super::set::{DatabaseMigrations, Databases};
+use super::survey::{Roles, Site};
+use crate::error::Error;
+use crate::history_table::TableName;
+use crate::migrations::Migrations;
+use crate::migrator::Migrator;
+use crate::wait::{self, Readiness};
+
+/// Migrates several databases of one PostgreSQL server, each patch as the role in its name.
+///
+/// ```no_run
+/// # async fn run() -> Result<(), lockgate::Error> {
+/// use lockgate::{Databases, DatabasesMigrator};
+///
+/// # /*
+/// static PATCHES: Databases = lockgate::embed_migrations!("patches", databases);
+/// # */
+/// # static PATCHES: Databases = Databases::EMPTY;
+/// let migrator = DatabasesMigrator::new(&PATCHES).passwords_from_environment("");
+/// let report = migrator.apply("postgres://admin@db.internal").await?;
+/// println!("{report}");
+/// # Ok(()) }
+/// ```
+///
+/// The databases are taken in the order of their names, and the patches of each in the order of their numbers.
+/// Consecutive patches of a role are one run as that role, under the same lock as a run of a [`Migrator`]. The first
+/// failure stops everything; what was applied stays, and is recorded.
+///
+/// Before anything runs, each database is read, and each role that has something to do logs in once.
+#[derive(Clone)]
+pub struct DatabasesMigrator {
+    databases: &'static Databases,
+    /// The options, with no migrations.
+    migrator: Migrator,
+    passwords: Passwords,
+    roles: Roles,
+    wait: Duration,
+    only: Option<String>,
+}
+
+/// No migrations, for the options.
+static NONE: Migrations = Migrations::EMPTY;
+
+impl DatabasesMigrator {
+    /// A migrator of these databases, with the default settings.
+    pub fn new(databases: &'static Databases) -> Self {
+        Self {
+            databases,
+            migrator: Migrator::new(&NONE),
+            passwords: Passwords::None,
+            roles: Roles::LogIn,
+            wait: Duration::ZERO,
+            only: None,
+        }
+    }
+
+    /// Sets options of the migrator of each database: timeouts, the history table, what is done about late patches.
+    ///
+    /// ```
+    /// # static PATCHES: lockgate::Databases = lockgate::Databases::EMPTY;
+    /// use std::time::Duration;
+    ///
+    /// use lockgate::DatabasesMigrator;
+    ///
+    /// let migrator = DatabasesMigrator::new(&PATCHES).options(|migrator| migrator.lock_timeout(Duration::from_secs(10)));
+    /// # assert!(format!("{migrator:?}").contains("DatabasesMigrator"));
+    /// ```
+    ///
+    /// With [`Atomicity::WholeRun`](crate::Atomicity::WholeRun), consecutive patches of one role in one database are one
+    /// transaction.
+    #[must_use]
+    pub fn options(mut self, change: impl FnOnce(Migrator) -> Migrator) -> Self {
+        self.migrator = change(self.migrator);
+        self
+    }
+
+    /// The password of a role is in the variable `{prefix}{ROLE}_PASSWORD`, or in the file that
+    /// `{prefix}{ROLE}_PASSWORD_FILE` names. `{ROLE}` is the role in capital letters, with `_` for every character that is
+    /// not an ASCII letter or digit. Two roles with one variable are refused.
+    ///
+    /// A role without either has the password of the URL, if the URL names that role; otherwise its own name is tried, and
+    /// an [`Event`](crate::Event) says so. Without this, no environment variable is read for roles.
+    #[must_use]
+    pub fn passwords_from_environment(mut self, prefix: impl Into<String>) -> Self {
+        self.passwords = Passwords::Environment { prefix: prefix.into() };
+        self
+    }
+
+    /// The function that knows the passwords of roles. `None` is as with a variable that is not set.
+    #[must_use]
+    pub fn passwords(mut self, of: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
+        self.passwords = Passwords::Function(Arc::new(of));
+        self
+    }
+
+    /// Only the user of the URL logs in, and becomes each role by `SET ROLE`, for which it must be a member of the roles.
+    /// Default: each role logs in.
+    #[must_use]
+    pub fn set_role(mut self) -> Self {
+        self.roles = Roles::Set;
+        self
+    }
+
+    /// How long to wait for a server that is still coming up. Default: not at all.
+    #[must_use]
+    pub fn wait_for_server(mut self, wait: Duration) -> Self {
+        self.wait = wait;
+        self
+    }
+
+    /// Works on this database alone.
+    ///
+    /// A name that none of them has makes each verb fail with [`ErrorKind::Usage`](crate::ErrorKind::Usage).
+    #[must_use]
+    pub fn only(mut self, database: impl Into<String>) -> Self {
+        self.only = Some(database.into());
+        self
+    }
+
+    /// The databases that are migrated.
+    pub fn databases(&self) -> &'static Databases {
+        self.databases
+    }
+
+    /// Applies all that is pending in each database. A database that does not exist is made by its bootstraps, if it has
+    /// some.
+    ///
+    /// The URL names the server: `postgres://user@host`. Its database, `postgres` if it names none, is used while
+    /// bootstraps make another one.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Migrator::apply`]. Each begins with the database, and with the role if one had logged in.
+    /// [`ErrorKind::Denied`](crate::ErrorKind::Denied) if a role cannot log in or may not write the history, before
+    /// anything runs. [`ErrorKind::Unreachable`](crate::ErrorKind::Unreachable) if a database does not exist and has no
+    /// bootstraps.
+    pub async fn apply(&self, server: &str) -> Result<DatabasesReport, Error> {
+        let began = Instant::now();
+        let server = self.server(server)?;
+        let sites = self.sites(&server)?;
+        let mut surveys = Vec::with_capacity(sites.len());
+        for site in &sites {
+            let mut survey = site.survey().await?;
+            site.check(&survey).await?;
+            survey.plan = Ok(survey.plan?);
+            surveys.push(survey);
+        }
+        let mut report = DatabasesReport::default();
+        for (site, survey) in sites.iter().zip(&surveys) {
+            let mut of_it = DatabaseReport { database: site.name().to_owned(), ..DatabaseReport::default() };
+            let brought = bring::bring(site, survey, &mut of_it).await;
+            report.databases.push(of_it);
+            brought.map_err(|error| bring::after(error, &report.databases))?;
+        }
+        report.elapsed = began.elapsed();
+        Ok(report)
+    }
+
+    /// Where each database stands. Takes no lock and writes nothing.
+    ///
+    /// It logs in as the user of the URL, who needs SELECT on the history. If the URL names no user, or that one may not
+    /// read it, the roles of the patches are tried, the newest first.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Migrator::status`], for the first database that cannot be read.
+    pub async fn status(&self, server: &str) -> Result<Vec<DatabaseStatus>, Error> {
+        let server = self.server(server)?;
+        let mut stand = Vec::new();
+        for site in self.sites(&server)? {
+            let survey = site.survey().await?;
+            stand.push(DatabaseStatus {
+                database: site.name().to_owned(),
+                exists: survey.exists,
+                bootstraps: survey.bootstraps.steps.into_iter().map(|step| step.id).collect(),
+                left_out: survey.left_out,
+                status: survey.status,
+                up_refuses: survey.plan.is_err(),
+            });
+        }
+        Ok(stand)
+    }
+
+    /// What [`apply`](Self::apply) would run on each database. Takes no lock and writes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) if `apply` would refuse, and those of [`status`](Self::status).
+    pub async fn plan(&self, server: &str) -> Result<Vec<DatabasePlan>, Error> {
+        let server = self.server(server)?;
+        let mut plans = Vec::new();
+        for site in self.sites(&server)? {
+            let survey = site.survey().await?;
+            plans.push(DatabasePlan {
+                database: site.name().to_owned(),
+                exists: survey.exists,
+                bootstraps: survey.bootstraps,
+                left_out: survey.left_out,
+                plan: survey.plan?,
+            });
+        }
+        Ok(plans)
+    }
+
+    /// Whether a service may work on each database, and what is missing, as [`wait::readiness`] says it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`status`](Self::status).
+    pub async fn ready(&self, server: &str) -> Result<Vec<(&'static str, Readiness)>, Error> {
+        let server = self.server(server)?;
+        let mut ready = Vec::new();
+        for site in self.sites(&server)? {
+            ready.push((site.name(), wait::judge(&site.survey().await?.status)));
+        }
+        Ok(ready)
+    }
+
+    /// Waits until each database has every patch, with a pause of at most `interval` between two looks.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`wait::until_migrated`], for the first database that is not ready in time.
+    pub async fn wait(&self, server: &str, patience: Duration, interval: Duration) -> Result<(), Error> {
+        let deadline = Instant::now() + patience;
+        let server = self.server(server)?;
+        for site in self.sites(&server)? {
+            let reader = site.own().readers.into_iter().next().expect("somebody can be asked");
+            let url = server.url_of(site.name(), reader)?;
+            let left = deadline.saturating_duration_since(Instant::now());
+            let waited = wait::until_migrated_polling(&site.migrator, &url, left, interval).await;
+            waited.map_err(|error| error.in_front(&super::server::place(site.name(), reader)))?;
+        }
+        Ok(())
+    }
+
+    fn server<'a>(&'a self, url: &'a str) -> Result<Server<'a>, Error> {
+        Server::new(url, &self.passwords, &self.migrator, self.wait)
+    }
+
+    /// The databases to work on, after the checks that need no server.
+    fn sites<'a>(&'a self, server: &'a Server<'a>) -> Result<Vec<Site<'a>>, Error> {
+        let run = self.migrator.run()?;
+        let table: TableName = run.history_table.table.clone();
+        if self.roles == Roles::LogIn {
+            self.passwords.check(self.all_roles().into_iter())?;
+        }
+        let chosen: Vec<&'static DatabaseMigrations> = match &self.only {
+            None => self.databases.iter().collect(),
+            Some(only) => vec![self.databases.get(only).ok_or_else(|| self.unknown(only))?],
+        };
+        let site = |of: &'static DatabaseMigrations| {
+            let migrator = self.migrator.with_migrations(of.migrations(), "");
+            Site { of, server, roles: self.roles, migrator, table: table.clone() }
+        };
+        Ok(chosen.into_iter().map(site).collect())
+    }
+
+    fn unknown(&self, only: &str) -> Error {
+        let known: Vec<String> = self.databases.iter().map(|database| format!("`{}`", database.name())).collect();
+        Error::usage(format!("there are no patches for the database `{only}`"))
+            .with_help(format!("name one of {}", known.join(", ")))
+    }
+
+    /// The roles in the names of all patches.
+    fn all_roles(&self) -> BTreeSet<&'static str> {
+        let sets = self.databases.iter().flat_map(|database| [database.bootstraps(), database.migrations()]);
+        let patches = sets.flat_map(Migrations::iter);
+        patches.filter_map(|patch| Patch::parse(patch.id()).map(|patch| patch.user())).collect()
+    }
+}
+
+impl fmt::Debug for DatabasesMigrator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DatabasesMigrator")
+            .field("databases", &self.databases)
+            .field("roles", &self.roles)
+            .field("only", &self.only)
+            .finish_non_exhaustive()
+    }
+}

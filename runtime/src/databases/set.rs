@@ -1,0 +1,135 @@
+//! The patches of several databases, as a program embeds them.
+
+use std::fmt;
+
+use lockgate_core::Set;
+
+use crate::migrations::Migrations;
+
+/// The patches of each database in a folder: what `embed_migrations!("patches", databases)` gives.
+///
+/// ```
+/// use lockgate::{Databases, Migrations};
+///
+/// # /*
+/// static PATCHES: Databases = lockgate::embed_migrations!("patches", databases);
+/// # */
+/// # static PATCHES: Databases = Databases::EMPTY;
+/// for database in &PATCHES {
+///     println!("{} has {} patches", database.name(), database.migrations().len());
+/// }
+/// assert!(PATCHES.get("no_such_database").is_none());
+/// ```
+#[derive(Clone, Copy)]
+pub struct Databases {
+    each: &'static [DatabaseMigrations],
+}
+
+/// The patches of one database.
+pub struct DatabaseMigrations {
+    name: &'static str,
+    bootstraps: Migrations,
+    migrations: Migrations,
+}
+
+impl Databases {
+    /// No database.
+    pub const EMPTY: Self = Self { each: &[] };
+
+    /// Called by what the macro emits.
+    #[doc(hidden)]
+    pub const fn from_parts(each: &'static [DatabaseMigrations]) -> Self {
+        Self { each }
+    }
+
+    /// Makes the value of sets that were made without the macro: of each database its name, its bootstraps and its other
+    /// patches. They are sorted by name. The memory is never freed.
+    pub fn leak(each: impl IntoIterator<Item = (String, Set, Set)>) -> Self {
+        let mut each: Vec<(String, Set, Set)> = each.into_iter().collect();
+        each.sort_by(|(one, ..), (other, ..)| one.cmp(other));
+        let each: Vec<DatabaseMigrations> = each
+            .into_iter()
+            .map(|(name, bootstraps, migrations)| {
+                DatabaseMigrations::from_parts(name.leak(), bootstraps.into(), migrations.into())
+            })
+            .collect();
+        Self { each: each.leak() }
+    }
+
+    /// The patches of the database of this name.
+    pub fn get(&self, name: &str) -> Option<&'static DatabaseMigrations> {
+        self.iter().find(|database| database.name == name)
+    }
+
+    /// Those of each database, sorted by the names of the databases.
+    pub fn iter(&self) -> std::slice::Iter<'static, DatabaseMigrations> {
+        self.each.iter()
+    }
+
+    /// How many databases there are.
+    pub const fn len(&self) -> usize {
+        self.each.len()
+    }
+
+    /// Whether there are none.
+    pub const fn is_empty(&self) -> bool {
+        self.each.is_empty()
+    }
+}
+
+impl DatabaseMigrations {
+    /// Called by what the macro emits.
+    #[doc(hidden)]
+    pub const fn from_parts(name: &'static str, bootstraps: Migrations, migrations: Migrations) -> Self {
+        Self { name, bootstraps, migrations }
+    }
+
+    /// The name of the database.
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The scripts that run if the database does not exist: those of the major number `00000000`.
+    pub const fn bootstraps(&self) -> &Migrations {
+        &self.bootstraps
+    }
+
+    /// All other patches.
+    pub const fn migrations(&self) -> &Migrations {
+        &self.migrations
+    }
+}
+
+impl IntoIterator for &Databases {
+    type Item = &'static DatabaseMigrations;
+    type IntoIter = std::slice::Iter<'static, DatabaseMigrations>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl IntoIterator for Databases {
+    type Item = &'static DatabaseMigrations;
+    type IntoIter = std::slice::Iter<'static, DatabaseMigrations>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl fmt::Debug for Databases {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+impl fmt::Debug for DatabaseMigrations {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DatabaseMigrations")
+            .field("name", &self.name)
+            .field("bootstraps", &self.bootstraps.len())
+            .field("migrations", &self.migrations.len())
+            .finish()
+    }
+}

@@ -1,0 +1,429 @@
+//! Looks at a database before anything runs: whether it exists, what is pending, and whether each role that has something
+//! to do can log in and may write the history.
+
+use lockgate_core::patch::Patch;
+use lockgate_core::{Body, Dialect, History, Migration, Plan, Status, UpTo};
+
+use super::server::{Login, Refused, Server, Why, lost, place};
+use super::set::DatabaseMigrations;
+use crate::backend::postgres::rights::{self, Unbecoming};
+use crate::database::Database;
+use crate::error::{Cause, Error, ErrorKind};
+use crate::history_table::{TableName, identifier};
+use crate::migrations::Migrations;
+use crate::migrator::Migrator;
+
+/// How roles are taken on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Roles {
+    /// Each logs in.
+    LogIn,
+    /// The user of the URL logs in, and becomes each by SET ROLE.
+    Set,
+}
+
+/// What the verbs on one database need.
+pub(super) struct Site<'a> {
+    pub(super) of: &'static DatabaseMigrations,
+    pub(super) server: &'a Server<'a>,
+    pub(super) roles: Roles,
+    /// For its patches.
+    pub(super) migrator: Migrator,
+    pub(super) table: TableName,
+}
+
+/// A database on which scripts run, and the set that runs there: the patches in their own database, the bootstraps in
+/// the maintenance database.
+pub(super) struct Place<'a> {
+    pub(super) database: &'a str,
+    pub(super) migrator: Migrator,
+    /// The roles in the names of its scripts, the newest first.
+    pub(super) roles: Vec<&'static str>,
+    /// Who can be asked to read the history.
+    pub(super) readers: Vec<Login<'static>>,
+}
+
+/// A database, as it was found.
+pub(super) struct Survey {
+    pub(super) exists: bool,
+    /// Whether a run that makes the database was begun and has not ended.
+    pub(super) unfinished: bool,
+    /// The bootstraps that would run.
+    pub(super) bootstraps: Plan,
+    /// Bootstraps that are not recorded, although the database exists.
+    pub(super) left_out: Vec<String>,
+    pub(super) status: Status,
+    /// The patches that would run, or why none would.
+    pub(super) plan: Result<Plan, Error>,
+}
+
+/// What a database says of its patches and of its bootstraps.
+struct Read {
+    status: Status,
+    plan: Result<Plan, Error>,
+    /// The bootstraps that its history does not record.
+    unrecorded: Vec<String>,
+    /// Whether it records any. They are recorded all at once, when all have run.
+    is_over: bool,
+}
+
+impl Site<'_> {
+    pub(super) fn name(&self) -> &'static str {
+        self.of.name()
+    }
+
+    /// Where its patches run. The user that the URL names is asked first, then the roles, the newest first.
+    pub(super) fn own(&self) -> Place<'static> {
+        let roles = newest_roles(self.of.migrations());
+        let readers = self.readers(&roles);
+        Place { database: self.name(), migrator: self.migrator.clone(), roles, readers }
+    }
+
+    fn readers(&self, roles: &[&'static str]) -> Vec<Login<'static>> {
+        let mut readers = Vec::new();
+        if self.roles == Roles::Set || self.server.user.is_some() || roles.is_empty() {
+            readers.push(Login::OfUrl);
+        }
+        if self.roles == Roles::LogIn {
+            let others = roles.iter().copied().filter(|role| self.server.user.as_deref() != Some(*role));
+            readers.extend(others.map(Login::Role));
+        }
+        readers
+    }
+
+    /// The bootstraps, as the history of their database records them.
+    pub(super) fn recorded(&self) -> Migrator {
+        self.migrator.with_migrations(self.of.bootstraps(), "/bootstraps")
+    }
+
+    /// The bootstraps, as the maintenance database records them while they run.
+    pub(super) fn running(&self) -> Migrator {
+        self.migrator.with_migrations(self.of.bootstraps(), &format!("/bootstraps of {}", self.name()))
+    }
+
+    /// Where its bootstraps run.
+    pub(super) fn maintenance(&self) -> Place<'_> {
+        let roles = newest_roles(self.of.bootstraps());
+        let readers = self.readers(&roles);
+        Place { database: &self.server.maintenance, migrator: self.running(), roles, readers }
+    }
+
+    /// How a role logs in.
+    pub(super) fn login<'r>(&self, role: &'r str) -> Login<'r> {
+        match self.roles {
+            Roles::LogIn => Login::Role(role),
+            Roles::Set => Login::OfUrl,
+        }
+    }
+
+    /// Looks at the database.
+    pub(super) async fn survey(&self) -> Result<Survey, Error> {
+        let mut first: Option<Refused> = None;
+        for reader in self.own().readers {
+            let mut database = match self.server.enter(self.name(), reader).await {
+                Ok(database) => database,
+                Err(refused) => match refused.why {
+                    Why::NoDatabase if !self.of.bootstraps().is_empty() => return self.survey_absent().await,
+                    // The server has checked the password before.
+                    Why::NoDatabase => return Err(self.absent(refused.error)),
+                    Why::Login if reader != Login::OfUrl => {
+                        first.get_or_insert(refused);
+                        continue;
+                    }
+                    Why::Login | Why::Other => return Err(refused.error),
+                },
+            };
+            match self.read(&mut database).await {
+                Ok(read) => return self.survey_present(read).await,
+                Err(error) => {
+                    let error = error.in_front(&place(self.name(), reader));
+                    if error.kind() != ErrorKind::Denied {
+                        return Err(error);
+                    }
+                    first.get_or_insert(Refused { why: Why::Other, error });
+                }
+            }
+        }
+        let refused = first.expect("somebody was asked");
+        if refused.why == Why::Login && !self.of.bootstraps().is_empty() {
+            // The bootstraps may create the role as well as the database.
+            let existing = self.existing(&[]).await?;
+            if !existing.database {
+                return self.survey_absent().await;
+            }
+        }
+        Err(refused.error)
+    }
+
+    fn absent(&self, error: Error) -> Error {
+        let name = self.name();
+        error.with_help_instead(format!(
+            "create the database (`CREATE DATABASE {}`), or add a bootstrap that does, \
+             `{name}.00000000.0001.<role>.create_database.sql`",
+            identifier(name)
+        ))
+    }
+
+    async fn read(&self, database: &mut Database) -> Result<Read, Error> {
+        let plan = match self.migrator.plan(&mut *database, UpTo::Latest).await {
+            Err(error) if error.kind() != ErrorKind::Refused => return Err(error),
+            plan => plan.map_err(|error| error.in_front(&place(self.name(), Login::OfUrl))),
+        };
+        let status = self.migrator.status(&mut *database).await?;
+        if self.of.bootstraps().is_empty() {
+            return Ok(Read { status, plan, unrecorded: Vec::new(), is_over: true });
+        }
+        let recorded = self.recorded().status(database).await?;
+        let unrecorded = recorded.pending().map(|entry| entry.id.clone()).collect();
+        Ok(Read { status, plan, unrecorded, is_over: recorded.current().is_some() })
+    }
+
+    async fn survey_present(&self, read: Read) -> Result<Survey, Error> {
+        let Read { status, plan, unrecorded, is_over } = read;
+        let dialect = Dialect::Postgres;
+        let none = || self.recorded().decided(&History::Absent, UpTo::Latest, dialect);
+        let mut survey = Survey {
+            exists: true,
+            unfinished: false,
+            bootstraps: none()?.leading(|_| false),
+            left_out: unrecorded,
+            status,
+            plan,
+        };
+        if is_over || survey.left_out.is_empty() {
+            return Ok(survey);
+        }
+        let mut maintenance = self.enter_maintenance().await?;
+        let migrator = self.running();
+        let begun = migrator.status(&mut maintenance).await.map_err(|error| self.in_maintenance(error))?;
+        if begun.current().is_some() {
+            survey.unfinished = true;
+            let plan = migrator.plan(&mut maintenance, UpTo::Latest).await;
+            survey.bootstraps = plan.map_err(|error| self.in_maintenance(error))?;
+            survey.left_out.clear();
+        }
+        Ok(survey)
+    }
+
+    async fn survey_absent(&self) -> Result<Survey, Error> {
+        let mut maintenance = self.enter_maintenance().await?;
+        let migrator = self.running();
+        let begun = migrator.status(&mut maintenance).await.map_err(|error| self.in_maintenance(error))?;
+        let is_over = begun.current().is_some() && begun.is_up_to_date();
+        let bootstraps = match is_over {
+            // All of them ran once, and the database was dropped since.
+            true => migrator.decided(&History::Absent, UpTo::Latest, Dialect::Postgres)?,
+            false => {
+                let plan = migrator.plan(&mut maintenance, UpTo::Latest).await;
+                plan.map_err(|error| self.in_maintenance(error))?
+            }
+        };
+        let status = lockgate_core::status(self.of.migrations().set(), &History::Absent);
+        let plan = self.migrator.decided(&History::Absent, UpTo::Latest, Dialect::Postgres);
+        Ok(Survey {
+            exists: false,
+            unfinished: begun.current().is_some() && !is_over,
+            bootstraps,
+            left_out: Vec::new(),
+            status,
+            plan,
+        })
+    }
+
+    /// Logs in to the maintenance database, to read there: as the user of the URL, or else as the role of a bootstrap.
+    pub(super) async fn enter_maintenance(&self) -> Result<Database, Error> {
+        let Place { database, readers, .. } = self.maintenance();
+        let mut first: Option<Refused> = None;
+        for reader in readers {
+            match self.server.enter(database, reader).await {
+                Ok(connected) => return Ok(connected),
+                Err(refused) if refused.why == Why::NoDatabase => {
+                    return Err(refused.error.with_help_instead(format!(
+                        "name a database that exists in the URL of the server, instead of `{database}`: it is used while \
+                         others are made"
+                    )));
+                }
+                Err(refused) if refused.why == Why::Login => {
+                    first.get_or_insert(refused);
+                }
+                Err(refused) => return Err(refused.error),
+            }
+        }
+        Err(first.expect("somebody was asked").error)
+    }
+
+    fn in_maintenance(&self, error: Error) -> Error {
+        error.in_front(&place(&self.server.maintenance, Login::OfUrl))
+    }
+
+    /// What the server has of the database and of these roles.
+    pub(super) async fn existing(&self, roles: &[&str]) -> Result<rights::Existing, Error> {
+        let mut maintenance = self.enter_maintenance().await?;
+        let connection = maintenance.postgres().ok_or_else(lost)?;
+        let existing = rights::existing(connection, self.name(), roles).await;
+        existing.map_err(|cause| Error::from_cause("the catalogue of the server cannot be read", cause))
+    }
+
+    /// Checks, before anything runs, that each role with something to do can do it.
+    pub(super) async fn check(&self, survey: &Survey) -> Result<(), Error> {
+        let maintenance = self.maintenance();
+        self.check_roles(&maintenance, &of_steps(&survey.bootstraps), true).await?;
+        let Ok(plan) = &survey.plan else { return Ok(()) };
+        let roles = of_steps(plan);
+        if survey.exists && !survey.unfinished {
+            return self.check_roles(&self.own(), &roles, true).await;
+        }
+        // A role may not exist before the bootstraps have run, and one of them may give it another password.
+        let texts = self.of.bootstraps().iter().filter_map(|bootstrap| text(&bootstrap));
+        let texts: Vec<&str> = texts.filter(|text| text.to_ascii_lowercase().contains("password")).collect();
+        let mut roles: Vec<&str> =
+            roles.into_iter().filter(|role| !texts.iter().any(|text| text.contains(role))).collect();
+        if roles.is_empty() {
+            return Ok(());
+        }
+        let existing = self.existing(&roles).await?;
+        roles.retain(|role| existing.roles.iter().any(|known| known == role));
+        self.check_roles(&maintenance, &roles, false).await
+    }
+
+    /// Checks that these roles can log in to a database, or that the login can become them; and, in the database of the
+    /// patches, that they may write the history.
+    async fn check_roles(&self, at: &Place<'_>, roles: &[&str], history: bool) -> Result<(), Error> {
+        if self.roles == Roles::Set {
+            if roles.is_empty() {
+                return Ok(());
+            }
+            let mut connected = self.enter(at.database, Login::OfUrl).await?;
+            let connection = connected.postgres().ok_or_else(lost)?;
+            let found = rights::unbecoming(connection, roles).await;
+            let found = found.map_err(|cause| Error::from_cause("the roles cannot be read", cause))?;
+            found.map_or(Ok(()), |found| Err(unbecoming(at.database, found)))?;
+            return if history { self.check_history(at, &mut connected, Login::OfUrl, true).await } else { Ok(()) };
+        }
+        for (number, role) in roles.iter().enumerate() {
+            let login = Login::Role(role);
+            let mut connected = self.enter(at.database, login).await?;
+            if history {
+                self.check_history(at, &mut connected, login, number == 0).await?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn enter(&self, database: &str, login: Login<'_>) -> Result<Database, Error> {
+        self.server.enter(database, login).await.map_err(|refused| refused.error)
+    }
+
+    /// Checks that a role may write the history, or that its owner can let it. The first role creates it if need be.
+    async fn check_history(
+        &self,
+        at: &Place<'_>,
+        database: &mut Database,
+        login: Login<'_>,
+        is_first: bool,
+    ) -> Result<(), Error> {
+        let unreadable = |cause: Cause| Error::from_cause("the rights to the history cannot be read", cause);
+        let connection = database.postgres().ok_or_else(lost)?;
+        let denied = |what: String, statements: &[String]| {
+            Error::new(ErrorKind::Denied, what)
+                .in_front(&place(at.database, login))
+                .with_state(crate::failure::UNCHANGED)
+                .with_help(format!(
+                    "let the owner of it, or a superuser, run `{}`, then run again",
+                    statements.join("; ")
+                ))
+        };
+        let user = match login {
+            Login::Role(role) => role.to_owned(),
+            Login::OfUrl => self.server.user.clone().unwrap_or_default(),
+        };
+        let Some(access) = rights::of_history(connection, &self.table).await.map_err(unreadable)? else {
+            let closed = rights::closed_schema(connection, &self.table).await.map_err(unreadable)?;
+            return match closed.filter(|_| is_first) {
+                Some(schema) => Err(denied(
+                    format!("it creates the history table, and may not create tables in the schema `{schema}`"),
+                    &[format!("GRANT USAGE, CREATE ON SCHEMA {} TO {}", identifier(&schema), identifier(&user))],
+                )),
+                None => Ok(()),
+            };
+        };
+        if access.writes {
+            let read = at.migrator.status(database).await;
+            return read.map(drop).map_err(|error| error.in_front(&place(at.database, login)));
+        }
+        match self.owner_login(at, &access.owner) {
+            Some(owner) if owner != login => self.enter(at.database, owner).await.map(drop),
+            _ => Err(denied("it may not read and write the history".to_owned(), &access.grants(&self.table, &user))),
+        }
+    }
+
+    /// How the owner of a history logs in, if this program can log in as such.
+    pub(super) fn owner_login<'o>(&self, at: &Place<'_>, owner: &'o str) -> Option<Login<'o>> {
+        if self.server.user.as_deref() == Some(owner) {
+            return Some(Login::OfUrl);
+        }
+        (self.roles == Roles::LogIn && at.roles.contains(&owner)).then_some(Login::Role(owner))
+    }
+
+    /// Lets the other roles of the scripts, and the user of the URL, use the history, if the role of this connection owns
+    /// it.
+    pub(super) async fn open_history(&self, at: &Place<'_>, database: &mut Database, owner: &str) -> Result<(), Error> {
+        let failed = |cause: Cause| {
+            Error::from_cause("the history could not be opened to the other roles", cause)
+                .in_front(&place(at.database, Login::Role(owner)))
+        };
+        let writers: Vec<&str> = at.roles.iter().copied().filter(|role| *role != owner).collect();
+        let reader = self.server.user.as_deref().filter(|user| !writers.contains(user) && *user != owner);
+        if writers.is_empty() && reader.is_none() {
+            return Ok(());
+        }
+        let connection = database.postgres().ok_or_else(lost)?;
+        let access = rights::of_history(connection, &self.table).await.map_err(failed)?;
+        let Some(access) = access.filter(|access| access.owner == owner) else { return Ok(()) };
+        access.open_to(connection, &self.table, &writers, reader).await.map_err(failed)
+    }
+}
+
+/// The roles in the names of patches, the newest first.
+fn newest_roles(patches: &'static Migrations) -> Vec<&'static str> {
+    let mut roles = Vec::new();
+    for patch in patches.iter().rev() {
+        let role = Patch::parse(patch.id()).map(|patch| patch.user());
+        roles.extend(role.filter(|role| !roles.contains(role)));
+    }
+    roles
+}
+
+/// The roles of the steps of a plan, in their order.
+fn of_steps(plan: &Plan) -> Vec<&str> {
+    let mut roles: Vec<&str> = Vec::new();
+    for role in plan.steps.iter().filter_map(|step| step.role()) {
+        if !roles.contains(&role) {
+            roles.push(role);
+        }
+    }
+    roles
+}
+
+fn text(migration: &Migration) -> Option<&'static str> {
+    match migration.up().body() {
+        Body::Sql(text) => Some(text),
+        Body::Rust => None,
+    }
+}
+
+fn unbecoming(database: &str, found: Unbecoming) -> Error {
+    let (what, help) = match found {
+        Unbecoming::Missing(role) => {
+            (format!("the role `{role}` does not exist"), format!("create it: `CREATE ROLE {}`", identifier(&role)))
+        }
+        Unbecoming::NotMember { role, login } => (
+            format!("`{login}` is not a member of the role `{role}`, and cannot become it by SET ROLE"),
+            format!("let a superuser run `GRANT {} TO {}`, then run again", identifier(&role), identifier(&login)),
+        ),
+    };
+    Error::new(ErrorKind::Denied, what)
+        .in_front(&place(database, Login::OfUrl))
+        .with_state(crate::failure::UNCHANGED)
+        .with_help(help)
+}

@@ -1,0 +1,165 @@
+//! The example program, typed as an operator would type it.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use serde_json::Value;
+
+use super::{ROLES, Server};
+use crate::support::app::{Answer, answer, built};
+
+fn patches(server: &Server, arguments: &[&str]) -> Answer {
+    run(&server.url(), arguments, |command| {
+        for role in ROLES {
+            command.env(format!("{}_PASSWORD", role.to_uppercase()), format!("{role}-secret"));
+        }
+    })
+}
+
+fn run(url: &str, arguments: &[&str], change: impl FnOnce(&mut Command)) -> Answer {
+    static PROGRAM: OnceLock<std::path::PathBuf> = OnceLock::new();
+    let program: &Path = PROGRAM.get_or_init(|| built("patches"));
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null());
+    for (variable, _) in std::env::vars_os() {
+        let name = variable.to_string_lossy();
+        if name.starts_with("DATABASE_") || ["LOCKGATE_STAGE", "CLICOLOR_FORCE"].contains(&&*name) {
+            command.env_remove(variable);
+        }
+    }
+    command.env("DATABASE_URL", url);
+    change(&mut command);
+    answer(command.output().unwrap())
+}
+
+fn last(answer: &Answer) -> Value {
+    serde_json::from_str(answer.out.lines().last().expect("there is a line")).unwrap()
+}
+
+#[tokio::test]
+async fn an_operator_brings_a_virgin_server_up() {
+    let Some(server) = Server::new().await else { return };
+    let status = patches(&server, &["status"]);
+    assert_eq!(status.code, Some(0), "{status:#?}");
+    assert!(
+        status.out.contains("billing.00000001.0002.reporter.create_total") && status.out.contains("pending"),
+        "{status:#?}"
+    );
+    let note = "the database `billing` does not exist: `up` makes it, by 1 bootstrap";
+    assert!(status.err.contains(note), "{status:#?}");
+    let plan = patches(&server, &["plan"]);
+    assert!(plan.out.contains("9 migrations would run, and nothing was executed"), "{plan:#?}");
+    assert_eq!(patches(&server, &["ready"]).code, Some(7), "nothing is there");
+
+    let up = patches(&server, &["up"]);
+    assert_eq!(up.code, Some(0), "{up:#?}");
+    for line in [
+        "billing, as billing_owner",
+        "billing, as reporter",
+        "applied billing.00000001.0002.reporter.create_total",
+        "applied 9 migrations in 3 databases",
+    ] {
+        assert!(up.out.contains(line), "{line}: {up:#?}");
+    }
+    assert!(!up.out.contains("secret") && !up.err.contains("secret"), "{up:#?}");
+    let again = patches(&server, &["up", "--exit-code"]);
+    assert_eq!((again.code, again.out.as_str()), (Some(10), "nothing to do\n"), "{again:#?}");
+    let ready = patches(&server, &["ready"]);
+    let lines = "audit: the database has every migration\nbilling: the database has every migration\ncatalog: the \
+                 database has every migration\n";
+    assert_eq!((ready.code, ready.out.as_str()), (Some(0), lines), "{ready:#?}");
+    assert_eq!(patches(&server, &["wait", "--timeout", "1s"]).code, Some(0));
+    let status = patches(&server, &["status", "--database", "catalog"]);
+    assert!(status.out.starts_with("up to date: 2 migrations applied"), "{status:#?}");
+
+    // What works on one database has to be told which.
+    let history = patches(&server, &["history"]);
+    assert_eq!(history.code, Some(2));
+    assert!(history.err.contains("write `--database NAME` with one of `audit`, `billing`, `catalog`"), "{history:#?}");
+    let history = patches(&server, &["history", "--database", "billing"]);
+    assert!(history.out.contains("reporter"), "{history:#?}");
+}
+
+#[tokio::test]
+async fn json_names_the_database() {
+    let Some(server) = Server::with_databases().await else { return };
+    let json = |arguments: &[&str]| last(&patches(&server, &[arguments, &["--format", "json"]].concat()));
+    let status = json(&["status"]);
+    assert_eq!(
+        (status["type"].as_str(), status["statuses"][1]["database"].as_str()),
+        (Some("result"), Some("billing"))
+    );
+    assert_eq!(json(&["plan"])["plans"][1]["plan"]["steps"].as_array().unwrap().len(), 3);
+    let up = patches(&server, &["up", "--format", "json"]);
+    assert!(
+        up.out.contains("{\"lockgate\":1,\"type\":\"entered\",\"database\":\"billing\",\"role\":\"reporter\"}"),
+        "{up:#?}"
+    );
+    assert_eq!(last(&up)["runs"][2]["steps"].as_array().unwrap().len(), 2);
+    // The bootstraps have not made these databases.
+    assert_eq!(last(&up)["runs"][0]["left_out"][0].as_str(), Some("audit.00000000.0001.postgres.create_database"));
+    assert_eq!(json(&["ready"])["all-ready"][0]["ready"]["is_ready"].as_bool(), Some(true));
+}
+
+#[tokio::test]
+async fn passwords_have_a_prefix_or_are_in_files() {
+    let Some(server) = Server::with_databases().await else { return };
+    let wrong = run(&server.url(), &["up", "--prefix", "PATCH_"], |_| {});
+    assert_eq!(wrong.code, Some(6), "{wrong:#?}");
+    assert!(wrong.err.contains("set PATCH_AUDITOR_PASSWORD to its password"), "{wrong:#?}");
+    let folder = tempfile::tempdir().unwrap();
+    let up = run(&server.url(), &["up", "--prefix", "PATCH_"], |command| {
+        for role in ROLES {
+            let file = folder.path().join(role);
+            std::fs::write(&file, format!("{role}-secret\n")).unwrap();
+            command.env(format!("PATCH_{}_PASSWORD_FILE", role.to_uppercase()), file);
+        }
+    });
+    assert_eq!(up.code, Some(0), "{up:#?}");
+}
+
+#[tokio::test]
+async fn one_login_suffices_with_set_role() {
+    let Some(server) = Server::with_databases().await else { return };
+    let up = run(&server.url(), &["up", "--set-role", "--verbose"], |_| {});
+    assert_eq!(up.code, Some(0), "{up:#?}");
+    assert!(up.out.contains("CREATE VIEW total"), "{up:#?}");
+    assert!(server.owners("billing").await.contains(&"total reporter".to_owned()));
+}
+
+#[tokio::test]
+async fn patches_beside_the_binary_have_the_same_rules() {
+    let Some(server) = Server::with_databases().await else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let write = |path: &str, text: &str| {
+        let path = folder.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    let typed = |arguments: &[&str]| {
+        run(&server.url(), arguments, |command| {
+            command.current_dir(folder.path());
+            for role in ROLES {
+                command.env(format!("{}_PASSWORD", role.to_uppercase()), format!("{role}-secret"));
+            }
+        })
+    };
+    write("db/one/billing.00000001.0001.billing_owner.a.sql", "CREATE TABLE a (id int);");
+    write("db/two/audit.00000001.0001.auditor.b.sql", "CREATE TABLE b (id int);");
+    let nothing = typed(&["up", "--files", "db/**/*.sql", "nowhere/*.sql"]);
+    assert_eq!(nothing.code, Some(2), "{nothing:#?}");
+    assert!(nothing.err.contains("no file matches `nowhere/*.sql`"), "{nothing:#?}");
+    write("db/two/audit.00000001.0001.auditor.again.sql", "CREATE TABLE c (id int);");
+    let twice = typed(&["up", "--files", "db/**/*.sql"]);
+    assert_eq!(twice.code, Some(2), "{twice:#?}");
+    assert!(twice.err.contains("`audit.00000001.0001` exists twice"), "{twice:#?}");
+    assert!(server.owners("billing").await.is_empty() && server.owners("audit").await.is_empty());
+    std::fs::remove_file(folder.path().join("db/two/audit.00000001.0001.auditor.again.sql")).unwrap();
+    let up = typed(&["up", "--files", "db/**/*.sql", "db/one/*.sql"]);
+    assert_eq!(up.code, Some(0), "{up:#?}");
+    assert!(up.out.contains("applied 2 migrations in 2 databases"), "{up:#?}");
+    assert!(server.owners("billing").await.contains(&"a billing_owner".to_owned()));
+    let again = typed(&["status", "--files", "db/**/*.sql"]);
+    assert!(again.out.starts_with("up to date: 2 migrations applied"), "{again:#?}");
+}
