@@ -37,6 +37,18 @@ pub(crate) enum Body {
     /// How the history of another tool compares, and what was recorded of it.
     #[cfg(feature = "adopt")]
     Adoption(Compared),
+    /// What a run did in several databases.
+    #[cfg(feature = "postgres")]
+    Runs(lockgate::DatabasesReport),
+    /// What would run in several databases.
+    #[cfg(feature = "postgres")]
+    Plans(Vec<DatabasePlanned>),
+    /// Where several databases stand.
+    #[cfg(feature = "postgres")]
+    Statuses(Stands),
+    /// Whether several databases have every migration.
+    #[cfg(feature = "postgres")]
+    AllReady(Vec<(&'static str, Readiness)>),
     /// A text that is not about a database: a schema, a script for a shell, a page of the manual.
     Document(String),
 }
@@ -68,6 +80,26 @@ pub(crate) struct Stand {
     pub(crate) status: Status,
     /// Whether `up` would refuse to run.
     pub(crate) up_refuses: bool,
+    /// Whether to show every migration, however many there are.
+    pub(crate) all: bool,
+}
+
+/// What would run in one of several databases.
+#[cfg(feature = "postgres")]
+#[derive(Debug)]
+pub(crate) struct DatabasePlanned {
+    pub(crate) database: String,
+    pub(crate) exists: bool,
+    pub(crate) bootstraps: Planned,
+    pub(crate) left_out: Vec<String>,
+    pub(crate) patches: Planned,
+}
+
+/// Where several databases stand.
+#[cfg(feature = "postgres")]
+#[derive(Debug)]
+pub(crate) struct Stands {
+    pub(crate) each: Vec<lockgate::DatabaseStatus>,
     /// Whether to show every migration, however many there are.
     pub(crate) all: bool,
 }

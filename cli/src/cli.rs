@@ -147,7 +147,7 @@ impl Cli {
         })
     }
 
-    fn choose(&self, options: &Options) -> Result<Chosen, CommandError> {
+    pub(crate) fn choose(&self, options: &Options) -> Result<Chosen, CommandError> {
         connect::choose(options, &Variables::of_process(&self.variables), self.default_url.as_ref())
     }
 
@@ -159,22 +159,8 @@ impl Cli {
             Ok(arguments) => arguments,
             Err(exit) => return exit.into(),
         };
-        let run = || match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-            Ok(runtime) => runtime.block_on(self.run(&arguments.options, &arguments.verb)),
-            Err(error) => {
-                let error = CommandError::System(format!("no asynchronous runtime can be started: {error}"));
-                Output::standard(arguments.options.format).error(Some(arguments.verb.name()), &error);
-                error.exit()
-            }
-        };
-        if tokio::runtime::Handle::try_current().is_err() {
-            return run().into();
-        }
-        // A thread that drives a runtime cannot block on another one.
-        match std::thread::scope(|scope| scope.spawn(run).join()) {
-            Ok(exit) => exit.into(),
-            Err(panic) => std::panic::resume_unwind(panic),
-        }
+        let (options, verb) = (&arguments.options, &arguments.verb);
+        block_on(options.format, verb.name(), || self.run(options, verb))
     }
 
     /// Reads the program's arguments.
@@ -227,49 +213,12 @@ impl Cli {
     /// says what is known. From then on these signals no longer end the process by themselves.
     pub async fn run(&self, options: &Options, verb: &Verb) -> Exit {
         let output = Output::standard(options.format);
+        let run = finished(output.clone(), verb.name(), self.answer(output.clone(), options, verb));
         if !verb.writes() {
-            return self.run_on(output, options, verb).await;
+            return run.await;
         }
-        let signal = tokio::select! {
-            // Signals are handled from before the first event of the run.
-            biased;
-            signal = signal::stop() => signal,
-            exit = self.run_on(output.clone(), options, verb) => return exit,
-        };
-        if output.asks() {
-            // Nothing runs before the answer.
-            output.answered(false);
-            let error = CommandError::Declined("the question was not answered");
-            output.error(Some(verb.name()), &error);
-            output.finish();
-            return error.exit();
-        }
-        let postgres = self.choose(options).is_ok_and(|chosen| chosen.url.reveal().starts_with("postgres"));
-        let error = CommandError::Stopped { signal, postgres };
-        output.error(Some(verb.name()), &error);
-        output.finish();
-        error.exit()
-    }
-
-    async fn run_on(&self, output: Output, options: &Options, verb: &Verb) -> Exit {
-        let result = self.answer(output.clone(), options, verb).await;
-        let exit = match &result {
-            Ok(answer) => {
-                output.answer(verb.name(), answer);
-                answer.exit
-            }
-            Err(error) => {
-                output.error(Some(verb.name()), error);
-                error.exit()
-            }
-        };
-        match output.finish() {
-            Some(error) => {
-                output.note(&format!("error[failed]: the answer could not be written: {error}"));
-                if exit == Exit::Done { Exit::Failed } else { exit }
-            }
-            None => exit,
-        }
+        let is_postgres = || self.choose(options).is_ok_and(|chosen| chosen.url.reveal().starts_with("postgres"));
+        stoppable(output, verb.name(), is_postgres, run).await
     }
 
     async fn answer(&self, output: Output, options: &Options, verb: &Verb) -> Result<Answer, CommandError> {
@@ -281,7 +230,7 @@ impl Cli {
     }
 
     /// Returns the program's command line, or one with only these commands if the arguments were parsed elsewhere.
-    fn command(&self) -> clap::Command {
+    pub(crate) fn command(&self) -> clap::Command {
         // Built anew, because the few commands that show it need not be fast, and all others must.
         match self.parsed.lock().unwrap_or_else(PoisonError::into_inner).clone() {
             Some((command, name)) => {
@@ -295,7 +244,12 @@ impl Cli {
 
     /// Returns the migrator with the program's options.
     fn migrator(&self) -> Migrator {
-        self.configure.iter().fold(Migrator::new(self.migrations), |migrator, configure| configure(migrator))
+        self.configured(Migrator::new(self.migrations))
+    }
+
+    /// A migrator with the program's options.
+    pub(crate) fn configured(&self, migrator: Migrator) -> Migrator {
+        self.configure.iter().fold(migrator, |migrator, configure| configure(migrator))
     }
 
     /// Adds to the command what this value configures: the program's name and version, the default database and the
@@ -326,6 +280,80 @@ impl Cli {
             command = command.after_help(Exit::table());
         }
         command
+    }
+}
+
+/// Runs something on an asynchronous runtime of its own, and blocks.
+pub(crate) fn block_on<F: Future<Output = Exit>>(
+    format: Format,
+    verb: &str,
+    run: impl FnOnce() -> F + Send,
+) -> ExitCode {
+    let run = || match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(run()),
+        Err(error) => {
+            let error = CommandError::System(format!("no asynchronous runtime can be started: {error}"));
+            Output::standard(format).error(Some(verb), &error);
+            error.exit()
+        }
+    };
+    if tokio::runtime::Handle::try_current().is_err() {
+        return run().into();
+    }
+    // A thread that drives a runtime cannot block on another one.
+    match std::thread::scope(|scope| scope.spawn(run).join()) {
+        Ok(exit) => exit.into(),
+        Err(panic) => std::panic::resume_unwind(panic),
+    }
+}
+
+/// Lets a signal interrupt a verb that changes a database, and says then what is known.
+pub(crate) async fn stoppable(
+    output: Output,
+    verb: &str,
+    is_postgres: impl FnOnce() -> bool,
+    run: impl Future<Output = Exit>,
+) -> Exit {
+    let signal = tokio::select! {
+        // Signals are handled from before the first event of the run.
+        biased;
+        signal = signal::stop() => signal,
+        exit = run => return exit,
+    };
+    let error = if output.asks() {
+        // Nothing runs before the answer.
+        output.answered(false);
+        CommandError::Declined("the question was not answered")
+    } else {
+        CommandError::Stopped { signal, postgres: is_postgres() }
+    };
+    output.error(Some(verb), &error);
+    output.finish();
+    error.exit()
+}
+
+/// Shows the answer of a verb, or its error.
+pub(crate) async fn finished(
+    output: Output,
+    verb: &str,
+    answer: impl Future<Output = Result<Answer, CommandError>>,
+) -> Exit {
+    let exit = match &answer.await {
+        Ok(answer) => {
+            output.answer(verb, answer);
+            answer.exit
+        }
+        Err(error) => {
+            output.error(Some(verb), error);
+            error.exit()
+        }
+    };
+    match output.finish() {
+        Some(error) => {
+            output.note(&format!("error[failed]: the answer could not be written: {error}"));
+            if exit == Exit::Done { Exit::Failed } else { exit }
+        }
+        None => exit,
     }
 }
 

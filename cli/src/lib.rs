@@ -50,8 +50,12 @@ mod cli;
 mod command_error;
 mod confirm;
 mod connect;
+#[cfg(feature = "postgres")]
+pub mod databases;
 mod duration;
 mod exit;
+#[cfg(feature = "files")]
+mod files;
 mod format;
 mod invocation;
 mod migration_ref;
@@ -71,6 +75,8 @@ use lockgate::Migrations;
 pub use clap;
 
 pub use cli::Cli;
+#[cfg(feature = "postgres")]
+pub use databases::DatabasesCli;
 pub use exit::Exit;
 pub use format::Format;
 pub use migration_ref::MigrationRef;

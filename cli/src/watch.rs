@@ -26,7 +26,12 @@ pub(crate) struct View {
 
 /// Returns the migrator, set up to show its events.
 pub(crate) fn watched(invocation: &Invocation<'_>, migrator: Migrator, view: View) -> Migrator {
-    let output = invocation.output().clone();
+    shown(invocation.output(), migrator, view)
+}
+
+/// The same, on this output.
+pub(crate) fn shown(output: &Output, migrator: Migrator, view: View) -> Migrator {
+    let output = output.clone();
     let migrator = match (view.verbose, output.is_live()) {
         (true, _) => migrator.each_statement(),
         (false, true) => migrator.each_statement_of_at_most(FEW),

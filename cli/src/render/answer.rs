@@ -5,16 +5,10 @@ use lockgate::wait::Readiness;
 
 use crate::answer::{Answer, Body, Marked};
 
+#[cfg(feature = "postgres")]
+use super::databases;
+use super::text::Text;
 use super::{BAD, BOLD, GOOD, WAITING, count, doctor, drift, history, paint, plan, progress, remark, status};
-
-/// An answer as text.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Text {
-    /// For standard output.
-    pub(crate) out: Vec<String>,
-    /// For standard error, without their colours and `note:`.
-    pub(crate) notes: Vec<String>,
-}
 
 /// Formats an answer for a terminal of this width.
 pub(crate) fn answer(answer: &Answer, width: Option<u16>) -> Text {
@@ -61,6 +55,17 @@ pub(crate) fn answer(answer: &Answer, width: Option<u16>) -> Text {
         }
         Body::History(log) => out(history::history(log, width)),
         Body::Ready(readiness) => out(ready(readiness)),
+        #[cfg(feature = "postgres")]
+        Body::Runs(report) => out(databases::runs(report)),
+        #[cfg(feature = "postgres")]
+        Body::Plans(plans) => databases::plans(plans, width),
+        #[cfg(feature = "postgres")]
+        Body::Statuses(stands) => databases::statuses(stands, width),
+        #[cfg(feature = "postgres")]
+        Body::AllReady(each) => {
+            let lines = each.iter().map(|(database, readiness)| format!("{database}: {}", ready(readiness)));
+            Text { out: lines.collect(), notes: Vec::new() }
+        }
         Body::Document(text) => out(text.trim_end().to_owned()),
     }
 }

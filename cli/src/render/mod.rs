@@ -6,6 +6,8 @@
 mod adopt;
 mod answer;
 mod charset;
+#[cfg(feature = "postgres")]
+mod databases;
 mod doctor;
 mod error;
 mod history;
@@ -13,6 +15,7 @@ mod plan;
 mod progress;
 mod status;
 mod table;
+mod text;
 mod wire;
 
 pub(crate) use answer::answer;

@@ -15,7 +15,7 @@ const SIZES: [Column; 3] = [
     Column { title: "SIZE", weight: 1, is_number: true },
 ];
 
-const COLUMNS: [Column; 3] = [
+pub(super) const COLUMNS: [Column; 3] = [
     Column { title: "MIGRATION", weight: 3, is_number: false },
     Column { title: "ACTION", weight: 2, is_number: false },
     Column { title: "RUNS", weight: 1, is_number: false },
@@ -26,7 +26,7 @@ const MOST: usize = 60;
 const FIRST: usize = 10;
 const LAST: usize = 10;
 /// After so many lines of SQL, a terminal shows no other script.
-const LINES: usize = 100;
+pub(super) const LINES: usize = 100;
 
 /// Formats a plan with its scripts. A terminal shows only the beginning of much, unless everything was asked for.
 pub(super) fn plan(planned: &Planned, width: Option<u16>) -> String {
@@ -57,9 +57,14 @@ pub(super) fn plan(planned: &Planned, width: Option<u16>) -> String {
     let (scripts, is_cut) = scripts(migrations, plan, if is_short { LINES } else { usize::MAX });
     shown.push_str(&format!("\n{scripts}"));
     if is_cut || left_out > 0 {
-        shown.push_str(&format!("\n\n{}", paint(DIM, "the same with `--verbose` shows everything")));
+        shown.push_str(&format!("\n\n{}", everything()));
     }
     shown
+}
+
+/// Says how to see what a terminal leaves out.
+pub(super) fn everything() -> String {
+    paint(DIM, "the same with `--verbose` shows everything")
 }
 
 /// Whether the same migration goes down and up again.
@@ -79,7 +84,13 @@ pub(crate) fn question(migrations: &Migrations, plan: &Plan, database: &Database
 
 /// A line for each step that takes strong locks or destroys data, after an empty one. Of more than `most`, those that
 /// destroy data come first.
-fn dangers(migrations: &Migrations, plan: &Plan, dialect: Dialect, most: usize, width: Option<u16>) -> String {
+pub(super) fn dangers(
+    migrations: &Migrations,
+    plan: &Plan,
+    dialect: Dialect,
+    most: usize,
+    width: Option<u16>,
+) -> String {
     let effects = plan.effects(migrations.set(), dialect);
     let mut lines: Vec<(bool, String)> = plan
         .steps
@@ -138,7 +149,7 @@ fn name(touch: &Touch) -> String {
     if touch.of_index { format!("the table of {}", touch.table) } else { touch.table.to_owned() }
 }
 
-fn row(migrations: &Migrations, step: &Step, dialect: Dialect) -> Vec<(String, Style)> {
+pub(super) fn row(migrations: &Migrations, step: &Step, dialect: Dialect) -> Vec<(String, Style)> {
     let runs = script(migrations, step).map_or_else(String::new, |script| runs(&script, step.action, dialect));
     vec![(step.id.clone(), Style::new()), (step.action.to_string(), WAITING), (runs, Style::new())]
 }
@@ -165,7 +176,7 @@ fn runs(script: &Script, action: Action, dialect: Dialect) -> String {
 
 /// The scripts of all steps, each after its file name, and whether something is left out: after so many lines no other
 /// script begins.
-fn scripts(migrations: &Migrations, plan: &Plan, most: usize) -> (String, bool) {
+pub(super) fn scripts(migrations: &Migrations, plan: &Plan, most: usize) -> (String, bool) {
     let (mut shown, mut room, mut is_cut) = (String::new(), most, false);
     for (place, step) in plan.steps.iter().enumerate() {
         let Some(script) = script(migrations, step) else { continue };

@@ -163,9 +163,23 @@ fn shown(event: &Event, counts: Counts) -> Option<String> {
             let elapsed = elapsed.map(|elapsed| paint(DIM, format_args!(" ({})", duration::show(elapsed))));
             format!("  {} {id}{}", paint(GOOD, action.past()), elapsed.unwrap_or_default())
         }
+        Event::Entered { database, role } => {
+            let role = role.as_ref().map(|role| format!(", as {role}")).unwrap_or_default();
+            paint(BOLD, format_args!("{database}{role}"))
+        }
+        Event::PasswordAssumed { role, variable } => {
+            let way = variable.as_ref().map(|variable| format!("; {variable} would hold it")).unwrap_or_default();
+            super::remark(&format!("there is no password for the role `{role}`, so its name is tried{way}"))
+        }
+        Event::BootstrapLeftOut { id, database } => super::remark(&left_out(id, database)),
         // A newer runtime may have other events. A run can be understood without them.
         _ => return None,
     })
+}
+
+/// Formats a remark about a bootstrap that does not run.
+pub(super) fn left_out(id: &str, database: &str) -> String {
+    format!("`{id}` is not recorded and does not run, because the database `{database}` exists")
 }
 
 /// Formats what a run did, in one line.

@@ -38,6 +38,20 @@ pub(crate) struct Line {
 enum Content {
     /// A note.
     Note { message: String },
+    /// A run in one of several databases begins.
+    Entered {
+        database: String,
+        /// The role in the names of the migrations that follow; null if one login runs them all.
+        role: Option<String>,
+    },
+    /// No password was given for a role, and its name is tried.
+    PasswordAssumed {
+        role: String,
+        /// The environment variable that may hold it.
+        variable: Option<String>,
+    },
+    /// A bootstrap that is not recorded does not run, because its database exists.
+    BootstrapLeftOut { migration: String, database: String },
     /// Another run holds the lock; this one waits.
     LockWaiting {
         /// Who holds it, as far as the database says.
@@ -133,8 +147,66 @@ enum Shown {
     Marked(Marked),
     /// The INVALID index that was dropped, as SQL names it.
     IndexDropped(String),
+    /// What a run did, in each of several databases.
+    #[cfg(feature = "postgres")]
+    Runs(Vec<DatabaseRun>),
+    /// What would run, in each of several databases; nothing was executed.
+    #[cfg(feature = "postgres")]
+    Plans(Vec<DatabasePlanValue>),
+    /// Where each of several databases stands.
+    #[cfg(feature = "postgres")]
+    Statuses(Vec<DatabaseStand>),
+    /// Whether each of several databases has every migration.
+    #[cfg(feature = "postgres")]
+    AllReady(Vec<DatabaseReady>),
     /// A text that is not about a database.
     Document(String),
+}
+
+#[cfg(feature = "postgres")]
+#[derive(Serialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+struct DatabaseRun {
+    database: String,
+    /// What is committed, bootstraps first, in the order in which it ran.
+    steps: Vec<Finished>,
+    tolerated: Vec<Difference>,
+    /// Bootstraps that are not recorded and did not run, because the database exists.
+    left_out: Vec<String>,
+}
+
+#[cfg(feature = "postgres")]
+#[derive(Serialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+struct DatabasePlanValue {
+    database: String,
+    /// Whether it exists.
+    exists: bool,
+    /// The bootstraps that would run before the rest.
+    bootstraps: PlanValue,
+    left_out: Vec<String>,
+    plan: PlanValue,
+}
+
+#[cfg(feature = "postgres")]
+#[derive(Serialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+struct DatabaseStand {
+    database: String,
+    /// Whether it exists. If not, every migration is pending.
+    exists: bool,
+    /// The bootstraps that would run.
+    bootstraps: Vec<String>,
+    left_out: Vec<String>,
+    status: Status,
+}
+
+#[cfg(feature = "postgres")]
+#[derive(Serialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+struct DatabaseReady {
+    database: String,
+    ready: Ready,
 }
 
 #[derive(Serialize)]
@@ -424,6 +496,13 @@ impl Line {
     /// The line of an event. `None` if this form does not know the event, which a newer runtime may have.
     pub(crate) fn event(event: &Event) -> Option<Self> {
         let content = match event {
+            Event::Entered { database, role } => Content::Entered { database: database.clone(), role: role.clone() },
+            Event::PasswordAssumed { role, variable } => {
+                Content::PasswordAssumed { role: role.clone(), variable: variable.clone() }
+            }
+            Event::BootstrapLeftOut { id, database } => {
+                Content::BootstrapLeftOut { migration: id.clone(), database: database.clone() }
+            }
             Event::LockWaiting { holder } => Content::LockWaiting { holder: holder.clone() },
             Event::Tolerated(drift) => Content::Tolerated { drift: Difference::of(drift) },
             Event::Planned { steps } => Content::Planned { steps: *steps },
@@ -474,6 +553,18 @@ impl Line {
             Body::IndexDropped(index) => Shown::IndexDropped(index.clone()),
             #[cfg(feature = "adopt")]
             Body::Adoption(compared) => Shown::Adoption(Adoption::of(compared)),
+            #[cfg(feature = "postgres")]
+            Body::Runs(report) => Shown::Runs(report.databases.iter().map(DatabaseRun::of).collect()),
+            #[cfg(feature = "postgres")]
+            Body::Plans(plans) => Shown::Plans(plans.iter().map(DatabasePlanValue::of).collect()),
+            #[cfg(feature = "postgres")]
+            Body::Statuses(stands) => Shown::Statuses(stands.each.iter().map(DatabaseStand::of).collect()),
+            #[cfg(feature = "postgres")]
+            Body::AllReady(each) => Shown::AllReady(
+                each.iter()
+                    .map(|(name, ready)| DatabaseReady { database: (*name).to_owned(), ready: Ready::of(ready) })
+                    .collect(),
+            ),
             Body::Document(text) => Shown::Document(text.clone()),
         };
         Self::of(Content::Result(ResultLine { verb: verb.to_owned(), end: End::of(answer.exit), answer: shown }))
@@ -520,15 +611,55 @@ impl End {
     }
 }
 
+impl Finished {
+    fn of(step: &FinishedStep) -> Self {
+        Self { migration: step.id.clone(), action: step.action.to_string(), elapsed_ms: step.elapsed.map(milliseconds) }
+    }
+}
+
+#[cfg(feature = "postgres")]
+impl DatabaseRun {
+    fn of(report: &lockgate::DatabaseReport) -> Self {
+        Self {
+            database: report.database.clone(),
+            steps: report.steps.iter().map(Finished::of).collect(),
+            tolerated: report.tolerated.iter().map(Difference::of).collect(),
+            left_out: report.left_out.clone(),
+        }
+    }
+}
+
+#[cfg(feature = "postgres")]
+impl DatabasePlanValue {
+    fn of(planned: &crate::answer::DatabasePlanned) -> Self {
+        Self {
+            database: planned.database.clone(),
+            exists: planned.exists,
+            bootstraps: PlanValue::of(&planned.bootstraps),
+            left_out: planned.left_out.clone(),
+            plan: PlanValue::of(&planned.patches),
+        }
+    }
+}
+
+#[cfg(feature = "postgres")]
+impl DatabaseStand {
+    fn of(stand: &lockgate::DatabaseStatus) -> Self {
+        let of_it = Stand { status: stand.status.clone(), up_refuses: stand.up_refuses, all: true };
+        Self {
+            database: stand.database.clone(),
+            exists: stand.exists,
+            bootstraps: stand.bootstraps.clone(),
+            left_out: stand.left_out.clone(),
+            status: Status::of(&of_it),
+        }
+    }
+}
+
 impl Run {
     fn of(report: &Report) -> Self {
-        let finished = |step: &FinishedStep| Finished {
-            migration: step.id.clone(),
-            action: step.action.to_string(),
-            elapsed_ms: step.elapsed.map(milliseconds),
-        };
         Self {
-            steps: report.steps.iter().map(finished).collect(),
+            steps: report.steps.iter().map(Finished::of).collect(),
             tolerated: report.tolerated.iter().map(Difference::of).collect(),
             elapsed_ms: milliseconds(report.elapsed),
         }

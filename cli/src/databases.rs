@@ -1,0 +1,403 @@
+//! The command line of a program that embeds the patches of several databases of one PostgreSQL server.
+
+use std::process::ExitCode;
+
+use lockgate::{DatabaseMigrations, DatabaseParts, Databases, DatabasesMigrator, Dialect, Migrations, Migrator};
+
+use crate::answer::{Answer, Body, DatabasePlanned, NothingToDo, Planned, Stands};
+use crate::cli::{self, Cli};
+use crate::command_error::CommandError;
+use crate::connect::Chosen;
+use crate::exit::Exit;
+use crate::invocation::Invocation;
+use crate::options::Options;
+use crate::output::Output;
+use crate::render::Counts;
+use crate::verb::{Verb, baseline, doctor, drift, history, mark_stage, repair, wait};
+use crate::watch::{View, shown};
+
+/// Lockgate's command line for several databases.
+///
+/// ```no_run
+/// # static PATCHES: lockgate::Databases = lockgate::Databases::EMPTY;
+/// use std::process::ExitCode;
+///
+/// // static PATCHES: lockgate::Databases = lockgate::embed_migrations!("patches", databases);
+///
+/// fn main() -> ExitCode {
+///     lockgate_cli::DatabasesCli::new(&PATCHES).main()
+/// }
+/// ```
+///
+/// The database URL names the server, and the user who reads and, for databases that do not exist, the database to
+/// connect to meanwhile: `postgres://admin@db.internal/postgres`.
+#[derive(Debug)]
+pub struct DatabasesCli {
+    databases: &'static Databases,
+    cli: Cli,
+    prefix: String,
+}
+
+/// No migrations: for the name of a program without databases.
+static NONE: Migrations = Migrations::EMPTY;
+
+/// What every command understands.
+#[derive(clap::Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Options for several databases")]
+pub struct DatabasesOptions {
+    /// What is not about several databases.
+    #[command(flatten)]
+    pub options: Options,
+    /// Work on this database alone
+    #[arg(long, global = true, value_name = "NAME")]
+    pub database: Option<String>,
+    /// What the variables with the passwords of the roles begin with: `PATCH_` for `PATCH_BILLING_OWNER_PASSWORD`
+    #[arg(long, global = true, value_name = "PREFIX")]
+    pub prefix: Option<String>,
+    /// Instead of the patches that are part of this program, those in these files: `'patches/**/*.sql'`
+    #[cfg(feature = "files")]
+    #[arg(long, global = true, value_name = "GLOB", num_args = 1..)]
+    pub files: Vec<String>,
+    /// Log in as the user of the URL alone, and become each role by SET ROLE
+    #[arg(long, global = true)]
+    pub set_role: bool,
+}
+
+/// A command for several databases.
+#[derive(clap::Subcommand, Clone, Debug)]
+#[command(about = None)]
+#[non_exhaustive]
+pub enum DatabasesVerb {
+    /// Apply what is pending in each database, and make those that do not exist
+    Up(Up),
+    /// Show what is applied in each database, what is pending and what differs
+    Status(StatusOf),
+    /// Show what `up` would run, and execute nothing
+    Plan(PlanOf),
+    /// Wait until another run has applied every patch; ask the databases alone, and change nothing
+    Wait(wait::Arguments),
+    /// Say whether the databases have every patch; do not wait
+    Ready,
+    /// List every difference between program and database, of the one that `--database` names
+    Drift(drift::Arguments),
+    /// Show what was done to the database that `--database` names
+    History(history::Arguments),
+    /// Record everything up to a patch as applied, and execute nothing, in the database that `--database` names
+    Baseline(baseline::Arguments),
+    /// Correct the history of the database that `--database` names, and execute nothing
+    Repair(repair::Arguments),
+    /// Look at everything that could stop a run in the database that `--database` names
+    Doctor(doctor::Arguments),
+    /// Mark the database that `--database` names with its stage
+    MarkStage(mark_stage::Arguments),
+    /// Print a script that completes these commands in a shell
+    #[cfg(feature = "completions")]
+    Completions(crate::verb::completions::Arguments),
+    /// Print a page of the manual, for `man`
+    #[cfg(feature = "man")]
+    Man(crate::verb::man::Arguments),
+    /// Print the JSON Schema of what `--format json` writes
+    #[cfg(feature = "json-schema")]
+    JsonSchema(crate::verb::json_schema::Arguments),
+}
+
+/// The arguments of `up`.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub struct Up {
+    /// Show what would run, with the SQL, and execute nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Show each statement before it runs; with `--dry-run`, show everything, however much it is
+    #[arg(short, long)]
+    pub verbose: bool,
+    /// How to end without anything to do.
+    #[command(flatten)]
+    pub nothing: NothingToDo,
+}
+
+/// The arguments of `status`.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub struct StatusOf {
+    /// Show every patch; a terminal shows only the first and the last of many
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// The arguments of `plan`.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub struct PlanOf {
+    /// Show everything; a terminal shows only the beginning of much
+    #[arg(short, long)]
+    pub verbose: bool,
+    /// How to end without anything to do.
+    #[command(flatten)]
+    pub nothing: NothingToDo,
+}
+
+// The arguments of `main`. Not a doc comment, which would become the first line of the help.
+#[derive(clap::Parser)]
+struct Standalone {
+    #[command(flatten)]
+    options: DatabasesOptions,
+    #[command(subcommand)]
+    verb: DatabasesVerb,
+}
+
+/// A command as it is carried out.
+enum Task {
+    Up(Up),
+    Status(StatusOf),
+    Plan(PlanOf),
+    Wait(wait::Arguments),
+    Ready,
+    /// On one database, as a program with that database alone would do it.
+    One(Verb),
+    /// Without any database.
+    Without(Verb),
+}
+
+impl DatabasesCli {
+    /// Creates the command line for these databases.
+    pub fn new(databases: &'static Databases) -> Self {
+        let migrations = databases.iter().next().map_or(&NONE, DatabaseMigrations::migrations);
+        Self { databases, cli: Cli::new(migrations), prefix: String::new() }
+    }
+
+    /// The server to use if no flag and no variable names one; see [`Cli::default_url`].
+    #[must_use]
+    pub fn default_url(mut self, url: &str) -> Self {
+        self.cli = self.cli.default_url(url);
+        self
+    }
+
+    /// The prefix of the variables that name the server; see [`Cli::variables`].
+    #[must_use]
+    pub fn variables(mut self, prefix: &str) -> Self {
+        self.cli = self.cli.variables(prefix);
+        self
+    }
+
+    /// What the variables with the passwords of the roles begin with, unless `--prefix` says otherwise. Default: nothing,
+    /// so that the password of `billing_owner` is in `BILLING_OWNER_PASSWORD`.
+    #[must_use]
+    pub fn password_prefix(mut self, prefix: &str) -> Self {
+        prefix.clone_into(&mut self.prefix);
+        self
+    }
+
+    /// Sets the program's own options of the migrator; see [`Cli::migrator_options`].
+    #[must_use]
+    pub fn migrator_options(mut self, configure: impl Fn(Migrator) -> Migrator + Send + Sync + 'static) -> Self {
+        self.cli = self.cli.migrator_options(configure);
+        self
+    }
+
+    /// Runs the whole program, as [`Cli::main`] does.
+    pub fn main(&self) -> ExitCode {
+        let arguments: Standalone = match self.cli.parse() {
+            Ok(arguments) => arguments,
+            Err(exit) => return exit.into(),
+        };
+        let (options, verb) = (&arguments.options, &arguments.verb);
+        cli::block_on(options.options.format, verb.name(), || self.run(options, verb))
+    }
+
+    /// Runs a command and shows the result, as [`Cli::run`] does.
+    pub async fn run(&self, options: &DatabasesOptions, verb: &DatabasesVerb) -> Exit {
+        let output = Output::standard(options.options.format);
+        let task = verb.task();
+        let writes = match &task {
+            Task::Up(arguments) => !arguments.dry_run,
+            Task::One(verb) => verb.writes(),
+            Task::Status(_) | Task::Plan(_) | Task::Wait(_) | Task::Ready | Task::Without(_) => false,
+        };
+        let run = cli::finished(output.clone(), verb.name(), self.answer(output.clone(), options, task));
+        if writes { cli::stoppable(output, verb.name(), || true, run).await } else { run.await }
+    }
+
+    async fn answer(&self, output: Output, options: &DatabasesOptions, task: Task) -> Result<Answer, CommandError> {
+        let verb = match task {
+            Task::Without(verb) => {
+                let answer = verb.without_database(|| self.cli.command());
+                return answer.expect("a verb without a database answers without one");
+            }
+            Task::One(verb) => return self.on_one(output, options, &verb).await,
+            task => task,
+        };
+        let Chosen { url, note } = self.cli.choose(&options.options)?;
+        let note = note.map(|note| format!(", {note}")).unwrap_or_default();
+        output.remark(&format!("the server is {url}{note}"));
+        let url = url.reveal();
+        let databases = self.databases(options)?;
+        let migrator = self.migrator(options, databases);
+        match verb {
+            Task::Up(arguments) if arguments.dry_run => {
+                self.plan(&migrator, url, arguments.verbose, arguments.nothing).await
+            }
+            Task::Up(arguments) => {
+                let view = View { verbose: arguments.verbose, counts: Counts::Migrations };
+                let report = migrator.options(|options| shown(&output, options, view)).apply(url).await;
+                output.bar(|bar| bar.end());
+                let report = report?;
+                Ok(Answer { exit: arguments.nothing.exit(report.is_empty()), body: Body::Runs(report) })
+            }
+            Task::Status(arguments) => {
+                let each = migrator.status(url).await?;
+                let refuses = each.iter().any(|stand| stand.up_refuses);
+                let exit = if refuses { Exit::Refused } else { Exit::Done };
+                Ok(Answer { exit, body: Body::Statuses(Stands { each, all: arguments.all }) })
+            }
+            Task::Plan(arguments) => self.plan(&migrator, url, arguments.verbose, arguments.nothing).await,
+            Task::Wait(arguments) => {
+                migrator.wait(url, arguments.timeout, arguments.interval).await?;
+                self.ready(&migrator, url).await
+            }
+            Task::Ready => self.ready(&migrator, url).await,
+            Task::One(_) | Task::Without(_) => unreachable!("they are answered above"),
+        }
+    }
+
+    /// The patches: those of the program, or those in the files that were named.
+    fn databases(&self, options: &DatabasesOptions) -> Result<&'static Databases, CommandError> {
+        #[cfg(feature = "files")]
+        if !options.files.is_empty() {
+            return crate::files::read(&options.files);
+        }
+        #[cfg(not(feature = "files"))]
+        let _ = options;
+        Ok(self.databases)
+    }
+
+    /// The migrator with the program's options and the flags; flags win.
+    fn migrator(&self, options: &DatabasesOptions, databases: &'static Databases) -> DatabasesMigrator {
+        let prefix = options.prefix.as_deref().unwrap_or(&self.prefix);
+        let mut migrator = DatabasesMigrator::new(databases)
+            .passwords_from_environment(prefix)
+            .wait_for_server(options.options.wait_for_server.unwrap_or_default())
+            .options(|migrator| options.options.configure(self.cli.configured(migrator)));
+        if options.set_role {
+            migrator = migrator.set_role();
+        }
+        match &options.database {
+            Some(database) => migrator.only(database),
+            None => migrator,
+        }
+    }
+
+    async fn plan(
+        &self,
+        migrator: &DatabasesMigrator,
+        url: &str,
+        all: bool,
+        nothing: NothingToDo,
+    ) -> Result<Answer, CommandError> {
+        let planned = |migrations: &'static Migrations, plan| Planned {
+            migrations,
+            plan,
+            dialect: Dialect::Postgres,
+            sizes: Vec::new(),
+            all,
+        };
+        let mut plans = Vec::new();
+        for of in migrator.plan(url).await? {
+            let database = migrator.databases().get(&of.database).expect("a plan is for one of the databases");
+            plans.push(DatabasePlanned {
+                exists: of.exists,
+                bootstraps: planned(database.bootstraps(), of.bootstraps),
+                left_out: of.left_out,
+                patches: planned(database.migrations(), of.plan),
+                database: of.database,
+            });
+        }
+        let is_empty = plans.iter().all(|of| of.bootstraps.plan.is_empty() && of.patches.plan.is_empty());
+        Ok(Answer { exit: nothing.exit(is_empty), body: Body::Plans(plans) })
+    }
+
+    async fn ready(&self, migrator: &DatabasesMigrator, url: &str) -> Result<Answer, CommandError> {
+        use lockgate::wait::Readiness;
+
+        let each = migrator.ready(url).await?;
+        let is = |wanted: fn(&Readiness) -> bool| each.iter().any(|(_, readiness)| wanted(readiness));
+        let exit = if is(|readiness| matches!(readiness, Readiness::Partial { .. })) {
+            Exit::Partial
+        } else if is(|readiness| *readiness != Readiness::Ready) {
+            Exit::TimedOut
+        } else {
+            Exit::Done
+        };
+        Ok(Answer { exit, body: Body::AllReady(each) })
+    }
+
+    /// Runs a verb on the database that was named, as the user of the URL.
+    async fn on_one(&self, output: Output, options: &DatabasesOptions, verb: &Verb) -> Result<Answer, CommandError> {
+        let databases = self.databases(options)?;
+        let known: Vec<String> = databases.iter().map(|database| format!("`{}`", database.name())).collect();
+        let which = format!("write `--database NAME` with one of {}", known.join(", "));
+        let Some(name) = &options.database else {
+            return Err(CommandError::usage(format!("`{}` works on one database", verb.name()), which));
+        };
+        let Some(database) = databases.get(name) else {
+            return Err(CommandError::usage(format!("there are no patches for the database `{name}`"), which));
+        };
+        let Chosen { url, note } = self.cli.choose(&options.options)?;
+        let parts = DatabaseParts { name: Some(name.clone()), ..DatabaseParts::default() };
+        let Some(url) = lockgate::__private::with_parts(url.reveal(), &parts) else {
+            return Err(CommandError::usage(
+                "the URL of the server is not one of PostgreSQL",
+                "write `postgres://user@host/postgres`",
+            ));
+        };
+        let Ok(url) = url.parse();
+        let migrator = self.cli.configured(Migrator::new(database.migrations()));
+        let chosen = Chosen { url, note };
+        verb.run(&Invocation::new(database.migrations(), migrator, chosen, &options.options, output)).await
+    }
+}
+
+impl DatabasesVerb {
+    /// The word that is typed for it.
+    fn name(&self) -> &'static str {
+        match self.task() {
+            Task::Up(_) => "up",
+            Task::Status(_) => "status",
+            Task::Plan(_) => "plan",
+            Task::Wait(_) => "wait",
+            Task::Ready => "ready",
+            Task::One(verb) | Task::Without(verb) => verb.name(),
+        }
+    }
+
+    fn task(&self) -> Task {
+        match self.clone() {
+            Self::Up(arguments) => Task::Up(arguments),
+            Self::Status(arguments) => Task::Status(arguments),
+            Self::Plan(arguments) => Task::Plan(arguments),
+            Self::Wait(arguments) => Task::Wait(arguments),
+            Self::Ready => Task::Ready,
+            Self::Drift(arguments) => Task::One(Verb::Drift(arguments)),
+            Self::History(arguments) => Task::One(Verb::History(arguments)),
+            Self::Baseline(arguments) => Task::One(Verb::Baseline(arguments)),
+            Self::Repair(arguments) => Task::One(Verb::Repair(arguments)),
+            Self::Doctor(arguments) => Task::One(Verb::Doctor(arguments)),
+            Self::MarkStage(arguments) => Task::One(Verb::MarkStage(arguments)),
+            #[cfg(feature = "completions")]
+            Self::Completions(arguments) => Task::Without(Verb::Completions(arguments)),
+            #[cfg(feature = "man")]
+            Self::Man(arguments) => Task::Without(Verb::Man(arguments)),
+            #[cfg(feature = "json-schema")]
+            Self::JsonSchema(arguments) => Task::Without(Verb::JsonSchema(arguments)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_is_well_formed() {
+        Standalone::command().debug_assert();
+    }
+}

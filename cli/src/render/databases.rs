@@ -1,0 +1,92 @@
+//! Formats what is said of several databases: one table for all of them, and a line for what is special about one.
+
+use lockgate::{DatabasesReport, Dialect, Status};
+
+use crate::answer::{DatabasePlanned, Planned, Stands};
+use crate::duration;
+
+use super::text::Text;
+use super::{BOLD, GOOD, count, drift, paint, plan, progress, remark, status, table};
+
+/// What a run did.
+pub(super) fn runs(report: &DatabasesReport) -> String {
+    let steps = report.steps().count();
+    if steps == 0 {
+        return paint(GOOD, "nothing to do");
+    }
+    let changed = report.databases.iter().filter(|database| !database.steps.is_empty()).count();
+    let done = format!("applied {} in {}", count(steps, "migration"), count(changed, "database"));
+    format!("{} in {}", paint(GOOD, done), duration::show(report.elapsed))
+}
+
+/// What would run.
+pub(super) fn plans(plans: &[DatabasePlanned], width: Option<u16>) -> Text {
+    let planned: Vec<&Planned> = plans.iter().flat_map(|of| [&of.bootstraps, &of.patches]).collect();
+    let mut text = Text::default();
+    let rows: Vec<_> = planned
+        .iter()
+        .flat_map(|planned| planned.plan.steps.iter().map(|step| plan::row(planned.migrations, step, planned.dialect)))
+        .collect();
+    if rows.is_empty() {
+        text.out.push(paint(GOOD, "nothing to do"));
+    } else {
+        let head = format!("{} would run, and nothing was executed", count(rows.len(), "migration"));
+        let dangers = planned
+            .iter()
+            .map(|planned| plan::dangers(planned.migrations, &planned.plan, Dialect::Postgres, usize::MAX, width));
+        let table = table::table(&plan::COLUMNS, &rows, width);
+        text.out.push(format!("{}\n\n{table}{}", paint(BOLD, head), dangers.collect::<String>()));
+    }
+    let mut is_cut = false;
+    for planned in planned.iter().filter(|planned| !planned.plan.is_empty()) {
+        let most = if width.is_some() && !planned.all { plan::LINES } else { usize::MAX };
+        let (scripts, cut) = plan::scripts(planned.migrations, &planned.plan, most);
+        text.out.push(scripts);
+        is_cut |= cut;
+    }
+    if is_cut {
+        text.out.push(format!("\n{}", plan::everything()));
+    }
+    for of in plans {
+        if !of.exists {
+            text.notes.push(missing(&of.database, of.bootstraps.plan.steps.len()));
+        }
+        text.notes.extend(of.left_out.iter().map(|id| progress::left_out(id, &of.database)));
+        text.notes.extend(of.patches.plan.tolerated.iter().map(ToString::to_string));
+    }
+    text
+}
+
+/// Where the databases stand.
+pub(super) fn statuses(stands: &Stands, width: Option<u16>) -> Text {
+    let Stands { each, all } = stands;
+    // The names have the database in them, so that one table can have them all.
+    let together = Status {
+        entries: each.iter().flat_map(|stand| stand.status.entries.iter().cloned()).collect(),
+        drift: each.iter().flat_map(|stand| stand.status.drift.iter().cloned()).collect(),
+        stage: None,
+    };
+    let mut text = Text { out: vec![status::status(&together, width, *all)], notes: Vec::new() };
+    text.out.extend(together.drift.iter().map(|difference| format!("\n{}", drift(difference, width))));
+    for stand in each {
+        if let Some(stage) = stand.status.stage {
+            text.out.push(format!("stage of {}: {stage}", stand.database));
+        }
+        if stand.up_refuses {
+            text.out.push(format!("\n{}", remark(&format!("`up` refuses to run until {} is fixed", stand.database))));
+        }
+        if !stand.exists {
+            text.notes.push(missing(&stand.database, stand.bootstraps.len()));
+        } else if !stand.bootstraps.is_empty() {
+            let rest = count(stand.bootstraps.len(), "bootstrap");
+            text.notes
+                .push(format!("a run that made the database `{}` was interrupted: {rest} to run", stand.database));
+        }
+        text.notes.extend(stand.left_out.iter().map(|id| progress::left_out(id, &stand.database)));
+    }
+    text
+}
+
+fn missing(database: &str, bootstraps: usize) -> String {
+    format!("the database `{database}` does not exist: `up` makes it, by {}", count(bootstraps, "bootstrap"))
+}
