@@ -17,6 +17,7 @@ macro_rules! links {
 [rust]: crate::guide::rust
 [operating]: crate::guide::operating
 [production]: crate::guide::production
+[databases]: crate::guide::databases
 [deploying]: crate::guide::deploying
 [problems]: crate::guide::problems
 [coming-from]: crate::guide::coming_from
@@ -60,6 +61,9 @@ chapters! {
     rust "rust"
     operating "operating"
     production "production"
+    // What it shows is there with PostgreSQL alone.
+    #[cfg(any(doc, feature = "postgres"))]
+    databases "databases"
     deploying "deploying"
     problems "problems"
     coming_from "coming-from"
