@@ -153,6 +153,10 @@ enum Task {
     /// On one database, as a program with that database alone would do it.
     One(Verb),
     /// Without any database.
+    #[cfg_attr(
+        not(any(feature = "completions", feature = "man", feature = "json-schema")),
+        expect(dead_code, reason = "these alone need no database")
+    )]
     Without(Verb),
 }
 

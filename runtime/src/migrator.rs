@@ -783,6 +783,12 @@ impl Migrator {
         Self { migrations, set: format!("{}{suffix}", self.set), ..self.clone() }
     }
 
+    /// The same, without events: for what is only bookkeeping.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn quiet(&self) -> Self {
+        Self { on_event: None, ..self.clone() }
+    }
+
     /// Runs each patch as the role in its name, by SET ROLE.
     #[cfg(feature = "postgres")]
     pub(crate) fn as_roles_of_names(&self) -> Self {

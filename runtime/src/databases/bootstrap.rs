@@ -54,7 +54,8 @@ async fn hand_over(site: &Site<'_>) -> Result<(), Error> {
     let login = site.login(role);
     let mut database = site.enter(site.name(), login).await?;
     // All at once: what is recorded there says that the bootstraps are over.
-    let baselined = site.recorded().atomicity(Atomicity::WholeRun).baseline(&mut database, last.version()).await;
+    let baselined =
+        site.recorded().quiet().atomicity(Atomicity::WholeRun).baseline(&mut database, last.version()).await;
     baselined.map_err(|error| error.in_front(&place(site.name(), login)))?;
     if let Login::Role(role) = login {
         site.open_history(&site.own(), &mut database, role).await?;
@@ -69,7 +70,7 @@ async fn forget(site: &Site<'_>, migrator: &Migrator, plan: &Plan) -> Result<(),
     let maintenance = &site.server.maintenance;
     let login = site.login(role);
     let mut connected = site.enter(maintenance, login).await?;
-    match migrator.clone().atomicity(Atomicity::WholeRun).apply_plan(&mut connected, plan).await {
+    match migrator.quiet().atomicity(Atomicity::WholeRun).apply_plan(&mut connected, plan).await {
         // Another run has begun to make the database.
         Err(error) if error.kind() == ErrorKind::PlanStale => Ok(()),
         forgotten => forgotten.map(drop).map_err(|error| error.in_front(&place(maintenance, login))),

@@ -62,6 +62,8 @@ async fn an_operator_brings_a_virgin_server_up() {
     ] {
         assert!(up.out.contains(line), "{line}: {up:#?}");
     }
+    // What is only bookkeeping is not shown.
+    assert!(!up.out.contains("recorded"), "{up:#?}");
     assert!(!up.out.contains("secret") && !up.err.contains("secret"), "{up:#?}");
     let again = patches(&server, &["up", "--exit-code"]);
     assert_eq!((again.code, again.out.as_str()), (Some(10), "nothing to do\n"), "{again:#?}");
