@@ -138,9 +138,11 @@ async fn a_server_that_stops_between_two_databases_leaves_a_truth_to_go_on_from(
     let shown = format!("{error:?}");
     assert!(shown.contains("the database `catalog` as the role `librarian`"), "{shown}");
     assert!(shown.contains("billing.00000001.0003.billing_owner.add_paid_at"), "{shown}");
-    let mut server = server.lock().unwrap();
-    server.postgres.restart().unwrap();
-    let url = server.url();
+    let url = {
+        let mut server = server.lock().unwrap();
+        server.postgres.restart().unwrap();
+        server.url()
+    };
     let report = migrator(&PATCHES).apply(&url).await.unwrap();
     let ids: Vec<&str> = report.steps().map(|step| step.id.as_str()).collect();
     assert_eq!(ids, ["catalog.00000001.0001.librarian.create_book", "catalog.00000001.0002.librarian.add_isbn"]);
