@@ -1,5 +1,6 @@
 //! The answer of a verb, as a value. Verbs return it, and `render` shows it as text or as JSON.
 
+use lockgate::bootstrap::Outcome;
 use lockgate::doctor::Finding;
 use lockgate::wait::Readiness;
 use lockgate::{Dialect, Drift, LogEntry, Migrations, Plan, Report, Stage, Status, TableSize};
@@ -32,6 +33,8 @@ pub(crate) enum Body {
     Examined(Vec<Finding>),
     /// The database was marked with a stage.
     Marked(Marked),
+    /// Role and database of a program exist.
+    Bootstrapped(Outcome),
     /// This INVALID index was dropped.
     IndexDropped(String),
     /// How the history of another tool compares, and what was recorded of it.

@@ -20,6 +20,8 @@ pub(crate) enum CommandError {
     Declined(&'static str),
     /// A signal interrupted the run.
     Stopped { signal: &'static str, postgres: bool },
+    /// The client of the database cannot be started.
+    NoClient { program: &'static str, why: String, url: String },
     /// The operating system refuses the program something that it needs, such as a thread.
     System(String),
     /// An error of the runtime.
@@ -36,7 +38,7 @@ impl CommandError {
             Self::Usage { .. } | Self::Arguments(_) => Exit::Usage,
             Self::Absent(_) => Exit::Unreachable,
             Self::Declined(_) => Exit::Refused,
-            Self::Stopped { .. } | Self::System(_) => Exit::Failed,
+            Self::Stopped { .. } | Self::NoClient { .. } | Self::System(_) => Exit::Failed,
             Self::Lockgate(error) => Exit::of(error.kind()),
         }
     }
@@ -48,7 +50,7 @@ impl CommandError {
             Self::Absent(_) => "unreachable",
             Self::Declined(_) => "refused",
             Self::Stopped { .. } => "interrupted",
-            Self::System(_) => "failed",
+            Self::NoClient { .. } | Self::System(_) => "failed",
             Self::Lockgate(error) => error.kind().as_str(),
         }
     }
@@ -62,6 +64,7 @@ impl CommandError {
                 first.strip_prefix("error: ").unwrap_or(first).to_owned()
             }
             Self::Absent(message) | Self::System(message) => message.clone(),
+            Self::NoClient { program, why, .. } => format!("the client `{program}` cannot be started: {why}"),
             Self::Declined(answer) => (*answer).to_owned(),
             Self::Stopped { signal, .. } => format!("{signal} interrupted the run"),
             Self::Lockgate(error) => error.report_for(Front::CommandLine).summary().to_owned(),
@@ -72,6 +75,7 @@ impl CommandError {
     pub(crate) fn state(&self) -> Vec<String> {
         match self {
             Self::Usage { .. } | Self::Arguments(_) | Self::Absent(_) | Self::System(_) => Vec::new(),
+            Self::NoClient { url, .. } => vec![format!("the database is {url}")],
             Self::Declined(_) => vec!["nothing was changed".to_owned()],
             Self::Stopped { postgres, .. } => {
                 let unknown = "the outcome is unknown: a migration is applied exactly if `status` lists it as applied";
@@ -91,6 +95,19 @@ impl CommandError {
             Self::Arguments(message) => {
                 let rest = message.lines().skip(1).map(str::trim).filter(|line| !line.is_empty());
                 rest.map(str::to_owned).collect()
+            }
+            Self::NoClient { program, .. } => {
+                let package = match *program {
+                    "psql" => {
+                        "PostgreSQL's client: `apt install postgresql-client`, `apk add postgresql-client`, \
+                               `dnf install postgresql`, or `brew install libpq`"
+                    }
+                    _ => {
+                        "SQLite's shell: `apt install sqlite3`, `apk add sqlite`, `dnf install sqlite`, or `brew \
+                          install sqlite`"
+                    }
+                };
+                vec![format!("install {package}; its folder must be in PATH")]
             }
             Self::Absent(_) | Self::System(_) | Self::Declined(_) => Vec::new(),
             Self::Stopped { postgres, .. } => {

@@ -207,6 +207,28 @@ fn chosen(url: DatabaseUrl, note: Option<String>, source: &str) -> Result<Chosen
     Ok(Chosen { url, note })
 }
 
+/// The URL of a server's administrator: the flag wins over the variable.
+pub(crate) fn administrator(
+    flag: Option<&DatabaseUrl>,
+    variables: &Variables<'_>,
+) -> Result<DatabaseUrl, CommandError> {
+    let name = variables.name("ADMIN_URL");
+    let given = match flag {
+        Some(url) => Some(url.clone()),
+        None => variables.value("ADMIN_URL")?.map(|url| match url.parse() {
+            Ok(url) => url,
+        }),
+    };
+    let url = given.ok_or_else(|| {
+        CommandError::usage(
+            "there is no administrator's URL",
+            format!("set {name}, or write `--admin-url URL`: `postgres://postgres@host/postgres`"),
+        )
+    })?;
+    lockgate::__private::understood(url.reveal())?;
+    Ok(url)
+}
+
 fn both(url: &str, parts: &[String], verb: &str) -> CommandError {
     CommandError::usage(
         format!("{url} and {} both say which database", listed(parts)),

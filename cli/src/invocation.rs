@@ -3,7 +3,7 @@
 use lockgate::{Database, Migrations, Migrator};
 
 use crate::command_error::CommandError;
-use crate::connect::Chosen;
+use crate::connect::{self, Chosen, Variables};
 use crate::options::Options;
 use crate::output::Output;
 use crate::url::DatabaseUrl;
@@ -16,6 +16,8 @@ pub(crate) struct Invocation<'a> {
     migrator: Migrator,
     options: &'a Options,
     url: DatabaseUrl,
+    /// The prefix of the variables that name a database.
+    variables: &'a str,
     output: Output,
 }
 
@@ -36,12 +38,13 @@ impl<'a> Invocation<'a> {
         migrator: Migrator,
         chosen: Chosen,
         options: &'a Options,
+        variables: &'a str,
         output: Output,
     ) -> Self {
         let Chosen { url, note } = chosen;
         let note = note.map(|note| format!(", {note}")).unwrap_or_default();
         output.remark(&format!("the database is {url}{note}"));
-        Self { migrations, migrator, options, url, output }
+        Self { migrations, migrator, options, url, variables, output }
     }
 
     pub(crate) fn migrations(&self) -> &'static Migrations {
@@ -56,6 +59,20 @@ impl<'a> Invocation<'a> {
     /// The URL with its secrets.
     pub(crate) fn url(&self) -> &str {
         self.url.reveal()
+    }
+
+    /// The database, with its secrets masked.
+    pub(crate) fn database(&self) -> &DatabaseUrl {
+        &self.url
+    }
+
+    pub(crate) fn options(&self) -> &Options {
+        self.options
+    }
+
+    /// The administrator's URL, from the flag or the variable.
+    pub(crate) fn administrator(&self, flag: Option<&DatabaseUrl>) -> Result<DatabaseUrl, CommandError> {
+        connect::administrator(flag, &Variables::of_process(self.variables))
     }
 
     /// Why a protected stage is changed, if somebody said so.

@@ -32,6 +32,8 @@
 //! | 9 | drift: the database differs from the program, as `drift` found |
 //! | 10 | nothing to do, if `--exit-code` asks for this code |
 //!
+//! `sql` ends with the exit code of the client, once that has started.
+//!
 //! # Output
 //!
 //! With `--format json`, standard output contains only JSON lines: the events of a run, and at the end exactly one line

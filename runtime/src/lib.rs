@@ -42,6 +42,8 @@
 #[cfg(feature = "adopt")]
 pub mod adopt;
 mod backend;
+pub mod bootstrap;
+mod console;
 mod database;
 mod databases;
 pub mod doctor;
@@ -92,6 +94,7 @@ pub use lockgate_macros::embed_migrations;
 #[doc(inline)]
 pub use lockgate_schema as schema;
 
+pub use console::Console;
 pub use database::Database;
 pub use databases::{DatabaseMigrations, Databases};
 #[cfg(feature = "postgres")]

@@ -632,6 +632,19 @@ impl Migrator {
         stage::mark(&mut *backend, &run, &history, stage).await
     }
 
+    /// Returns the stage that a database is marked with. The history is not read.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) if another stage is [demanded](Self::stage), and
+    /// [`ErrorKind::Interrupted`](crate::ErrorKind::Interrupted).
+    pub async fn stage_of(&self, target: impl Target) -> Result<Option<Stage>, Error> {
+        let run = self.run()?;
+        let mut backend = open(target).await?;
+        stage::check(&mut *backend, &run).await?;
+        Ok(stage::guard(&mut *backend, &run).await?.database)
+    }
+
     /// Returns the findings of a backend, and the history if it can be read. If it cannot, the reason is a finding.
     pub(crate) async fn examined(
         &self,

@@ -67,6 +67,8 @@ fn every_answer_fits_the_schema(place: &Place) {
     check(place, &["mark-stage", "staging"]);
     check(place, &["status"]);
     check(place, &["down", "1"]);
+    check(place, &["bootstrap", "--admin-url", place.url()]);
+    check(place, &["sql"]);
     check(place, &["json-schema"]);
     place.try_rows("CREATE TABLE schema_migrations (version BIGINT, dirty BOOLEAN)").unwrap();
     place.try_rows("INSERT INTO schema_migrations VALUES (99, true)").unwrap();

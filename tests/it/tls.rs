@@ -123,6 +123,12 @@ async fn what_a_message_about_encryption_advises_works() {
     let unknown = ["no encrypted connection", "UnknownIssuer", "`sslrootcert=/path/root.crt`"];
     refused(format!("{by_name}?sslmode=verify-full"), 4, &unknown);
     works(format!("{by_name}?sslmode=verify-full&sslrootcert={authority}"));
+    // The client of `sql` gets the same parameters.
+    let asked = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
+    let verified = format!("{by_name}?sslmode=verify-full&sslrootcert={authority}");
+    let output =
+        Command::new(&program).args(["sql", "--database-url", &verified, "--", "-X", "-Atc", asked]).output().unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "t\n", "{}", String::from_utf8_lossy(&output.stderr));
     // A certificate for another name.
     let other = ["no encrypted connection", "not valid for name", "connect to that name, or write `sslmode=verify-ca`"];
     refused(format!("{by_address}?sslmode=verify-full&sslrootcert={authority}"), 4, &other);

@@ -1,7 +1,8 @@
 //! Formats answers as text: what goes to standard output, and the notes for standard error.
 
-use lockgate::Drift;
+use lockgate::bootstrap::Outcome;
 use lockgate::wait::Readiness;
+use lockgate::{Drift, ErrorKind};
 
 use crate::answer::{Answer, Body, Marked};
 
@@ -33,6 +34,7 @@ pub(crate) fn answer(answer: &Answer, width: Option<u16>) -> Text {
             Some(before) => format!("the database is marked as {stage}; before, it was marked as {before}"),
             None => format!("the database is marked as {stage}"),
         }),
+        Body::Bootstrapped(outcome) => bootstrapped(outcome),
         Body::IndexDropped(index) => out(format!("{} the INVALID index {index}", paint(GOOD, "dropped"))),
         #[cfg(feature = "adopt")]
         Body::Adoption(compared) => {
@@ -72,6 +74,35 @@ pub(crate) fn answer(answer: &Answer, width: Option<u16>) -> Text {
 
 fn out(line: String) -> Text {
     Text { out: vec![line], notes: Vec::new() }
+}
+
+fn bootstrapped(outcome: &Outcome) -> Text {
+    let said = |was_created, what: &str, name: &str| {
+        let named = format!("the {what} {}", quoted(name));
+        if was_created { format!("{} {named}", paint(GOOD, "created")) } else { format!("{named} existed") }
+    };
+    let password = match (outcome.role_was_created, outcome.password_was_set, outcome.has_password) {
+        (true, true, _) => "it may log in with the password of the database URL",
+        (true, false, _) => "it has no password, as the database URL has none",
+        (false, true, _) => "it has the password of the database URL now",
+        (false, false, true) => "its password was not changed",
+        (false, false, false) => "nothing of it was changed",
+    };
+    let role = said(outcome.role_was_created, "role", &outcome.role);
+    let database = said(outcome.database_was_created, "database", &outcome.database);
+    let mut notes = Vec::new();
+    if let Some(error) = &outcome.unusable {
+        notes.push(format!("the database URL does not work from here: {error}"));
+        if !outcome.password_was_set && outcome.has_password && error.kind() == ErrorKind::Denied {
+            notes.push("`bootstrap --set-password` gives the role the password of the URL".to_owned());
+        }
+    }
+    Text { out: vec![format!("{role}: {password}"), format!("{database}: it belongs to that role")], notes }
+}
+
+/// A name as SQL quotes it.
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 fn ready(readiness: &Readiness) -> String {

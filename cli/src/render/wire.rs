@@ -145,6 +145,8 @@ enum Shown {
     Findings(Vec<Found>),
     /// The stage that the database is marked with now.
     Marked(Marked),
+    /// The role and the database that `bootstrap` created or found.
+    Bootstrap(Bootstrapped),
     /// The INVALID index that was dropped, as SQL names it.
     IndexDropped(String),
     /// What a run did, in each of several databases.
@@ -361,6 +363,21 @@ struct Marked {
 
 #[derive(Serialize)]
 #[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+struct Bootstrapped {
+    role: String,
+    /// Whether the role was created; otherwise it existed.
+    role_was_created: bool,
+    /// Whether the role was given the password of the database URL.
+    password_was_set: bool,
+    database: String,
+    /// Whether the database was created; otherwise it existed, and belonged to the role.
+    database_was_created: bool,
+    /// Why the database URL does not lead to the database from here; null if it does.
+    unusable: Option<String>,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 struct Migration {
     migration: String,
     version: i64,
@@ -550,6 +567,14 @@ impl Line {
             Body::Marked(marked) => {
                 Shown::Marked(Marked { stage: marked.stage.as_str(), before: marked.before.map(Stage::as_str) })
             }
+            Body::Bootstrapped(outcome) => Shown::Bootstrap(Bootstrapped {
+                role: outcome.role.clone(),
+                role_was_created: outcome.role_was_created,
+                password_was_set: outcome.password_was_set,
+                database: outcome.database.clone(),
+                database_was_created: outcome.database_was_created,
+                unusable: outcome.unusable.as_ref().map(ToString::to_string),
+            }),
             Body::IndexDropped(index) => Shown::IndexDropped(index.clone()),
             #[cfg(feature = "adopt")]
             Body::Adoption(compared) => Shown::Adoption(Adoption::of(compared)),

@@ -12,6 +12,7 @@ use crate::render;
 #[cfg(feature = "adopt")]
 pub mod adopt;
 pub mod baseline;
+pub mod bootstrap;
 #[cfg(feature = "completions")]
 pub mod completions;
 pub mod doctor;
@@ -27,6 +28,7 @@ pub mod plan;
 pub mod ready;
 pub mod redo;
 pub mod repair;
+pub mod sql;
 pub mod status;
 pub mod up;
 pub mod wait;
@@ -64,6 +66,10 @@ pub enum Verb {
     Doctor(doctor::Arguments),
     /// Mark the database with its stage: development, test, staging or production
     MarkStage(mark_stage::Arguments),
+    /// Create the role and the database of the URL on a server that lacks them (PostgreSQL)
+    Bootstrap(bootstrap::Arguments),
+    /// Open `psql` or `sqlite3` on the database, with the role and the settings of a run
+    Sql(sql::Arguments),
     /// Print a completion script for a shell
     #[cfg(feature = "completions")]
     Completions(completions::Arguments),
@@ -94,6 +100,8 @@ impl Verb {
             Self::Repair(_) => "repair",
             Self::Doctor(_) => "doctor",
             Self::MarkStage(_) => "mark-stage",
+            Self::Bootstrap(_) => "bootstrap",
+            Self::Sql(_) => "sql",
             #[cfg(feature = "completions")]
             Self::Completions(_) => "completions",
             #[cfg(feature = "man")]
@@ -131,7 +139,9 @@ impl Verb {
             | Self::Baseline(_)
             | Self::Repair(_)
             | Self::Doctor(_)
-            | Self::MarkStage(_) => None,
+            | Self::MarkStage(_)
+            | Self::Bootstrap(_)
+            | Self::Sql(_) => None,
         }
     }
 
@@ -150,6 +160,8 @@ impl Verb {
             | Self::Wait(_)
             | Self::Ready(_)
             | Self::Doctor(_) => false,
+            // A signal ends it at once, and another call makes what is missing then. The client of `sql` hears its own.
+            Self::Bootstrap(_) | Self::Sql(_) => false,
             #[cfg(feature = "completions")]
             Self::Completions(_) => false,
             #[cfg(feature = "man")]
@@ -174,6 +186,8 @@ impl Verb {
             Self::Repair(arguments) => repair::run(invocation, arguments).await,
             Self::Doctor(arguments) => doctor::run(invocation, arguments).await,
             Self::MarkStage(arguments) => mark_stage::run(invocation, arguments).await,
+            Self::Bootstrap(arguments) => bootstrap::run(invocation, arguments).await,
+            Self::Sql(arguments) => sql::run(invocation, arguments).await,
             Self::Wait(arguments) => wait::run(invocation, arguments).await,
             Self::Ready(arguments) => ready::run(invocation, arguments).await,
             #[cfg(feature = "completions")]

@@ -4,6 +4,7 @@
 #[cfg(feature = "adopt")]
 mod adopt;
 mod bookkeeping;
+pub(crate) mod bootstrap;
 mod catalogue;
 mod cause;
 mod copy;
@@ -18,6 +19,7 @@ mod run;
 mod schema;
 mod session_state;
 mod sql;
+mod verifier;
 
 use std::future::Future;
 use std::pin::pin;
