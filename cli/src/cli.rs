@@ -242,6 +242,11 @@ impl Cli {
         }
     }
 
+    /// Returns the prefix of the variables that name the database.
+    pub(crate) fn prefix(&self) -> &str {
+        &self.variables
+    }
+
     /// Returns the migrator with the program's options.
     fn migrator(&self) -> Migrator {
         self.configured(Migrator::new(self.migrations))

@@ -225,6 +225,12 @@ pub(crate) fn administrator(
             format!("set {name}, or write `--admin-url URL`: `postgres://postgres@host/postgres`"),
         )
     })?;
+    if url.reveal().starts_with("sqlite:") {
+        return Err(CommandError::usage(
+            "the administrator's URL is one of SQLite, which has no administrator",
+            "name the server of the database: `postgres://postgres@host/postgres`",
+        ));
+    }
     lockgate::__private::understood(url.reveal())?;
     Ok(url)
 }

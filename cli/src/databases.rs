@@ -354,7 +354,8 @@ impl DatabasesCli {
         let Ok(url) = url.parse();
         let migrator = self.cli.configured(Migrator::new(database.migrations()));
         let chosen = Chosen { url, note };
-        verb.run(&Invocation::new(database.migrations(), migrator, chosen, &options.options, output)).await
+        let (options, prefix) = (&options.options, self.cli.prefix());
+        verb.run(&Invocation::new(database.migrations(), migrator, chosen, options, prefix, output)).await
     }
 }
 

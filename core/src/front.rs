@@ -60,6 +60,11 @@ impl Front {
         self.pick("`revert` with `DownTo::Empty`", "`down --all`")
     }
 
+    /// Creates the role and the database of a program.
+    pub const fn bootstrap(self) -> &'static str {
+        self.pick("`bootstrap::create`", "`bootstrap`")
+    }
+
     /// Shows the status of a database.
     pub const fn status(self) -> &'static str {
         self.pick("`status`", "`status`")

@@ -8,7 +8,7 @@ use std::time::Duration;
 use lockgate_core::Dialect;
 
 use crate::backend::{Backend, BoxFuture, Deadline, backoff};
-use crate::error::{Cause, Class, Error, ErrorKind};
+use crate::error::{Cause, Class, Error, ErrorKind, Wording};
 use crate::secret::{mask_secrets, secrets};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 use crate::session::HeldConnection;
@@ -187,10 +187,14 @@ impl Database {
         }
         if cause.code.as_deref() == Some("SQLSTATE 3D000") {
             let name = Some(self.name().unwrap_or_default()).filter(|name| !secrets.contains(name));
-            cause = cause.with_advice(format!(
-                "create the database first, connected to another one, such as `postgres`: `CREATE DATABASE {}`",
-                crate::history_table::identifier(name.as_deref().unwrap_or("***"))
-            ));
+            let name = crate::history_table::identifier(name.as_deref().unwrap_or("***"));
+            cause = cause.with_advice(Wording::each(|front| {
+                format!(
+                    "create the database first, connected to another one, such as `postgres`: `CREATE DATABASE {name}`; \
+                     or let {} create it",
+                    front.bootstrap()
+                )
+            }));
         }
         Error::from_cause(format!("cannot connect to {}", mask_secrets(&self.url)), cause)
     }

@@ -1,6 +1,6 @@
 //! `bootstrap` on real servers: role and database of a URL, made by an administrator.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use lockgate::{Database, DatabaseParts, ErrorKind, bootstrap};
 use lockgate_harness::server::{Options, Postgres};
@@ -238,6 +238,10 @@ fn what_stands_in_the_way_is_named_and_left_alone() {
         }
         assert_eq!(state(&server), before);
     }
+    let file = run(&["bootstrap"], &url(&server, "library", None, "new"), "sqlite://administrator.db?mode=rwc");
+    assert_eq!(file.code, Some(2), "{file:#?}");
+    assert!(file.err.contains("the administrator's URL is one of SQLite"), "{file:#?}");
+    assert!(!std::path::Path::new("administrator.db").exists(), "nothing was created");
     let nobody = answer(command(&["bootstrap", "--database-url", "postgres://a@h/a"]).output().unwrap());
     assert_eq!(nobody.code, Some(2), "{nobody:#?}");
     assert!(nobody.err.contains("set DATABASE_ADMIN_URL, or write `--admin-url URL`"), "{nobody:#?}");
@@ -274,6 +278,42 @@ async fn a_bootstrap_that_was_cut_off_is_completed_by_the_next() {
         assert_eq!(owner, name, "{cut:?}");
         let again = bootstrap::create(&mut administrator, &own, bootstrap::Options::default()).await.unwrap();
         assert!(!again.role_was_created && !again.database_was_created && !again.password_was_set, "{again:?}");
+    }
+}
+
+/// The program is killed while the server works on a statement, which the server may still finish.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bootstrap_that_was_killed_is_completed_by_the_next() {
+    let Some(server) = server() else { return };
+    let administrator = server.url("postgres");
+    for (number, (table, statement)) in
+        [("pg_authid", "CREATE ROLE"), ("pg_database", "CREATE DATABASE")].into_iter().enumerate()
+    {
+        let name = format!("library{number}");
+        let own = url(&server, &name, Some("word"), &name);
+        let mut other = PgConnection::connect(&administrator).await.unwrap();
+        other.execute(AssertSqlSafe(format!("BEGIN; LOCK TABLE {table} IN SHARE MODE"))).await.unwrap();
+        let mut killed = program(&["bootstrap"], &own, &administrator);
+        let mut killed = killed.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE $1 || '%'";
+        while sqlx::query_scalar::<_, i64>(waits).bind(statement).fetch_one(&mut other).await.unwrap() == 0 {
+            assert_eq!(killed.try_wait().unwrap(), None, "it ended before it was killed");
+            // Within a transaction, the view would show the same for ever.
+            other.execute("SELECT pg_stat_clear_snapshot()").await.unwrap();
+        }
+        killed.kill().unwrap();
+        killed.wait().unwrap();
+        other.execute("ROLLBACK").await.unwrap();
+        let next =
+            tokio::task::block_in_place(|| answer(program(&["bootstrap"], &own, &administrator).output().unwrap()));
+        assert_eq!(next.code, Some(0), "{statement}: {next:#?}");
+        assert!(!next.err.contains("does not work"), "{statement}: {next:#?}");
+        let owner: String = sqlx::query_scalar("SELECT datdba::regrole::text FROM pg_database WHERE datname = $1")
+            .bind(&name)
+            .fetch_one(&mut other)
+            .await
+            .unwrap();
+        assert_eq!(owner, name, "{statement}");
     }
 }
 
