@@ -75,7 +75,7 @@ async fn a_file_that_is_not_a_database_is_not_changed() {
             Migrator::new(set).apply(&mut database).await.unwrap_err()
         }
     };
-    reports(&error, ErrorKind::Unreachable, &["file is not a database", "the file there is no SQLite database"]);
+    reports(&error, ErrorKind::Unreachable, &["file is not a database", "the file is not a SQLite database"]);
     assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
 }
 
