@@ -226,7 +226,7 @@ impl Cli {
             return answer;
         }
         let chosen = self.choose(options)?;
-        verb.run(&Invocation::new(self.migrations, self.migrator(), chosen, options, &self.variables, output)).await
+        verb.run(&Invocation::new(self.migrations, self.migrator(), chosen, options, self.prefix(), output)).await
     }
 
     /// Returns the program's command line, or one with only these commands if the arguments were parsed elsewhere.
