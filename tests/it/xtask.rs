@@ -546,7 +546,7 @@ fn patches_are_created_renumbered_and_renamed() {
         (&["x", "--database", "shop"], "has no patch for `shop` yet: name its role too, `--user ROLE`"),
         (
             &["x", "--database", "billing", "--user", "a.b"],
-            "the new patch names the user \"a.b\": one is a letter or `_`, and behind it",
+            "the new patch names the user \"a.b\": one is a letter or `_`, followed by letters",
         ),
         (&["x", "--database", "billing", "--version", "3"], "`3` is not a version: write major and minor, as in `2.1`"),
         (&["x", "--database", "billing", "--version", "2.1"], "is taken by `billing.00000002.0001.ops.next`"),
@@ -675,7 +675,7 @@ fn a_test_run_lists_skipped_tests() {
 fn the_help_of_a_command_lists_exit_codes_and_notes() {
     let scratch = Scratch::new();
     for (words, part) in [
-        (&["--help"][..], "Exit codes: 0 done"),
+        (&["--help"][..], "Exit codes: 0 success"),
         (&["check", "--help"], "Exit codes: 0 no errors"),
         (&["schema", "--help"], "If there are Rust steps"),
         (&["test", "--help"], "LOCKGATE_POSTGRES_BIN"),
