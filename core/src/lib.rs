@@ -12,6 +12,7 @@ pub mod dialect;
 pub mod drift;
 pub mod front;
 pub mod history;
+mod leb128;
 pub mod limit;
 pub mod migration;
 pub mod other_tools;

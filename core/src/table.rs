@@ -12,6 +12,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use crate::leb128;
 use crate::psql::Program;
 use crate::{Checksum, Dialect, Dialects, Statement, StatementFlags, StatementKind, Touch, Version};
 
@@ -348,12 +349,8 @@ impl Writer {
         self.number(u64::try_from(number).expect("a version is not negative"));
     }
 
-    fn number(&mut self, mut number: u64) {
-        while number >= 0x80 {
-            self.bytes.push((number as u8) | 0x80);
-            number >>= 7;
-        }
-        self.bytes.push(number as u8);
+    fn number(&mut self, number: u64) {
+        leb128::write(&mut self.bytes, number);
     }
 }
 
@@ -649,15 +646,7 @@ impl<'a> Reader<'a> {
     }
 
     fn number(&mut self) -> u64 {
-        let (mut number, mut shift) = (0, 0);
-        loop {
-            let byte = self.byte();
-            number |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return number;
-            }
-            shift += 7;
-        }
+        leb128::read(|| self.byte())
     }
 }
 

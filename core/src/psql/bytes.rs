@@ -1,5 +1,7 @@
 //! A program as bytes of the embedded table. Numbers are LEB128; texts have their length before them.
 
+use crate::leb128;
+
 use super::{Command, Form, Part, Piece, Place, Program, Variable, What, Word};
 
 impl Program {
@@ -49,12 +51,8 @@ const FORMS: [Form; 4] = [Form::Plain, Form::Literal, Form::Identifier, Form::Is
 struct Writer(Vec<u8>);
 
 impl Writer {
-    fn number(&mut self, mut number: usize) {
-        while number >= 0x80 {
-            self.0.push((number as u8) | 0x80);
-            number >>= 7;
-        }
-        self.0.push(number as u8);
+    fn number(&mut self, number: usize) {
+        leb128::write(&mut self.0, number as u64);
     }
 
     fn text(&mut self, text: &str) {
@@ -126,16 +124,12 @@ struct Reader<'a>(&'a [u8]);
 
 impl Reader<'_> {
     fn number(&mut self) -> usize {
-        let (mut number, mut shift) = (0, 0);
-        loop {
+        let number = leb128::read(|| {
             let byte = self.0[0];
             self.0 = &self.0[1..];
-            number |= usize::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return number;
-            }
-            shift += 7;
-        }
+            byte
+        });
+        usize::try_from(number).expect("the macro writes no number that memory cannot hold")
     }
 
     fn text(&mut self) -> String {
