@@ -141,6 +141,14 @@ struct Value {
     from_outside: bool,
 }
 
+impl Value {
+    /// Appends another value.
+    fn push(&mut self, other: Self) {
+        self.text.push_str(&other.text);
+        self.from_outside |= other.from_outside;
+    }
+}
+
 /// An `\if` that is open.
 struct Condition {
     /// Whether it is in a part that runs.
@@ -268,7 +276,7 @@ impl Run<'_> {
     fn written(&mut self, statement: usize, byte: usize, variable: &Variable) -> Result<String, Box<Unexpandable>> {
         let (name, form) = (variable.name.as_str(), variable.form);
         let value = match form {
-            Form::IsSet => return Ok(if self.variables.contains_key(name) { "TRUE" } else { "FALSE" }.to_owned()),
+            Form::IsSet => return Ok(self.is_set(name)),
             Form::Plain | Form::Literal | Form::Identifier => self.value(statement, byte, name)?,
         };
         let refuse = |refused| Err(Box::new(Unexpandable { statement, byte, variable: name.to_owned(), refused }));
@@ -289,11 +297,12 @@ impl Run<'_> {
             }
             Form::Plain | Form::Literal | Form::IsSet => {}
         }
-        Ok(match form {
-            Form::Literal => literal(&value.text),
-            Form::Identifier => identifier(&value.text),
-            Form::Plain | Form::IsSet => value.text,
-        })
+        Ok(quoted(form, value.text))
+    }
+
+    /// What `:{?name}` stands for.
+    fn is_set(&self, name: &str) -> String {
+        if self.variables.contains_key(name) { "TRUE" } else { "FALSE" }.to_owned()
     }
 
     fn value(&self, statement: usize, byte: usize, name: &str) -> Result<Value, Box<Unexpandable>> {
@@ -311,27 +320,23 @@ impl Run<'_> {
         Err(Box::new(Unexpandable { statement, byte, variable: name.to_owned(), refused }))
     }
 
+    fn piece(&self, statement: usize, byte: usize, piece: &Piece) -> Result<Value, Box<Unexpandable>> {
+        Ok(match piece {
+            Piece::Text(text) => Value { text: text.clone(), from_outside: false },
+            Piece::Variable(Variable { name, form: Form::IsSet }) => {
+                Value { text: self.is_set(name), from_outside: false }
+            }
+            Piece::Variable(Variable { name, form }) => {
+                let value = self.value(statement, byte, name)?;
+                Value { text: quoted(*form, value.text), ..value }
+            }
+        })
+    }
+
     fn word(&self, statement: usize, byte: usize, word: &Word) -> Result<Value, Box<Unexpandable>> {
         let mut joined = Value::default();
         for piece in word {
-            let variable = match piece {
-                Piece::Text(text) => {
-                    joined.text.push_str(text);
-                    continue;
-                }
-                Piece::Variable(variable) => variable,
-            };
-            if variable.form == Form::IsSet {
-                joined.text.push_str(if self.variables.contains_key(&variable.name) { "TRUE" } else { "FALSE" });
-                continue;
-            }
-            let value = self.value(statement, byte, &variable.name)?;
-            joined.from_outside |= value.from_outside;
-            joined.text.push_str(&match variable.form {
-                Form::Literal => literal(&value.text),
-                Form::Identifier => identifier(&value.text),
-                Form::Plain | Form::IsSet => value.text,
-            });
+            joined.push(self.piece(statement, byte, piece)?);
         }
         Ok(joined)
     }
@@ -340,8 +345,7 @@ impl Run<'_> {
     fn shown_word(&self, statement: usize, byte: usize, word: &Word) -> Result<String, Box<Unexpandable>> {
         let mut joined = String::new();
         for piece in word {
-            let one = vec![piece.clone()];
-            let value = self.word(statement, byte, &one)?;
+            let value = self.piece(statement, byte, piece)?;
             match piece {
                 Piece::Variable(variable) if value.from_outside => joined.push_str(&shown(variable)),
                 Piece::Variable(_) | Piece::Text(_) => joined.push_str(&value.text),
@@ -377,9 +381,7 @@ impl Run<'_> {
             What::Set(name, words) => {
                 let mut joined = Value::default();
                 for word in words {
-                    let value = self.word(index, byte, word)?;
-                    joined.text.push_str(&value.text);
-                    joined.from_outside |= value.from_outside;
+                    joined.push(self.word(index, byte, word)?);
                 }
                 self.variables.insert(name.clone(), joined);
             }
@@ -413,6 +415,15 @@ impl Run<'_> {
         truth(&texts.join(" ")).ok_or_else(|| {
             Box::new(Unexpandable { statement: index, byte, variable: variable(), refused: Refused::NotBoolean })
         })
+    }
+}
+
+/// A value as SQL, in the form in which a script names its variable.
+fn quoted(form: Form, value: String) -> String {
+    match form {
+        Form::Literal => literal(&value),
+        Form::Identifier => identifier(&value),
+        Form::Plain | Form::IsSet => value,
     }
 }
 
