@@ -36,6 +36,8 @@ pub struct Script {
     pub lines: Vec<Line>,
     /// What is wrong.
     pub problems: Vec<Problem>,
+    /// Where the last statement begins, if it has no end.
+    pub unfinished: Option<usize>,
 }
 
 /// A line with a command.
@@ -83,6 +85,7 @@ pub fn read(text: &str, connect: Connect) -> Script {
     let found = split::psql_lines(text);
     let mut reader = Reader { text, connect, script: Script::default(), open: Vec::new() };
     reader.script.places = found.places;
+    reader.script.unfinished = found.open;
     for (range, is_inside) in found.lines {
         reader.line(range, is_inside);
     }
@@ -90,11 +93,6 @@ pub fn read(text: &str, connect: Connect) -> Script {
         reader.problem(range, "this `\\if` has no `\\endif`", "close it in the same file");
     }
     reader.script
-}
-
-/// Where the last statement of a text begins, if it has no end.
-pub fn unfinished(text: &str) -> Option<usize> {
-    split::psql_lines(text).open
 }
 
 /// The text with something in the place of each variable that a parser takes: a string for a string, a name for a name. It

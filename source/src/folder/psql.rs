@@ -60,7 +60,7 @@ pub(super) fn assemble(folder: &Folder, path: &str, text: &str, declared: Vec<St
         diagnostics: Vec::new(),
         above: Vec::new(),
     };
-    assembler.file(path, text);
+    assembler.file(path, text, psql::read(text, connect));
     let Assembler { text, mut files, mut parts, places, lines, included, mut diagnostics, .. } = assembler;
     if included.is_empty() {
         (files, parts) = (Vec::new(), Vec::new());
@@ -106,11 +106,10 @@ struct Assembler<'a> {
 
 impl Assembler<'_> {
     /// Adds a file and what it includes.
-    fn file(&mut self, path: &str, text: &str) {
+    fn file(&mut self, path: &str, text: &str, script: psql::Script) {
         let file = self.files.len();
         self.files.push(path.to_owned());
         self.above.push(path.to_owned());
-        let script = psql::read(text, self.connect);
         for problem in script.problems {
             self.error(Code::PsqlLine, path, text, problem.range, problem.message, problem.help);
         }
@@ -209,17 +208,18 @@ impl Assembler<'_> {
             }
         };
         self.included.push((target.clone(), absolute));
-        let masked = psql::masked(&text, &psql::read(&text, self.connect).places);
+        let script = psql::read(&text, self.connect);
+        let masked = psql::masked(&text, &script.places);
         let problems = sql::split(Dialect::Postgres, &masked).problems;
         let broken = !problems.is_empty();
         for problem in problems {
             self.error(Code::of_sql(problem.code), &target, &text, problem.range, problem.message, problem.help);
         }
-        if let (Some(start), false) = (psql::unfinished(&text), broken) {
+        if let (Some(start), false) = (script.unfinished, broken) {
             let message = "this statement has no end in its file";
             self.error(Code::PsqlLine, &target, &text, start..text.len(), message.into(), "end it with `;`".into());
         } else if !broken {
-            self.file(&target, &text);
+            self.file(&target, &text, script);
         }
         None
     }
