@@ -11,6 +11,9 @@ use lockgate_core::{Drift, Front, Refusal, Script};
 
 use crate::migrations::BoxError;
 
+/// The state after something that stopped before it changed anything.
+pub(crate) const UNCHANGED: &str = "nothing was changed";
+
 /// An error of Lockgate: handle it by [`kind`](Self::kind), show it by [`report`](Self::report).
 ///
 /// `Display` is one line, for logs; `Debug` is the whole report, so that a `main` that returns the
@@ -194,7 +197,7 @@ impl Error {
         let error = Self::new(ErrorKind::Refused, summary).with(|front, report| {
             report.reasons = reasons.iter().map(|(reason, help)| (reason.clone(), help.to(front).to_owned())).collect();
         });
-        error.with_state("nothing was changed")
+        error.with_state(UNCHANGED)
     }
 
     pub(crate) fn from_cause(summary: impl Into<Wording>, cause: Cause) -> Self {

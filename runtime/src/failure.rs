@@ -5,7 +5,7 @@ use lockgate_core::patch::Patch;
 use lockgate_core::{Direction, Front, History, Row, State, StatementFlags, StatementKind, Touch};
 
 use crate::backend::{FailedAt, Failure, Job, JobBody, LockFailure, TransactionStatus};
-use crate::error::{Cause, Class, Error, ErrorKind, Place, Wording};
+use crate::error::{Cause, Class, Error, ErrorKind, Place, UNCHANGED, Wording};
 use crate::report::Report;
 use crate::run::Run;
 
@@ -36,9 +36,6 @@ impl FailedJob {
 /// The most migrations that a message lists by their names.
 const MOST_LISTED: usize = 20;
 
-/// The state after a run that stopped before it changed anything.
-pub(crate) const UNCHANGED: &str = "nothing was changed";
-
 /// Adds to an error what the run had committed before it planned again.
 pub(crate) fn after(error: Error, report: &Report) -> Error {
     if report.is_empty() { error } else { error.with_state_instead(UNCHANGED, before(report)) }
@@ -63,7 +60,7 @@ fn past(report: &Report) -> (&'static str, String) {
 }
 
 /// These migrations by their names; of many, how many they are, and the first and the last that ran.
-fn listed(ids: &[impl AsRef<str>]) -> String {
+pub(crate) fn listed(ids: &[impl AsRef<str>]) -> String {
     let names: Vec<&str> = ids.iter().map(AsRef::as_ref).collect();
     match names[..] {
         [first, .., last] if names.len() > MOST_LISTED => format!("{} migrations, {first} to {last}", names.len()),

@@ -12,7 +12,7 @@ use lockgate_core::{
 
 use crate::Repair;
 use crate::backend::{Backend, Limits, SessionCleanup};
-use crate::error::{Class, Error, Wording};
+use crate::error::{Class, Error, UNCHANGED, Wording};
 use crate::event::{Event, OnEvent};
 use crate::executor::{self, OnHistoryChange};
 use crate::finding::{Examination, Finding};
@@ -902,7 +902,7 @@ pub(crate) struct Opened<'a> {
 }
 
 pub(crate) fn refused(verb: impl Fn(Front) -> &'static str, refusal: &Refusal) -> Error {
-    Error::refused(Wording::each(|front| format!("{} refuses", verb(front))), refusal).with_state("nothing was changed")
+    Error::refused(Wording::each(|front| format!("{} refuses", verb(front))), refusal).with_state(UNCHANGED)
 }
 
 pub(crate) async fn open<'a>(target: impl Target + 'a) -> Result<Box<dyn Backend + 'a>, Error> {

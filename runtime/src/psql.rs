@@ -6,7 +6,7 @@ use std::ops::Range;
 use lockgate_core::psql::{Expanded, FilePlace, Program, Refused, Unexpandable, Values};
 use lockgate_core::{Front, Script, Set, Statement};
 
-use crate::error::{Cause, Error, Place, Wording};
+use crate::error::{Cause, Error, Place, UNCHANGED, Wording};
 
 /// Where variables get their values from.
 #[derive(Clone, Default)]
@@ -70,7 +70,7 @@ impl PsqlScript {
             Ok(expanded) => expanded,
             Err(refused) => {
                 let place = Place::in_file(script, &program.locate(source, refused.byte), source, refused.byte);
-                return Err(unexpandable(id, &refused).with_place(Some(place)).with_state("nothing was changed"));
+                return Err(unexpandable(id, &refused).with_place(Some(place)).with_state(UNCHANGED));
             }
         };
         let (text, sent) = (std::mem::take(&mut expanded.text), std::mem::take(&mut expanded.statements));

@@ -3,7 +3,7 @@
 use lockgate_core::{Guard, History, Plan, Refusal, Stage, plan::Reason};
 
 use crate::backend::{Backend, Job, RunEnd};
-use crate::error::{Cause, Error};
+use crate::error::{Cause, Error, UNCHANGED};
 use crate::failure;
 use crate::history_table::HistoryEntry;
 use crate::run::Run;
@@ -99,9 +99,9 @@ pub(crate) async fn guard(backend: &mut dyn Backend, run: &Run<'_>) -> Result<Gu
 }
 
 pub(crate) fn refused(refusal: &Refusal) -> Error {
-    Error::refused("the stage of the database does not allow this", refusal).with_state("nothing was changed")
+    Error::refused("the stage of the database does not allow this", refusal).with_state(UNCHANGED)
 }
 
 pub(crate) fn unlogged(cause: Cause) -> Error {
-    Error::from_cause("the reason for the override could not be logged", cause).with_state("nothing was changed")
+    Error::from_cause("the reason for the override could not be logged", cause).with_state(UNCHANGED)
 }

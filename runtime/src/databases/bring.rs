@@ -4,9 +4,9 @@ use super::answer::DatabaseReport;
 use super::as_roles::run_as_roles;
 use super::bootstrap;
 use super::survey::{Site, Survey};
-use crate::error::Error;
+use crate::error::{Error, UNCHANGED};
 use crate::event::Event;
-use crate::failure::UNCHANGED;
+use crate::failure;
 
 /// Runs what the survey has found pending. `report` has what was committed, also after an error.
 pub(super) async fn bring(site: &Site<'_>, survey: &Survey, report: &mut DatabaseReport) -> Result<(), Error> {
@@ -33,5 +33,5 @@ pub(super) fn after(error: Error, reports: &[DatabaseReport]) -> Error {
     if ids.is_empty() {
         return error;
     }
-    error.with_state_instead(UNCHANGED, format!("applied and committed before, in this run: {}", ids.join(", ")))
+    error.with_state_instead(UNCHANGED, format!("applied and committed before, in this run: {}", failure::listed(&ids)))
 }

@@ -8,7 +8,7 @@ use super::server::{Login, Refused, Server, Why, lost, place};
 use super::set::DatabaseMigrations;
 use crate::backend::postgres::rights::{self, Unbecoming};
 use crate::database::Database;
-use crate::error::{Cause, Error, ErrorKind};
+use crate::error::{Cause, Error, ErrorKind, UNCHANGED};
 use crate::history_table::{TableName, identifier};
 use crate::migrations::Migrations;
 use crate::migrator::Migrator;
@@ -325,13 +325,9 @@ impl Site<'_> {
         let unreadable = |cause: Cause| Error::from_cause("the rights to the history cannot be read", cause);
         let connection = database.postgres().ok_or_else(lost)?;
         let denied = |what: String, statements: &[String]| {
-            Error::new(ErrorKind::Denied, what)
-                .in_front(&place(at.database, login))
-                .with_state(crate::failure::UNCHANGED)
-                .with_help(format!(
-                    "let the owner of it, or a superuser, run `{}`, then run again",
-                    statements.join("; ")
-                ))
+            Error::new(ErrorKind::Denied, what).in_front(&place(at.database, login)).with_state(UNCHANGED).with_help(
+                format!("let the owner of it, or a superuser, run `{}`, then run again", statements.join("; ")),
+            )
         };
         let user = match login {
             Login::Role(role) => role.to_owned(),
@@ -422,8 +418,5 @@ fn unbecoming(database: &str, found: Unbecoming) -> Error {
             format!("let a superuser run `GRANT {} TO {}`, then run again", identifier(&role), identifier(&login)),
         ),
     };
-    Error::new(ErrorKind::Denied, what)
-        .in_front(&place(database, Login::OfUrl))
-        .with_state(crate::failure::UNCHANGED)
-        .with_help(help)
+    Error::new(ErrorKind::Denied, what).in_front(&place(database, Login::OfUrl)).with_state(UNCHANGED).with_help(help)
 }

@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, Executor, PgConnection, Row};
 
 use super::cause::cause;
 use super::verifier::verifier;
-use crate::error::{Cause, Class, Error, ErrorKind, Wording};
+use crate::error::{Cause, Class, Error, ErrorKind, UNCHANGED, Wording};
 use crate::history_table::identifier;
 
 /// What is to exist. Not `Debug`, because of the password.
@@ -149,7 +149,7 @@ fn check(found: &Found, wanted: &Wanted) -> Result<(), Error> {
     let administrator = identifier(&found.administrator);
     if found.is_standby {
         let error = Error::new(ErrorKind::ReadOnly, "the administrator's server is a standby, which takes no writes");
-        return Err(error.with_state("nothing was changed").with_help("connect to the primary"));
+        return Err(error.with_state(UNCHANGED).with_help("connect to the primary"));
     }
     let marked = found.comment.as_deref().and_then(Stage::of_comment);
     if let (Some(asked), Some(_)) = (wanted.stage, &found.owner)
@@ -157,7 +157,7 @@ fn check(found: &Found, wanted: &Wanted) -> Result<(), Error> {
     {
         let reasons = vec![Reason::OtherStage { asked, database: marked }];
         let error = Error::refused("the stage of the database does not allow this", &Refusal { reasons });
-        return Err(error.with_state("nothing was changed"));
+        return Err(error.with_state(UNCHANGED));
     }
     let mut denied = Vec::new();
     let mut lacks = |what: &str, word: &str| {
