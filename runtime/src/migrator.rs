@@ -818,6 +818,18 @@ impl Migrator {
         self.execute_to(target, OnHistoryChange::Replan, true, decide).await
     }
 
+    /// The status, and the plan of an apply or why that would be refused, from one look at the database.
+    #[cfg(feature = "postgres")]
+    pub(crate) async fn stand(&self, target: impl Target) -> Result<(Status, Result<Plan, Error>), Error> {
+        let Opened { run, mut backend, history } = self.open(target).await?;
+        let stage = stage::guard(&mut *backend, &run).await?.database;
+        let status = Status { stage, ..lockgate_core::status(self.migrations.set(), &history) };
+        let dialect = backend.dialect();
+        let decide = |history: &History| self.decide(history, UpTo::Latest.into(), dialect);
+        let plan = stage::decide(&mut *backend, &run, &history, &decide).await;
+        Ok((status, plan))
+    }
+
     /// What would remove every row of this set from the history.
     #[cfg(feature = "postgres")]
     pub(crate) async fn plan_forget_all(&self, target: impl Target) -> Result<Plan, Error> {

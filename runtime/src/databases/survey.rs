@@ -165,11 +165,11 @@ impl Site<'_> {
     }
 
     async fn read(&self, database: &mut Database) -> Result<Read, Error> {
-        let plan = match self.migrator.plan(&mut *database, UpTo::Latest).await {
+        let (status, plan) = self.migrator.stand(&mut *database).await?;
+        let plan = match plan {
             Err(error) if error.kind() != ErrorKind::Refused => return Err(error),
             plan => plan.map_err(|error| error.in_front(&place(self.name(), Login::OfUrl))),
         };
-        let status = self.migrator.status(&mut *database).await?;
         if self.of.bootstraps().is_empty() {
             return Ok(Read { status, plan, unrecorded: Vec::new(), is_over: true });
         }
@@ -195,10 +195,9 @@ impl Site<'_> {
         }
         let mut maintenance = self.enter_maintenance().await?;
         let migrator = self.running();
-        let begun = migrator.status(&mut maintenance).await.map_err(|error| self.in_maintenance(error))?;
+        let (begun, plan) = migrator.stand(&mut maintenance).await.map_err(|error| self.in_maintenance(error))?;
         if begun.current().is_some() {
             survey.unfinished = true;
-            let plan = migrator.plan(&mut maintenance, UpTo::Latest).await;
             survey.bootstraps = plan.map_err(|error| self.in_maintenance(error))?;
             survey.left_out.clear();
         }
@@ -208,15 +207,12 @@ impl Site<'_> {
     async fn survey_absent(&self) -> Result<Survey, Error> {
         let mut maintenance = self.enter_maintenance().await?;
         let migrator = self.running();
-        let begun = migrator.status(&mut maintenance).await.map_err(|error| self.in_maintenance(error))?;
+        let (begun, plan) = migrator.stand(&mut maintenance).await.map_err(|error| self.in_maintenance(error))?;
         let is_over = begun.current().is_some() && begun.is_up_to_date();
         let bootstraps = match is_over {
             // All of them ran once, and the database was dropped since.
             true => migrator.decided(&History::Absent, UpTo::Latest, Dialect::Postgres)?,
-            false => {
-                let plan = migrator.plan(&mut maintenance, UpTo::Latest).await;
-                plan.map_err(|error| self.in_maintenance(error))?
-            }
+            false => plan.map_err(|error| self.in_maintenance(error))?,
         };
         let status = lockgate_core::status(self.of.migrations().set(), &History::Absent);
         let plan = self.migrator.decided(&History::Absent, UpTo::Latest, Dialect::Postgres);
