@@ -2,7 +2,9 @@
 
 use std::process::ExitCode;
 
-use lockgate::{DatabaseMigrations, DatabaseParts, Databases, DatabasesMigrator, Dialect, Migrations, Migrator};
+use lockgate::{
+    DatabaseMigrations, DatabaseParts, DatabasePlan, Databases, DatabasesMigrator, Dialect, Migrations, Migrator,
+};
 
 use crate::answer::{Answer, Body, DatabasePlanned, NothingToDo, Planned, Stands};
 use crate::cli::{self, Cli};
@@ -302,8 +304,10 @@ impl DatabasesCli {
             sizes: Vec::new(),
             all,
         };
-        let mut plans = Vec::new();
-        for of in migrator.plan(url).await? {
+        let found = migrator.plan(url).await?;
+        let exit = nothing.exit(found.iter().all(DatabasePlan::is_empty));
+        let mut plans = Vec::with_capacity(found.len());
+        for of in found {
             let database = migrator.databases().get(&of.database).expect("a plan is for one of the databases");
             plans.push(DatabasePlanned {
                 exists: of.exists,
@@ -313,8 +317,7 @@ impl DatabasesCli {
                 database: of.database,
             });
         }
-        let is_empty = plans.iter().all(|of| of.bootstraps.plan.is_empty() && of.patches.plan.is_empty());
-        Ok(Answer { exit: nothing.exit(is_empty), body: Body::Plans(plans) })
+        Ok(Answer { exit, body: Body::Plans(plans) })
     }
 
     async fn ready(&self, migrator: &DatabasesMigrator, url: &str) -> Result<Answer, CommandError> {
