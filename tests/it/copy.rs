@@ -1,7 +1,6 @@
 //! `COPY … FROM stdin` with its data, and the other output of pg_dump.
 
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use lockgate::{Atomicity, Database, DownTo, ErrorKind, Migrations, Migrator};
@@ -11,9 +10,10 @@ use sqlx::{Connection, Executor, PgConnection};
 
 use crate::faults::reports;
 use crate::support::database::Db;
+use crate::support::polled;
+use crate::support::postgres::{self, client};
 use crate::support::set::migrations;
 use crate::support::wire::Wire;
-use crate::support::{polled, postgres};
 
 const POSTGRES: (&str, &str) = ("migrations.toml", "dialects = [\"postgres\"]\n[lint]\nsyntax = \"allow\"\n");
 
@@ -282,7 +282,7 @@ async fn a_run_dropped_among_its_data_leaves_nothing_and_no_wrong_answer() {
 }
 
 /// The contents of a small database.
-const LIBRARY: &str = r#"
+pub(crate) const LIBRARY: &str = r#"
 CREATE SCHEMA desk;
 CREATE TYPE desk.shelf AS ENUM ('fiction', 'rare books', 'it''s');
 CREATE TABLE desk.book (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, title text NOT NULL UNIQUE,
@@ -307,12 +307,7 @@ ALTER SEQUENCE desk.book_id_seq RESTART WITH 77;
 "#;
 
 fn dump(folder: &Path, url: &str) -> String {
-    let output = Command::new(folder.join("pg_dump"))
-        .args(["--format=plain", "--exclude-table=lockgate_*", "--dbname", url])
-        .output()
-        .expect("pg_dump starts");
-    let text = String::from_utf8(output.stdout).expect("pg_dump writes UTF-8");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = client(folder, "pg_dump", &["--format=plain", "--exclude-table=lockgate_*", "--dbname", url]);
     // Its lines \restrict and \unrestrict have a new random key each time.
     text.lines().filter(|line| !line.contains("restrict ")).map(|line| format!("{line}\n")).collect()
 }

@@ -10,6 +10,7 @@ use lockgate::{Database, ErrorKind, Event, Migrations, Migrator, StepResult, Tra
 use lockgate_harness::server::Options;
 use sqlx::{Connection, PgConnection, SqliteConnection};
 
+use crate::support::child::{self, say};
 use crate::support::database::Db;
 use crate::support::postgres;
 use crate::support::set::with_steps;
@@ -57,12 +58,6 @@ const CHILD: &str = "LOCKGATE_TEST_CRASH_URL";
 async fn the_child() {
     let Ok(url) = std::env::var(CHILD) else { return };
     let set = if url.starts_with("sqlite") { sqlite_set() } else { postgres_set() };
-    let say = |line: &str| {
-        use std::io::Write;
-        let mut out = std::io::stdout();
-        let _ = writeln!(out, "{line}");
-        let _ = out.flush();
-    };
     let migrator = Migrator::new(set).on_event(move |event| match event {
         Event::Started { id, .. } => say(&format!("started {id}")),
         Event::Ran { id, .. } => say(&format!("ran {id}")),
@@ -75,14 +70,7 @@ async fn the_child() {
 }
 
 fn child(url: &str) -> Child {
-    Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "crash::the_child", "--nocapture", "--test-threads=1"])
-        .env(CHILD, url)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap()
+    child::start("crash::the_child", CHILD, url)
 }
 
 /// Kills a process with SIGKILL and waits until it is gone.

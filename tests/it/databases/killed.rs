@@ -1,11 +1,12 @@
 //! SIGKILL at every moment of a run that makes three databases: each script runs exactly once.
 
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, Command, Stdio};
+use std::io::{BufRead, BufReader};
+use std::process::Child;
 
 use lockgate::{Databases, DatabasesMigrator, Event};
 
 use super::{Server, migrator};
+use crate::support::child::{self, say};
 use crate::support::set::databases;
 
 const CHILD: &str = "LOCKGATE_TEST_DATABASES_URL";
@@ -36,11 +37,6 @@ fn patches() -> &'static Databases {
 #[tokio::test]
 async fn the_child() {
     let Ok(url) = std::env::var(CHILD) else { return };
-    let say = |line: &str| {
-        let mut out = std::io::stdout();
-        let _ = writeln!(out, "{line}");
-        let _ = out.flush();
-    };
     let migrator: DatabasesMigrator = migrator(patches()).options(|options| {
         options.each_statement().on_event(move |event| match event {
             Event::Entered { .. } => say("* entered"),
@@ -57,14 +53,7 @@ async fn the_child() {
 }
 
 fn child(url: &str) -> Child {
-    Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "databases::killed::the_child", "--nocapture", "--test-threads=1"])
-        .env(CHILD, url)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap()
+    child::start("databases::killed::the_child", CHILD, url)
 }
 
 async fn clear(server: &Server) {

@@ -10,7 +10,8 @@
 use std::borrow::Borrow;
 use std::fs::File;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -57,6 +58,13 @@ pub(crate) fn folder_with(client: &str) -> Option<PathBuf> {
         skip(&format!("no `{client}` beside the server"));
     }
     found
+}
+
+/// Runs a client program of PostgreSQL in this folder, and returns what it writes.
+pub(crate) fn client(folder: &Path, program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(folder.join(program)).args(arguments).output().expect("the program starts");
+    assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("it writes UTF-8")
 }
 
 impl Database {
