@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use anstream::println;
+use lockgate_source::Severity;
 use lockgate_source::convert::{self, Evidence, Options, Tool};
 use lockgate_source::core::Dialect;
-use lockgate_source::{Policy, Severity, folder};
 
 use super::convert::Convert;
 use super::init::{self, Start, Tests};
@@ -82,12 +82,7 @@ pub(crate) fn run(arguments: &Arguments, invocation: Invocation) -> Result<(), F
             println!("  new     {}", start.project.shown(&package.path_of(&file.path)));
         }
     }
-    let found = folder::load_as(
-        &loaded.folder.root,
-        &loaded.folder.shown,
-        loaded.folder.tests.clone(),
-        Policy { dialects: Some(start.dialects), numbering: loaded.folder.policy.numbering, ..Policy::default() },
-    );
+    let found = start.checked(&loaded.folder);
     let problems = found.diagnostics.iter().filter(|problem| problem.severity == Severity::Error).count();
     match (arguments.write, problems) {
         (true, 0) => println!("now run `cargo xtask check`, then `app adopt` of your own program on each database"),

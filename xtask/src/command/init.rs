@@ -104,6 +104,13 @@ impl Start {
         Ok(Self { project, package, dialects, before })
     }
 
+    /// Checks a folder again, now that its dialects are known.
+    pub(super) fn checked(&self, folder: &Folder) -> Loaded {
+        let (dialects, numbering) = (Some(self.dialects), folder.policy.numbering);
+        let policy = Policy { dialects, numbering, ..Policy::default() };
+        folder::load_as(&folder.root, &folder.shown, folder.tests.clone(), policy)
+    }
+
     /// Writes the files, converted if a conversion is given, and says what is left to do.
     pub(super) fn write(&self, convert: Option<&Convert>, tests: Tests, invocation: Invocation) -> Result<(), Failure> {
         let Self { project, package, dialects, before } = self;
@@ -118,9 +125,7 @@ impl Start {
             }
         }
         let folder = convert.map_or(&before.folder, |convert| &convert.loaded.folder);
-        // Check the folder again, now that its dialects are known.
-        let as_declared = Policy { dialects: Some(*dialects), numbering: folder.policy.numbering, ..Policy::default() };
-        let found = folder::load_as(&folder.root, &folder.shown, folder.tests.clone(), as_declared).diagnostics;
+        let found = self.checked(folder).diagnostics;
         for file in missing_tests(folder, package, tests) {
             lines.push(format!("written {}", project.shown(&package.path_of(&file.path))));
             changes.create(package.path_of(&file.path), file.content);
