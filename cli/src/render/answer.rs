@@ -16,7 +16,7 @@ pub(crate) fn answer(answer: &Answer, width: Option<u16>) -> Text {
     match &answer.body {
         Body::Run(report) => out(progress::report(report)),
         Body::Plan(planned) => {
-            let mut text = out(plan::plan(planned, width));
+            let mut text = out(plan::plans(&[planned], width));
             text.notes.extend(planned.plan.tolerated.iter().map(ToString::to_string));
             text
         }

@@ -1,12 +1,12 @@
 //! Formats what is said of several databases: one table for all of them, and a line for what is special about one.
 
-use lockgate::{DatabasesReport, Dialect, Status};
+use lockgate::{DatabasesReport, Status};
 
 use crate::answer::{DatabasePlanned, Planned, Stands};
 use crate::duration;
 
 use super::text::Text;
-use super::{BOLD, GOOD, count, drift, paint, plan, progress, remark, status, table};
+use super::{GOOD, count, drift, paint, plan, progress, remark, status};
 
 /// What a run did.
 pub(super) fn runs(report: &DatabasesReport) -> String {
@@ -22,31 +22,7 @@ pub(super) fn runs(report: &DatabasesReport) -> String {
 /// What would run.
 pub(super) fn plans(plans: &[DatabasePlanned], width: Option<u16>) -> Text {
     let planned: Vec<&Planned> = plans.iter().flat_map(|of| [&of.bootstraps, &of.patches]).collect();
-    let mut text = Text::default();
-    let rows: Vec<_> = planned
-        .iter()
-        .flat_map(|planned| planned.plan.steps.iter().map(|step| plan::row(planned.migrations, step, planned.dialect)))
-        .collect();
-    if rows.is_empty() {
-        text.out.push(paint(GOOD, "nothing to do"));
-    } else {
-        let head = format!("{} would run, and nothing was executed", count(rows.len(), "migration"));
-        let dangers = planned
-            .iter()
-            .map(|planned| plan::dangers(planned.migrations, &planned.plan, Dialect::Postgres, usize::MAX, width));
-        let table = table::table(&plan::COLUMNS, &rows, width);
-        text.out.push(format!("{}\n\n{table}{}", paint(BOLD, head), dangers.collect::<String>()));
-    }
-    let mut is_cut = false;
-    for planned in planned.iter().filter(|planned| !planned.plan.is_empty()) {
-        let most = if width.is_some() && !planned.all { plan::LINES } else { usize::MAX };
-        let (scripts, cut) = plan::scripts(planned.migrations, &planned.plan, most);
-        text.out.push(scripts);
-        is_cut |= cut;
-    }
-    if is_cut {
-        text.out.push(format!("\n{}", plan::everything()));
-    }
+    let mut text = Text { out: vec![plan::plans(&planned, width)], notes: Vec::new() };
     for of in plans {
         if !of.exists {
             text.notes.push(missing(&of.database, of.bootstraps.plan.steps.len()));

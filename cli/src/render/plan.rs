@@ -15,7 +15,7 @@ const SIZES: [Column; 3] = [
     Column { title: "SIZE", weight: 1, is_number: true },
 ];
 
-pub(super) const COLUMNS: [Column; 3] = [
+const COLUMNS: [Column; 3] = [
     Column { title: "MIGRATION", weight: 3, is_number: false },
     Column { title: "ACTION", weight: 2, is_number: false },
     Column { title: "RUNS", weight: 1, is_number: false },
@@ -26,45 +26,41 @@ const MOST: usize = 60;
 const FIRST: usize = 10;
 const LAST: usize = 10;
 /// After so many lines of SQL, a terminal shows no other script.
-pub(super) const LINES: usize = 100;
+const LINES: usize = 100;
 
-/// Formats a plan with its scripts. A terminal shows only the beginning of much, unless everything was asked for.
-pub(super) fn plan(planned: &Planned, width: Option<u16>) -> String {
-    let Planned { migrations, plan, dialect, sizes, all } = planned;
-    let dialect = *dialect;
-    if plan.is_empty() {
+/// Formats plans, each with its scripts, as one. A terminal shows only the beginning of much, unless everything was asked
+/// for.
+pub(super) fn plans(all: &[&Planned], width: Option<u16>) -> String {
+    let steps: Vec<(&Planned, &Step)> =
+        all.iter().flat_map(|planned| planned.plan.steps.iter().map(|step| (*planned, step))).collect();
+    if steps.is_empty() {
         return paint(GOOD, "nothing to do");
     }
-    let is_short = width.is_some() && !all;
-    let steps = &plan.steps;
+    let is_short = width.is_some() && !all.iter().any(|planned| planned.all);
     let (first, last) = if is_short && steps.len() > MOST { (FIRST, LAST) } else { (steps.len(), 0) };
-    let mut rows: Vec<_> = steps[..first].iter().map(|step| row(migrations, step, dialect)).collect();
+    let row = |(planned, step): &(&Planned, &Step)| row(planned.migrations, step, planned.dialect);
+    let mut rows: Vec<_> = steps[..first].iter().map(row).collect();
     let left_out = steps.len() - first - last;
     if left_out > 0 {
         let empty = || (String::new(), DIM);
         rows.push(vec![(format!("… {} more", grouped(left_out as u64)), DIM), empty(), empty()]);
     }
-    rows.extend(steps[steps.len() - last..].iter().map(|step| row(migrations, step, dialect)));
-    let noun = if goes_both_ways(steps.iter().map(|step| step.action)) { "step" } else { "migration" };
+    rows.extend(steps[steps.len() - last..].iter().map(row));
+    let noun = if goes_both_ways(steps.iter().map(|(_, step)| step.action)) { "step" } else { "migration" };
     let head = paint(BOLD, format_args!("{} would run, and nothing was executed", count(steps.len(), noun)));
     let mut shown = format!("{head}\n\n{}", table(&COLUMNS, &rows, width));
-    let most = if is_short { MOST } else { usize::MAX };
-    shown.push_str(&dangers(migrations, plan, dialect, most, width));
-    let sizes: Vec<_> = sizes.iter().filter_map(size).collect();
+    let lines = all.iter().flat_map(|planned| dangers(planned.migrations, &planned.plan, planned.dialect));
+    shown.push_str(&shortened(lines.collect(), if is_short { MOST } else { usize::MAX }, width));
+    let sizes: Vec<_> = all.iter().flat_map(|planned| &planned.sizes).filter_map(size).collect();
     if !sizes.is_empty() {
         shown.push_str(&format!("\n\n{}", table(&SIZES, &sizes, width)));
     }
-    let (scripts, is_cut) = scripts(migrations, plan, if is_short { LINES } else { usize::MAX });
+    let (scripts, is_cut) = scripts(&steps, if is_short { LINES } else { usize::MAX });
     shown.push_str(&format!("\n{scripts}"));
     if is_cut || left_out > 0 {
-        shown.push_str(&format!("\n\n{}", everything()));
+        shown.push_str(&format!("\n\n{}", paint(DIM, "the same with `--verbose` shows everything")));
     }
     shown
-}
-
-/// Says how to see what a terminal leaves out.
-pub(super) fn everything() -> String {
-    paint(DIM, "the same with `--verbose` shows everything")
 }
 
 /// Whether the same migration goes down and up again.
@@ -77,27 +73,20 @@ pub(crate) fn question(migrations: &Migrations, plan: &Plan, database: &Database
     let line = |step: &Step| format!("\n  {} {}", paint(WAITING, step.action), step.id);
     let mut steps: String = plan.steps.iter().take(MOST).map(line).collect();
     steps.push_str(&more(plan.steps.len().saturating_sub(MOST)));
-    let dangers = dangers(migrations, plan, database.dialect(), MOST, None);
+    let dangers = shortened(dangers(migrations, plan, database.dialect()), MOST, None);
     let head = format!("{} on {}:", count(plan.steps.len(), "step"), database.url());
     format!("{}{steps}{dangers}\n", paint(BOLD, head))
 }
 
-/// A line for each step that takes strong locks or destroys data, after an empty one. Of more than `most`, those that
-/// destroy data come first.
-pub(super) fn dangers(
-    migrations: &Migrations,
-    plan: &Plan,
-    dialect: Dialect,
-    most: usize,
-    width: Option<u16>,
-) -> String {
+/// A line for each step that takes strong locks or destroys data, and whether it destroys.
+fn dangers(migrations: &Migrations, plan: &Plan, dialect: Dialect) -> Vec<(bool, String)> {
     let effects = plan.effects(migrations.set(), dialect);
-    let mut lines: Vec<(bool, String)> = plan
-        .steps
-        .iter()
-        .zip(&effects)
-        .filter_map(|(step, effects)| Some((effects.destroys, danger(&step.id, effects)?)))
-        .collect();
+    let steps = plan.steps.iter().zip(&effects);
+    steps.filter_map(|(step, effects)| Some((effects.destroys, danger(&step.id, effects)?))).collect()
+}
+
+/// Formats an empty line and these lines. Of more than `most`, those that destroy data come first.
+fn shortened(mut lines: Vec<(bool, String)>, most: usize, width: Option<u16>) -> String {
     let left_out = lines.len().saturating_sub(most);
     if left_out > 0 {
         lines.sort_by_key(|(destroys, _)| !destroys);
@@ -149,7 +138,7 @@ fn name(touch: &Touch) -> String {
     if touch.of_index { format!("the table of {}", touch.table) } else { touch.table.to_owned() }
 }
 
-pub(super) fn row(migrations: &Migrations, step: &Step, dialect: Dialect) -> Vec<(String, Style)> {
+fn row(migrations: &Migrations, step: &Step, dialect: Dialect) -> Vec<(String, Style)> {
     let runs = script(migrations, step).map_or_else(String::new, |script| runs(&script, step.action, dialect));
     vec![(step.id.clone(), Style::new()), (step.action.to_string(), WAITING), (runs, Style::new())]
 }
@@ -176,12 +165,12 @@ fn runs(script: &Script, action: Action, dialect: Dialect) -> String {
 
 /// The scripts of all steps, each after its file name, and whether something is left out: after so many lines no other
 /// script begins.
-pub(super) fn scripts(migrations: &Migrations, plan: &Plan, most: usize) -> (String, bool) {
+fn scripts(steps: &[(&Planned, &Step)], most: usize) -> (String, bool) {
     let (mut shown, mut room, mut is_cut) = (String::new(), most, false);
-    for (place, step) in plan.steps.iter().enumerate() {
-        let Some(script) = script(migrations, step) else { continue };
+    for (place, (planned, step)) in steps.iter().enumerate() {
+        let Some(script) = script(planned.migrations, step) else { continue };
         if room == 0 {
-            let number = plan.steps.len() - place;
+            let number = steps.len() - place;
             let left_out = format!("… {} more {}", grouped(number as u64), plural(number, "script"));
             shown.push_str(&format!("\n{}", paint(DIM, left_out)));
             return (shown, true);
