@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fs;
 use std::net::Ipv6Addr;
 use std::path::Path;
 
@@ -294,32 +293,14 @@ fn password(options: &Options, variables: &Variables<'_>) -> Result<Option<Strin
     }
 }
 
-/// The password in a file, without the line break at its end.
 fn password_in(file: &Path, source: &str) -> Result<String, CommandError> {
-    let shown = file.display();
-    let content = fs::read(file).map_err(|error| {
-        CommandError::usage(
-            format!("the password file `{shown}` ({source}) cannot be read: {error}"),
-            format!("let {source} name a file that holds the password alone, and that this user may read"),
-        )
-    })?;
-    let wrong = |what: &str| {
-        CommandError::usage(
-            format!("the password file `{shown}` ({source}) {what}"),
-            "write the password into it, as its only line",
-        )
-    };
-    let text = String::from_utf8(content).map_err(|_| wrong("is not UTF-8"))?;
-    let text = text.strip_suffix('\n').map_or(&*text, |line| line.strip_suffix('\r').unwrap_or(line));
-    match text {
-        "" => Err(wrong("is empty")),
-        text if text.contains(['\n', '\0']) => Err(wrong("holds more than one line")),
-        text => Ok(text.to_owned()),
-    }
+    Ok(lockgate::__private::password_in(file, source)?)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     /// Variables, flags, and parts of the error message.

@@ -146,6 +146,15 @@ pub mod __private {
         None
     }
 
+    /// The password in a file that this option or variable names.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) if the file cannot be read, or does not hold one line.
+    pub fn password_in(file: &std::path::Path, source: &str) -> Result<String, crate::Error> {
+        crate::parts::password_in(file, source)
+    }
+
     /// A URL as the driver understands it.
     ///
     /// # Errors

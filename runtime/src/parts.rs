@@ -1,9 +1,12 @@
 //! A database by its parts: host, port, user, password and name, and the URL that they make.
 
-use std::fmt;
 use std::net::Ipv6Addr;
+use std::path::Path;
+use std::{fmt, fs};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::error::Error;
 
 /// Every character that may have a meaning in some part of a URL.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
@@ -85,6 +88,27 @@ impl DatabaseParts {
             url += &format!("?{}", query.join("&"));
         }
         url
+    }
+}
+
+/// The password in a file, without the line break at its end. `source` is what named the file.
+///
+/// # Errors
+///
+/// [`ErrorKind::Usage`](crate::ErrorKind::Usage). No message has anything of the file.
+pub(crate) fn password_in(file: &Path, source: &str) -> Result<String, Error> {
+    let wrong = |what: &str| Error::usage(format!("the password file `{}` ({source}) {what}", file.display()));
+    let content = fs::read(file).map_err(|error| {
+        wrong(&format!("cannot be read: {error}"))
+            .with_help(format!("let {source} name a file that holds the password alone, and that this user may read"))
+    })?;
+    let wrong = |what: &str| Err(wrong(what).with_help("write the password into it, as its only line"));
+    let Ok(text) = String::from_utf8(content) else { return wrong("is not UTF-8") };
+    let text = text.strip_suffix('\n').map_or(&*text, |line| line.strip_suffix('\r').unwrap_or(line));
+    match text {
+        "" => wrong("is empty"),
+        text if text.contains(['\n', '\0']) => wrong("holds more than one line"),
+        text => Ok(text.to_owned()),
     }
 }
 

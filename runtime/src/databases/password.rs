@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::path::Path;
 use std::sync::Arc;
 
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
+use crate::parts::password_in;
 
 /// A function that knows the passwords of roles.
 pub(super) type Function = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
@@ -79,23 +81,8 @@ fn read(variable: &str, value: impl Fn(&str) -> Option<OsString>) -> Result<Opti
         (Some(_), Some(_)) => Err(Error::usage(format!("{variable} and {file_variable} are both set"))
             .with_help(format!("unset {variable}, or unset {file_variable}"))),
         (Some(password), None) => Ok(Some(password)),
-        (None, Some(file)) => in_file(&file, &file_variable).map(Some),
+        (None, Some(file)) => password_in(Path::new(&file), &file_variable).map(Some),
         (None, None) => Ok(None),
-    }
-}
-
-/// The password in a file, without the line break at its end.
-fn in_file(file: &str, variable: &str) -> Result<String, Error> {
-    let wrong = |what: String| {
-        Error::new(ErrorKind::Usage, format!("the password file `{file}` ({variable}) {what}"))
-            .with_help("write the password into it, as its only line, and let this user read it")
-    };
-    let content = std::fs::read(file).map_err(|error| wrong(format!("cannot be read: {error}")))?;
-    let text = String::from_utf8(content).map_err(|_| wrong("is not UTF-8".to_owned()))?;
-    match text.strip_suffix('\n').map_or(&*text, |line| line.strip_suffix('\r').unwrap_or(line)) {
-        "" => Err(wrong("is empty".to_owned())),
-        line if line.contains(['\n', '\0']) => Err(wrong("has more than one line".to_owned())),
-        line => Ok(line.to_owned()),
     }
 }
 
@@ -142,7 +129,7 @@ mod tests {
         let missing = of(&[("A_PASSWORD_FILE", "no/such/file")]).unwrap_err();
         assert!(missing.starts_with("the password file `no/such/file` (A_PASSWORD_FILE) cannot be read"), "{missing}");
         std::fs::write(&file, "one\ntwo\n").unwrap();
-        assert!(of(&[("A_PASSWORD_FILE", &path)]).unwrap_err().ends_with("has more than one line"));
+        assert!(of(&[("A_PASSWORD_FILE", &path)]).unwrap_err().ends_with("holds more than one line"));
         std::fs::remove_file(&file).unwrap();
     }
 }
