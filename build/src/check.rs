@@ -108,7 +108,7 @@ fn looked_at(folder: &Folder, more: impl FnOnce(&mut Loaded, &mut String)) {
     let (tests, root) = (tests.as_deref(), workspace(&crate_directory));
     let mut loaded = load_embedded(&crate_directory, &path, tests, root, Dialects::NONE);
     // The macro will find these again, but not those that `more` adds.
-    let said = build_warnings::variable(&loaded);
+    let variable = build_warnings::variable(&loaded);
     more(&mut loaded, &mut lines);
     for found in &loaded.diagnostics {
         let text = found.render_behind_level();
@@ -118,7 +118,7 @@ fn looked_at(folder: &Folder, more: impl FnOnce(&mut Loaded, &mut String)) {
             Severity::Note => add_lines(&mut lines, "note: ", &text),
         }
     }
-    if let Some(variable) = said {
+    if let Some(variable) = variable {
         add_lines(&mut lines, "cargo::rustc-env=", &format!("{variable}=1"));
     }
     crate::say(&lines);

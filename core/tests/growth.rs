@@ -47,8 +47,9 @@ fn all_migrations_renumbered_after_they_were_applied() {
     };
     grows(make, |many, (set, history)| {
         let found = drift::drift(set, history);
-        let told = found.iter().filter(|drift| matches!(drift, Drift::Unknown { same_text_as: Some(_), .. })).count();
-        assert_eq!(told as i64, many);
+        let renamed =
+            found.iter().filter(|drift| matches!(drift, Drift::Unknown { same_text_as: Some(_), .. })).count();
+        assert_eq!(renamed as i64, many);
         assert_eq!(found.len() as i64, many, "what was renumbered is told once");
     });
 }

@@ -92,10 +92,10 @@ fn same(read: &Script, data: &ScriptData, texts: &'static str, text_at: &mut usi
                     reading.unwrap_or_else(|| Reading::new(Dialects::NONE, Vec::new()));
                 assert_eq!(read.statements(dialect), statements);
                 assert_eq!(read.finished(dialect), finished);
-                let told = |touch: &Touch<String>| {
+                let is_kept = |touch: &Touch<String>| {
                     dialect == Dialect::Postgres || (touch.makes || touch.destroys) && !touch.of_index
                 };
-                let touches = touches.into_iter().filter(told).map(|touch| {
+                let touches = touches.into_iter().filter(is_kept).map(|touch| {
                     let lock = touch.lock.filter(|_| dialect == Dialect::Postgres);
                     (touch.statement, touch.table, touch.of_index, lock, touch.makes, touch.destroys)
                 });

@@ -459,13 +459,13 @@ impl Watch<'_, '_> {
     fn echo(&mut self, job: usize, statement: usize) {
         let Job { id, action, body: JobBody::Sql(sql), .. } = &self.jobs[job] else { return };
         let Some(psql) = &sql.psql else { return };
-        let told = match self.echoed {
-            Some((told_of, told)) if told_of == job => told,
+        let shown = match self.echoed {
+            Some((shown_of, shown)) if shown_of == job => shown,
             // An earlier run has told those before the statement at which this one resumes.
             Some(_) | None => psql.echoes_before(action.statements_done() as usize).count(),
         };
-        let mut count = told;
-        for text in psql.echoes_before(statement).skip(told) {
+        let mut count = shown;
+        for text in psql.echoes_before(statement).skip(shown) {
             self.run.tell(Event::Echo { id: id.clone(), text: text.to_owned() });
             count += 1;
         }

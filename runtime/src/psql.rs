@@ -113,8 +113,8 @@ impl PsqlScript {
     /// Takes the values out of what the server said.
     pub(crate) fn hide(&self, cause: &mut Cause) {
         cause.message = self.expanded.hide(&cause.message);
-        for said in [&mut cause.detail, &mut cause.hint, &mut cause.context].into_iter().flatten() {
-            *said = self.expanded.hide(said).into();
+        for text in [&mut cause.detail, &mut cause.hint, &mut cause.context].into_iter().flatten() {
+            *text = self.expanded.hide(text).into();
         }
     }
 }

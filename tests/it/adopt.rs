@@ -185,9 +185,12 @@ async fn an_edited_file_is_refused_until_somebody_has_looked(db: Db) {
     by_sqlx(&db, &before).await;
     let adoption = look(&db, set(), &Adopt::new()).await;
     assert_eq!(shown(&adoption), ["0001_users: match", "0002_add_tags: modified", "0003_notes: not recorded"]);
-    let said = refused(&db, set(), &Adopt::new()).await;
-    assert!(said.contains("`0002_add_tags` was edited after sqlx had applied it: the checksum is another"), "{said}");
-    assert!(said.contains("add `--accept-modified \"why\"`"), "{said}");
+    let output = refused(&db, set(), &Adopt::new()).await;
+    assert!(
+        output.contains("`0002_add_tags` was edited after sqlx had applied it: the checksum is another"),
+        "{output}"
+    );
+    assert!(output.contains("add `--accept-modified \"why\"`"), "{output}");
     let accepted = Adopt::new().accept_modified("the type was widened by hand");
     assert_eq!(adopt(&db, set(), &accepted).await.len(), 2);
     let details = db.texts("SELECT detail FROM lockgate_log WHERE version = 2").await;
@@ -200,9 +203,9 @@ async fn a_missing_file_is_refused_until_it_is_left_out(db: Db) {
     let fewer = migrations(THREE.split_at(4).0);
     let adoption = look(&db, fewer, &Adopt::new()).await;
     assert_eq!(shown(&adoption)[2], "3 notes: missing: recorded, no file");
-    let said = refused(&db, fewer, &Adopt::new()).await;
-    assert!(said.contains("sqlx has applied `3 notes`, and the program embeds no such migration"), "{said}");
-    assert!(said.contains("`--without-missing \"why\"`"), "{said}");
+    let output = refused(&db, fewer, &Adopt::new()).await;
+    assert!(output.contains("sqlx has applied `3 notes`, and the program embeds no such migration"), "{output}");
+    assert!(output.contains("`--without-missing \"why\"`"), "{output}");
     assert_eq!(adopt(&db, fewer, &Adopt::new().without_missing("moved elsewhere")).await.len(), 2);
     assert_up_applies(&db, fewer, &[]).await;
 }
@@ -210,11 +213,14 @@ async fn a_missing_file_is_refused_until_it_is_left_out(db: Db) {
 async fn a_dirty_row_is_refused_with_the_way_out(db: Db) {
     by_sqlx(&db, &without(THREE, "0003")).await;
     db.execute("UPDATE _sqlx_migrations SET success = false WHERE version = 2").await;
-    let said = refused(&db, set(), &Adopt::new().accept_modified("no matter")).await;
-    assert!(said.contains("`0002_add_tags` is not fully applied: `success` is false in `_sqlx_migrations`"), "{said}");
+    let output = refused(&db, set(), &Adopt::new().accept_modified("no matter")).await;
+    assert!(
+        output.contains("`0002_add_tags` is not fully applied: `success` is false in `_sqlx_migrations`"),
+        "{output}"
+    );
     // What it says to type, word for word.
-    let typed: Vec<&str> = said.split('`').filter(|part| part.contains("version = 2")).collect();
-    let [finished, undone] = typed.as_slice() else { panic!("{said}") };
+    let typed: Vec<&str> = output.split('`').filter(|part| part.contains("version = 2")).collect();
+    let [finished, undone] = typed.as_slice() else { panic!("{output}") };
     assert!(undone.starts_with("DELETE"), "{undone}");
     db.execute(finished).await;
     assert_eq!(adopt(&db, set(), &Adopt::new()).await.len(), 2);
@@ -255,8 +261,8 @@ async fn undo_leaves_what_was_there_before(db: Db) {
     adopt(&db, set(), &Adopt::new()).await;
     migrator.apply(&mut database).await.unwrap();
     let error = migrator.undo_adopt(&mut database).await.unwrap_err();
-    let said = error.report_for(Front::CommandLine).to_string();
-    assert!(said.contains("`0003_notes` was not taken over") && said.contains("(`down`)"), "{said}");
+    let output = error.report_for(Front::CommandLine).to_string();
+    assert!(output.contains("`0003_notes` was not taken over") && output.contains("(`down`)"), "{output}");
     migrator.revert(&mut database, lockgate::DownTo::Steps(1)).await.unwrap();
 
     let report = migrator.undo_adopt(&mut database).await.unwrap();
@@ -274,8 +280,8 @@ async fn undo_leaves_what_was_there_before(db: Db) {
 async fn a_history_of_lockgates_own_is_not_mixed_with_another(db: Db) {
     db.apply(migrations(&THREE[..2])).await;
     by_sqlx(&db, &THREE[2..4]).await;
-    let said = refused(&db, set(), &Adopt::new()).await;
-    assert!(said.contains("Lockgate has a history of its own here: `0001_users` was not taken over"), "{said}");
+    let output = refused(&db, set(), &Adopt::new()).await;
+    assert!(output.contains("Lockgate has a history of its own here: `0001_users` was not taken over"), "{output}");
     let mut database = db.open().await;
     let error = Migrator::new(set()).undo_adopt(&mut database).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Refused);
@@ -283,8 +289,8 @@ async fn a_history_of_lockgates_own_is_not_mixed_with_another(db: Db) {
 
 async fn several_histories_are_distinguished(db: Db) {
     by_sqlx(&db, &without(THREE, "0003")).await;
-    let said = refused(&db, set(), &Adopt::new().from("refinery")).await;
-    assert!(said.contains("the database has no history of refinery"), "{said}");
+    let output = refused(&db, set(), &Adopt::new().from("refinery")).await;
+    assert!(output.contains("the database has no history of refinery"), "{output}");
     made(
         &db,
         "CREATE TABLE __diesel_schema_migrations (version VARCHAR(50) PRIMARY KEY NOT NULL, run_on TIMESTAMP NOT NULL \
@@ -294,8 +300,8 @@ async fn several_histories_are_distinguished(db: Db) {
         &[],
     )
     .await;
-    let said = refused(&db, set(), &Adopt::new()).await;
-    assert!(said.contains("`adopt --from sqlx`") && said.contains("`adopt --from diesel`"), "{said}");
+    let output = refused(&db, set(), &Adopt::new()).await;
+    assert!(output.contains("`adopt --from sqlx`") && output.contains("`adopt --from diesel`"), "{output}");
     let mut database = db.open().await;
     let error = Migrator::new(set()).adopt(&mut database, &Adopt::new().from("sqlite")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Usage);
@@ -426,9 +432,9 @@ async fn flyway_with_dotted_versions(db: Db) {
 async fn alembic_by_revision_or_by_version(db: Db) {
     let table = "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)";
     made(&db, table, table, &["INSERT INTO alembic_version VALUES ('ae1027a6acf1')"]).await;
-    let said = refused(&db, set(), &Adopt::new()).await;
-    assert!(said.contains("no embedded migration is the revision `ae1027a6acf1`"), "{said}");
-    assert!(said.contains("`-- revision: ae1027a6acf1`") && said.contains("`--up-to VERSION`"), "{said}");
+    let output = refused(&db, set(), &Adopt::new()).await;
+    assert!(output.contains("no embedded migration is the revision `ae1027a6acf1`"), "{output}");
+    assert!(output.contains("`-- revision: ae1027a6acf1`") && output.contains("`--up-to VERSION`"), "{output}");
     // Each of its ways out, and the line that `alembic upgrade --sql` writes.
     let named = |line: &'static str| {
         let mut files = THREE.to_vec();
@@ -456,10 +462,13 @@ async fn golang_migrate_and_its_dirty_flag(db: Db) {
         &["INSERT INTO schema_migrations VALUES (2, true)"],
     )
     .await;
-    let said = refused(&db, set(), &Adopt::new()).await;
-    assert!(said.contains("`0002_add_tags` is not fully applied: `dirty` is true in `schema_migrations`"), "{said}");
-    assert!(said.contains("`UPDATE schema_migrations SET dirty = false`"), "{said}");
-    assert!(said.contains("`UPDATE schema_migrations SET dirty = false, version = 1`"), "{said}");
+    let output = refused(&db, set(), &Adopt::new()).await;
+    assert!(
+        output.contains("`0002_add_tags` is not fully applied: `dirty` is true in `schema_migrations`"),
+        "{output}"
+    );
+    assert!(output.contains("`UPDATE schema_migrations SET dirty = false`"), "{output}");
+    assert!(output.contains("`UPDATE schema_migrations SET dirty = false, version = 1`"), "{output}");
     db.execute("UPDATE schema_migrations SET dirty = false").await;
     assert_eq!(adopt(&db, set(), &Adopt::new()).await, ["0001_users", "0002_add_tags"]);
     assert_up_applies(&db, set(), &["0003_notes"]).await;
@@ -599,8 +608,8 @@ async fn rusqlite_migration_by_its_count() {
     assert_eq!(adopt(&db, set(), &Adopt::new()).await, ["0001_users", "0002_add_tags"]);
     assert_up_applies(&db, set(), &["0003_notes"]).await;
     db.execute("PRAGMA user_version = 4").await;
-    let said = refused(&db, set(), &Adopt::new()).await;
-    assert!(said.contains("rusqlite_migration has applied 4 migrations, and the program embeds fewer"), "{said}");
+    let output = refused(&db, set(), &Adopt::new()).await;
+    assert!(output.contains("rusqlite_migration has applied 4 migrations, and the program embeds fewer"), "{output}");
 }
 
 async fn by_hand(db: &Db, files: &[(&str, &str)]) {

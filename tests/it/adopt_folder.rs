@@ -94,34 +94,37 @@ fn it_shows_what_it_would_do_and_does_that_with_write() {
 #[test]
 fn a_folder_of_another_tool_is_refused_by_name() {
     let scratch = with(&[("V1__users.sql", USERS)]);
-    let said = adopt(&scratch, &["--from", "diesel"]).fails(1);
+    let output = adopt(&scratch, &["--from", "diesel"]).fails(1);
     assert_eq!(
-        said,
+        output,
         "error: `app/migrations/V1__users.sql` is a file of flyway or refinery, and not of diesel, whose layout is \
          `2026-01-02-030405_users/up.sql` and `down.sql`: type `--from flyway` or `--from refinery`\n"
     );
-    let said = adopt(&scratch, &[]).fails(1);
+    let output = adopt(&scratch, &[]).fails(1);
     assert!(
-        said.contains("`app/migrations/V1__users.sql` can be a file of flyway or refinery: say which with `--from`"),
-        "{said}"
+        output.contains("`app/migrations/V1__users.sql` can be a file of flyway or refinery: say which with `--from`"),
+        "{output}"
     );
-    let said = adopt(&scratch, &["--from", "oracle"]).fails(2);
-    assert!(said.contains("Lockgate knows the folders of sqlx, refinery, diesel"), "{said}");
+    let output = adopt(&scratch, &["--from", "oracle"]).fails(2);
+    assert!(output.contains("Lockgate knows the folders of sqlx, refinery, diesel"), "{output}");
 
     // Where only one tool writes such files, its name may be left out.
     let scratch = with(&[("0001_a.sql", "-- migrate:up\nCREATE TABLE a (x INT);\n-- migrate:down\nDROP TABLE a;\n")]);
     let shown = adopt(&scratch, &[]).succeeds();
     assert!(shown.contains("cargo xtask adopt --from dbmate --dialects sqlite --write"), "{shown}");
     scratch.write(&format!("{FOLDER}/V2__b.sql"), "CREATE TABLE b (x INT);\n");
-    let said = adopt(&scratch, &[]).fails(1);
+    let output = adopt(&scratch, &[]).fails(1);
     assert!(
-        said.contains("0001_a.sql` is a file of dbmate, and `app/migrations/V2__b.sql` one of flyway or refinery"),
-        "{said}"
+        output.contains("0001_a.sql` is a file of dbmate, and `app/migrations/V2__b.sql` one of flyway or refinery"),
+        "{output}"
     );
 
     let scratch = with(&[("changelog.xml", "<databaseChangeLog/>\n")]);
-    let said = adopt(&scratch, &["--from", "liquibase"]).fails(1);
-    assert!(said.contains("has no migration in SQL") && said.contains("`liquibase update-sql` prints it"), "{said}");
+    let output = adopt(&scratch, &["--from", "liquibase"]).fails(1);
+    assert!(
+        output.contains("has no migration in SQL") && output.contains("`liquibase update-sql` prints it"),
+        "{output}"
+    );
     // A record that a tool keeps of its files is named even where no file has to be renamed.
     let scratch = with(&[("20240101000000_users.sql", USERS), ("atlas.sum", "h1:x=\n")]);
     let shown = adopt(&scratch, &["--from", "atlas"]).succeeds();
@@ -129,19 +132,19 @@ fn a_folder_of_another_tool_is_refused_by_name() {
 
     let scratch = with(&[("0001_a.sql", "-- +goose Up\nSELECT 1;\n"), ("0002_b.sql", "-- migrate:up\nSELECT 1;\n")]);
     for words in [&["--from", "goose"][..], &["--from", "dbmate"], &[]] {
-        let said = adopt(&scratch, words).fails(1);
+        let output = adopt(&scratch, words).fails(1);
         assert!(
-            said.contains("is a file of goose, and `app/migrations/0002_b.sql` one of dbmate: put each into"),
-            "{said}"
+            output.contains("is a file of goose, and `app/migrations/0002_b.sql` one of dbmate: put each into"),
+            "{output}"
         );
     }
 
     // Migrations that are programs have no SQL to take over.
     let scratch = with(&[("0001_initial.py", "")]);
-    let said = adopt(&scratch, &["--from", "django"]).fails(1);
+    let output = adopt(&scratch, &["--from", "django"]).fails(1);
     assert!(
-        said.contains("has no migration in SQL") && said.contains("`manage.py sqlmigrate APP NUMBER` prints it"),
-        "{said}"
+        output.contains("has no migration in SQL") && output.contains("`manage.py sqlmigrate APP NUMBER` prints it"),
+        "{output}"
     );
 }
 
@@ -149,15 +152,15 @@ fn a_folder_of_another_tool_is_refused_by_name() {
 fn values_that_flyway_fills_in_are_refused_at_their_lines() {
     let text = "-- by ${author}\nCREATE TABLE users (id BIGINT PRIMARY KEY, host TEXT DEFAULT '${host}');\n";
     let scratch = with(&[("V1__users.sql", text)]);
-    let said = scratch.run(&["check"]).fails(1);
-    assert!(said.contains("Flyway writes a value in the place of `${host}`, and Lockgate does not"), "{said}");
-    assert!(said.contains("V1__users.sql:2:63"), "{said}");
-    let said = adopt(&scratch, &["--from", "flyway", "--write"]).fails(1);
+    let output = scratch.run(&["check"]).fails(1);
+    assert!(output.contains("Flyway writes a value in the place of `${host}`, and Lockgate does not"), "{output}");
+    assert!(output.contains("V1__users.sql:2:63"), "{output}");
+    let output = adopt(&scratch, &["--from", "flyway", "--write"]).fails(1);
     assert!(
-        said.contains(
+        output.contains(
             "`V1__users.sql`:2: Flyway writes a value in the place of `${host}`: write the value in its place"
-        ) && !said.contains("author"),
-        "{said}"
+        ) && !output.contains("author"),
+        "{output}"
     );
     assert_eq!(names(&scratch), ["V1__users.sql"]);
     let done = adopt(&scratch, &["--from", "flyway", "--keep-placeholders", "--write"]).succeeds();
@@ -260,8 +263,8 @@ fn a_conflict_of_a_merge_is_refused_before_anything_changes() {
     assert!(!merge.status.success());
     scratch.write(&format!("{FOLDER}/V1__users.sql"), USERS);
     let before = scratch.read(&format!("{FOLDER}/V1__users.sql"));
-    let said = adopt(&scratch, &["--from", "refinery", "--write"]).fails(1);
-    assert!(said.contains("`V1__users.sql` has a conflict of a merge: resolve it and run `git add`"), "{said}");
+    let message = adopt(&scratch, &["--from", "refinery", "--write"]).fails(1);
+    assert!(message.contains("`V1__users.sql` has a conflict of a merge: resolve it and run `git add`"), "{message}");
     assert_eq!(scratch.read(&format!("{FOLDER}/V1__users.sql")), before);
     // What the message says.
     git(&scratch, &["add", "--all"]);

@@ -71,9 +71,9 @@ async fn fails_by_an_error(db: SqlitePool) -> Result<(), std::num::ParseIntError
 
 #[test]
 fn a_failed_test_keeps_and_names_its_database() {
-    let said = failing("attribute::fails_by_an_error");
-    assert!(said.contains("ParseIntError"), "{said}");
-    let url = kept(&said, "sqlite:");
+    let output = failing("attribute::fails_by_an_error");
+    assert!(output.contains("ParseIntError"), "{output}");
+    let url = kept(&output, "sqlite:");
     let file = url.trim_start_matches("sqlite://").trim_end_matches("?mode=rwc");
     let folder = std::path::Path::new(file).parent().expect("a file is in a folder").to_owned();
     let there = wait(async {
@@ -103,12 +103,12 @@ fn a_test_that_should_panic_keeps_nothing() {
 #[test]
 fn a_failure_on_postgres_shows_no_password() {
     let Some(database) = crate::support::postgres::database() else { return };
-    let said = failing("attribute::fails_by_a_panic");
-    assert!(said.contains("on purpose"), "{said}");
-    let shown = kept(&said, "postgres:");
+    let output = failing("attribute::fails_by_a_panic");
+    assert!(output.contains("on purpose"), "{output}");
+    let shown = kept(&output, "postgres:");
     let (_, password) = database.url().split_once("postgres:").map(|(_, rest)| ((), rest.to_owned())).unwrap();
     let password = password.split(':').nth(1).and_then(|rest| rest.split('@').next()).unwrap_or_default().to_owned();
-    assert!(password.is_empty() || !said.contains(&password), "{said}");
+    assert!(password.is_empty() || !output.contains(&password), "{output}");
     let name = shown.trim_end_matches(',').rsplit('/').next().expect("a URL has a path").to_owned();
     wait(async {
         use sqlx::Connection;
@@ -128,7 +128,7 @@ fn failing(test: &str) -> String {
 }
 
 /// Returns the URL in the message about a kept database.
-fn kept(said: &str, scheme: &str) -> String {
-    let line = said.lines().find(|line| line.contains("its database is kept")).unwrap_or_else(|| panic!("{said}"));
+fn kept(output: &str, scheme: &str) -> String {
+    let line = output.lines().find(|line| line.contains("its database is kept")).unwrap_or_else(|| panic!("{output}"));
     line.split(' ').find(|word| word.starts_with(scheme)).unwrap_or_else(|| panic!("{line}")).to_owned()
 }

@@ -23,13 +23,14 @@ fn the_only_database_is_the_one_it_is_checked_by() {
     let dependency =
         |features: &str| format!("[dependencies]\nlockgate = {{ version = \"0.1\", features = [{features}] }}\n");
     let scratch = with(&dependency("\"sqlite\""));
-    let said = scratch.run(&["check"]).fails(1);
-    assert!(said.contains("error[syntax]") && said.contains("SQLite does not take this"), "{said}");
-    let said = with(&dependency("\"postgres\", \"schema\"")).run(&["check"]);
-    assert_eq!((said.code, said.stderr.as_str()), (0, ""));
+    let output = scratch.run(&["check"]).fails(1);
+    assert!(output.contains("error[syntax]") && output.contains("SQLite does not take this"), "{output}");
+    let output = with(&dependency("\"postgres\", \"schema\"")).run(&["check"]);
+    assert_eq!((output.code, output.stderr.as_str()), (0, ""));
     // Before `lockgate` is a dependency, the features of sqlx decide.
-    let said = with("[dependencies]\nsqlx = { version = \"0.9\", features = [\"sqlite\"] }\n").run(&["check"]).fails(1);
-    assert!(said.contains("SQLite does not take this"), "{said}");
+    let output =
+        with("[dependencies]\nsqlx = { version = \"0.9\", features = [\"sqlite\"] }\n").run(&["check"]).fails(1);
+    assert!(output.contains("SQLite does not take this"), "{output}");
     // The policy decides.
     scratch.write("app/migrations/migrations.toml", "dialects = [\"postgres\"]\n");
     scratch.run(&["check"]).succeeds();
@@ -38,32 +39,32 @@ fn the_only_database_is_the_one_it_is_checked_by() {
 #[test]
 fn several_backends_give_a_warning_and_the_advised_line_works() {
     let scratch = with(&lockgate("\"postgres\", \"sqlite\""));
-    let said = scratch.run(&["check"]);
+    let output = scratch.run(&["check"]);
     let warning = "\
 warning[undeclared-dialects]: the SQL of `app/migrations` is hardly checked: it could be for PostgreSQL or SQLite, and only SQL that is invalid in all of them is refused
 --> app/migrations/migrations.toml
  = help: write `dialects = [\"postgres\"]` or `dialects = [\"sqlite\"]` into `app/migrations/migrations.toml`, above any `[lint]`; or write `dialects = [\"postgres\", \"sqlite\"]` if each script is for all of them
 ";
-    assert_eq!((said.code, said.stderr.trim_end()), (0, warning.trim_end()));
+    assert_eq!((output.code, output.stderr.trim_end()), (0, warning.trim_end()));
     // Each line is typed as the message shows it.
     let (_, help) = warning.split_once("help: ").unwrap();
     for (line, takes_it) in help.split('`').filter(|word| word.starts_with("dialects")).zip([true, false, false]) {
         scratch.write("app/migrations/migrations.toml", &format!("{line}\n"));
-        let said = scratch.run(&["check"]);
-        assert_eq!(said.code == 0, takes_it, "{line}: {}", said.stderr);
-        assert!(!said.stderr.contains("undeclared"), "{}", said.stderr);
+        let output = scratch.run(&["check"]);
+        assert_eq!(output.code == 0, takes_it, "{line}: {}", output.stderr);
+        assert!(!output.stderr.contains("undeclared"), "{}", output.stderr);
     }
     scratch.write("app/migrations/migrations.toml", "[lint]\nundeclared-dialects = \"allow\"\n");
-    let said = scratch.run(&["check"]);
-    assert_eq!((said.code, said.stderr.as_str()), (0, ""));
+    let output = scratch.run(&["check"]);
+    assert_eq!((output.code, output.stderr.as_str()), (0, ""));
 }
 
 #[test]
 fn the_macro_and_the_build_script_know_it_too() {
     let scratch = with(&lockgate("\"sqlite\""));
     scratch.write("app/src/lib.rs", "pub static M: lockgate::Migrations = lockgate::embed_migrations!();\n");
-    let (builds, said) = scratch.cargo(&["check"]);
-    assert!(!builds && said.contains("[syntax]") && said.contains("SQLite does not take this"), "{said}");
+    let (builds, output) = scratch.cargo(&["check"]);
+    assert!(!builds && output.contains("[syntax]") && output.contains("SQLite does not take this"), "{output}");
     // A manifest that forwards the feature, as a package with several databases does.
     let forwarded =
         lockgate("").replace("[dependencies]", "[features]\ndefault = [\"lockgate/sqlite\"]\n[dependencies]");
@@ -73,10 +74,10 @@ fn the_macro_and_the_build_script_know_it_too() {
         .replace("/runtime", "/build");
     scratch.package("app", &format!("{forwarded}{build}"));
     scratch.write("app/build.rs", "fn main() {\n    lockgate_build::check();\n}\n");
-    let (builds, said) = scratch.cargo(&["check"]);
+    let (builds, output) = scratch.cargo(&["check"]);
     assert!(
-        !builds && said.contains("error: app@0.1.0: [syntax]") && said.contains("SQLite does not take this"),
-        "{said}"
+        !builds && output.contains("error: app@0.1.0: [syntax]") && output.contains("SQLite does not take this"),
+        "{output}"
     );
 }
 
@@ -87,15 +88,15 @@ fn a_folder_at_the_root_of_the_workspace_is_named() {
     scratch.package("app", &lockgate(""));
     scratch.write("migrations/0001_t.sql", POSTGRES);
     scratch.write("app/src/lib.rs", "pub static M: lockgate::Migrations = lockgate::embed_migrations!();\n");
-    let (builds, said) = scratch.cargo(&["check"]);
+    let (builds, output) = scratch.cargo(&["check"]);
     let help = "help: there is `../migrations`: if that is meant, write `embed_migrations!(\"../migrations\")`";
-    assert!(!builds && said.contains("[no-such-folder]") && said.contains(help), "{said}");
+    assert!(!builds && output.contains("[no-such-folder]") && output.contains(help), "{output}");
     scratch.write(
         "app/src/lib.rs",
         "pub static M: lockgate::Migrations = lockgate::embed_migrations!(\"../migrations\");\n",
     );
-    let (builds, said) = scratch.cargo(&["check"]);
-    assert!(builds, "{said}");
+    let (builds, output) = scratch.cargo(&["check"]);
+    assert!(builds, "{output}");
 }
 
 #[test]
@@ -103,13 +104,13 @@ fn init_asks_which_folder_is_meant_and_both_ways_work() {
     let new = || {
         let scratch = Scratch::new();
         scratch.write("migrations/0001_t.sql", POSTGRES);
-        let said = scratch.run(&["init", "--dialects", "postgres"]).fails(1);
-        assert!(said.contains("`app` has no folder `migrations`, but `../migrations` exists"), "{said}");
-        (scratch, said)
+        let output = scratch.run(&["init", "--dialects", "postgres"]).fails(1);
+        assert!(output.contains("`app` has no folder `migrations`, but `../migrations` exists"), "{output}");
+        (scratch, output)
     };
-    let (scratch, said) = new();
-    let lines: Vec<&str> = said.split("\n\n").collect();
-    assert!(lines[0].ends_with("add to `app/Cargo.toml`"), "{said}");
+    let (scratch, output) = new();
+    let lines: Vec<&str> = output.split("\n\n").collect();
+    assert!(lines[0].ends_with("add to `app/Cargo.toml`"), "{output}");
     let manifest = scratch.read("app/Cargo.toml");
     scratch.write("app/Cargo.toml", &format!("{manifest}\n{}\n", lines[1]));
     scratch.run(&["init", "--dialects", "postgres"]).succeeds();
@@ -117,8 +118,8 @@ fn init_asks_which_folder_is_meant_and_both_ways_work() {
     assert!(scratch.read("app/build.rs").contains("lockgate_build::check_folder(\"../migrations\")"));
     scratch.run(&["check"]).succeeds();
 
-    let (scratch, said) = new();
-    assert!(said.contains("run `mkdir app/migrations` first"), "{said}");
+    let (scratch, output) = new();
+    assert!(output.contains("run `mkdir app/migrations` first"), "{output}");
     std::fs::create_dir(scratch.path("app/migrations")).unwrap();
     scratch.run(&["init", "--dialects", "postgres"]).succeeds();
     assert!(scratch.path("app/migrations/migrations.lock").exists());

@@ -49,15 +49,15 @@ mod DIALECT {
 
 #[test]
 fn tests_of_both_kinds_stand_in_one_file_on_sqlite() {
-    let said = tested("sqlite", "SqlitePool", "");
-    assert!(said.contains("4 passed; 0 failed"), "{said}");
+    let output = tested("sqlite", "SqlitePool", "");
+    assert!(output.contains("4 passed; 0 failed"), "{output}");
 }
 
 #[test]
 fn tests_of_both_kinds_stand_in_one_file_on_postgres() {
     let Some(database) = postgres::database() else { return };
-    let said = tested("postgres", "PgPool", &database.url());
-    assert!(said.contains("4 passed; 0 failed"), "{said}");
+    let output = tested("postgres", "PgPool", &database.url());
+    assert!(output.contains("4 passed; 0 failed"), "{output}");
 }
 
 /// Returns the output of `cargo test`, with both tools on the server of this URL.
@@ -77,7 +77,7 @@ fn tested(dialect: &str, pool: &str, url: &str) -> String {
     let name = format!("beside_sqlx_{dialect}");
     scratch.write(&format!("app/tests/{name}.rs"), &TESTS.replace("DIALECT", dialect).replace("POOL", pool));
     let variables = [("DATABASE_URL", url), ("LOCKGATE_TEST_POSTGRES", url)];
-    let (passes, said) = scratch.cargo_with(&variables, &["test", "--test", &name]);
-    assert!(passes, "{said}");
-    said
+    let (passes, output) = scratch.cargo_with(&variables, &["test", "--test", &name]);
+    assert!(passes, "{output}");
+    output
 }

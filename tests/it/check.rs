@@ -64,9 +64,9 @@ fn an_unknown_name_is_an_error_with_the_list() {
         ("numberring", "there is no code `numberring`: did you mean `numbering`?"),
         ("vacuum", "there is no code `vacuum`: all codes are listed above"),
     ] {
-        let said = scratch.run(&["explain", typed]).fails(2);
-        assert!(said.ends_with(&format!("error: {answer}\n")), "{said}");
-        assert!(Code::ALL.iter().all(|code| said.contains(code.as_str())), "{said}");
+        let output = scratch.run(&["explain", typed]).fails(2);
+        assert!(output.ends_with(&format!("error: {answer}\n")), "{output}");
+        assert!(Code::ALL.iter().all(|code| output.contains(code.as_str())), "{output}");
     }
 }
 
@@ -87,11 +87,11 @@ fn parsed(text: &str) -> Value {
 #[test]
 fn json_is_one_document() {
     let scratch = with_problems();
-    let said = scratch.run(&["check", "--format", "json"]);
-    assert!(said.stderr.ends_with("error: there is 1 problem\n"), "{}", said.stderr);
-    assert_eq!(said.code, 1);
+    let output = scratch.run(&["check", "--format", "json"]);
+    assert!(output.stderr.ends_with("error: there is 1 problem\n"), "{}", output.stderr);
+    assert_eq!(output.code, 1);
     assert_eq!(
-        parsed(&said.stdout),
+        parsed(&output.stdout),
         json!({
             "version": 1,
             "errors": 1,
@@ -140,21 +140,21 @@ fn nothing_but_the_document_is_on_stdout() {
     scratch.write("app/migrations/0003_by_hand.down.sql", "DROP TABLE t;\n");
     scratch.write("app/tests/migrations/0003_by_hand.rs", "");
     for format in ["json", "sarif"] {
-        let said = scratch.run(&["check", "--write", "--format", format]);
-        parsed(&said.stdout);
-        assert_eq!(said.stderr.contains("draft added: 0003_by_hand"), format == "json", "{}", said.stderr);
+        let output = scratch.run(&["check", "--write", "--format", format]);
+        parsed(&output.stdout);
+        assert_eq!(output.stderr.contains("draft added: 0003_by_hand"), format == "json", "{}", output.stderr);
     }
-    let said = scratch.run(&["check", "--format", "json", "--package", "nobody"]);
-    assert_eq!((said.code, said.stdout.as_str()), (2, ""));
-    let said = scratch.run(&["check", "--format", "xml"]).fails(2);
-    assert!(said.contains("text, json, sarif"), "{said}");
+    let output = scratch.run(&["check", "--format", "json", "--package", "nobody"]);
+    assert_eq!((output.code, output.stdout.as_str()), (2, ""));
+    let output = scratch.run(&["check", "--format", "xml"]).fails(2);
+    assert!(output.contains("text, json, sarif"), "{output}");
 }
 
 #[test]
 fn sarif_has_a_rule_for_each_code_and_a_region_for_each_finding() {
-    let said = with_problems().run(&["check", "--format", "sarif"]);
-    assert_eq!(said.code, 1);
-    let document = parsed(&said.stdout);
+    let output = with_problems().run(&["check", "--format", "sarif"]);
+    assert_eq!(output.code, 1);
+    let document = parsed(&output.stdout);
     assert_eq!(document["version"], "2.1.0");
     let run = &document["runs"][0];
     assert_eq!(run["columnKind"], "unicodeCodePoints");
@@ -195,13 +195,13 @@ fn sqlite(files: &[(&str, &str)]) -> Scratch {
 /// Checks the findings, the exit code and the summary of a run of `check`.
 #[track_caller]
 fn check(scratch: &Scratch, code: i32, findings: &str, summary: &str) {
-    let said = scratch.run(&["check"]);
-    let found = said.stderr.split("\nerror: there ").next().unwrap_or_default();
-    assert_eq!(found.trim_end().trim_start_matches("error: there is"), findings.trim(), "{}", said.stdout);
+    let output = scratch.run(&["check"]);
+    let found = output.stderr.split("\nerror: there ").next().unwrap_or_default();
+    assert_eq!(found.trim_end().trim_start_matches("error: there is"), findings.trim(), "{}", output.stdout);
     let released = "of them released; replayed on SQLite ";
-    let (_, replayed) = said.stdout.trim_end().split_once(released).unwrap_or_else(|| panic!("{}", said.stdout));
+    let (_, replayed) = output.stdout.trim_end().split_once(released).unwrap_or_else(|| panic!("{}", output.stdout));
     assert_eq!(replayed.split_once(": ").map(|(_, replayed)| replayed), Some(summary));
-    assert_eq!(said.code, code, "{}", said.stderr);
+    assert_eq!(output.code, code, "{}", output.stderr);
 }
 
 const USERS: (&str, &str) = (
@@ -251,12 +251,12 @@ fn a_whole_set_is_replayed_up_down_and_up() {
     // Only migrations after the last irreversible one can be reverted.
     std::fs::remove_file(scratch.path("app/migrations/0003_rebuild.down.sql")).unwrap();
     check(&scratch, 0, "", "5 up, 2 down and up again");
-    let said = scratch.run(&["check", "--no-replay"]).succeeds();
-    assert_eq!(said, "app/migrations: 5 migrations, 0 of them released\n");
+    let output = scratch.run(&["check", "--no-replay"]).succeeds();
+    assert_eq!(output, "app/migrations: 5 migrations, 0 of them released\n");
     // Neither runs if the policy does not name SQLite.
     std::fs::remove_file(scratch.path("app/migrations/migrations.toml")).unwrap();
-    let said = scratch.run(&["check"]).succeeds();
-    assert!(!said.contains("replay"), "{said}");
+    let output = scratch.run(&["check"]).succeeds();
+    assert!(!output.contains("replay"), "{output}");
 }
 
 #[test]
@@ -280,8 +280,11 @@ error[replay]: SQLite refuses this statement: no such table: usrs
     let many = "INSERT INTO users (name) VALUES ('someone with a long name');\n".repeat(2000);
     for head in ["-- head", "-- lockgate: no-transaction"] {
         let text = format!("{head}\n{many}INSERT INTO users VALUES (1, 'twice');\n");
-        let said = sqlite(&[USERS, ("0002_many.sql", &text)]).run(&["check"]).fails(1);
-        assert!(said.contains("0002_many.sql:2002:1") && said.contains("UNIQUE constraint failed: users.id"), "{said}");
+        let output = sqlite(&[USERS, ("0002_many.sql", &text)]).run(&["check"]).fails(1);
+        assert!(
+            output.contains("0002_many.sql:2002:1") && output.contains("UNIQUE constraint failed: users.id"),
+            "{output}"
+        );
     }
 }
 
@@ -333,15 +336,15 @@ error[replay]: `0002_more` cannot be applied again after it was reverted: table 
 ";
     check(&scratch, 1, finding, "2 up");
     // Without a replay, the lint reports alone; it also finds what a replay cannot see.
-    let said = scratch.run(&["check", "--no-replay"]);
-    assert!(said.code == 0 && said.stderr.starts_with("warning[incomplete-down]: "), "{}", said.stderr);
+    let output = scratch.run(&["check", "--no-replay"]);
+    assert!(output.code == 0 && output.stderr.starts_with("warning[incomplete-down]: "), "{}", output.stderr);
     scratch.write("app/migrations/0002_more.up.sql", "CREATE TABLE IF NOT EXISTS more (x);");
-    let said = scratch.run(&["check"]);
+    let output = scratch.run(&["check"]);
     let same = finding.replace(
         "`0002_more` cannot be applied again after it was reverted: table more already exists",
         "reverting `0002_more` does not restore the schema: table more: is new",
     );
-    assert!(said.code == 1 && said.stderr.starts_with(&same), "{}", said.stderr);
+    assert!(output.code == 1 && output.stderr.starts_with(&same), "{}", output.stderr);
 }
 
 /// The migration can be reverted and applied again, but the schema in between differs from the one before.
@@ -387,9 +390,9 @@ error[replay]: reverting `0002_x` does not restore the schema: table users: colu
 #[test]
 fn an_unwritten_down_script_is_a_warning() {
     let scratch = sqlite(&[USERS, ("0001_create_users.down.sql", "-- Add down migration script here\n")]);
-    let said = scratch.run(&["check"]);
+    let output = scratch.run(&["check"]);
     let warning = "warning[replay]: `0001_create_users` cannot be applied again after it was reverted: table users";
-    assert!(said.code == 0 && said.stderr.contains(warning), "{}", said.stderr);
+    assert!(output.code == 0 && output.stderr.contains(warning), "{}", output.stderr);
 }
 
 #[test]
@@ -455,13 +458,13 @@ fn foreign_keys_are_enforced_as_in_a_run() {
         "CREATE TABLE a (id INTEGER PRIMARY KEY);\nCREATE TABLE b (a REFERENCES a (id));\n\
          INSERT INTO a VALUES (1);\nINSERT INTO b VALUES (1);\n",
     );
-    let said = sqlite(&[tables, ("0002_x.sql", "DELETE FROM a;")]).run(&["check"]).fails(1);
-    assert!(said.contains("FOREIGN KEY constraint failed"), "{said}");
+    let output = sqlite(&[tables, ("0002_x.sql", "DELETE FROM a;")]).run(&["check"]).fails(1);
+    assert!(output.contains("FOREIGN KEY constraint failed"), "{output}");
     let off = "-- lockgate: foreign-keys off\nDELETE FROM a;";
-    let said = sqlite(&[tables, ("0002_x.sql", off)]).run(&["check"]).fails(1);
+    let output = sqlite(&[tables, ("0002_x.sql", off)]).run(&["check"]).fails(1);
     assert!(
-        said.contains("cannot be committed: a foreign key points to a row that does not exist: row 1 of `b` to `a`"),
-        "{said}"
+        output.contains("cannot be committed: a foreign key points to a row that does not exist: row 1 of `b` to `a`"),
+        "{output}"
     );
     let both = "-- lockgate: foreign-keys off\nDELETE FROM a;\nDELETE FROM b;";
     check(&sqlite(&[tables, ("0002_x.sql", both)]), 0, "", "2 up");
@@ -496,23 +499,23 @@ note[replay]: the replay ends before `0002_hash`: a Rust step runs in its own pr
             "the view `slugs` could not be checked: no such function",
         ),
     ] {
-        let said = sqlite(&[USERS, ("0002_x.sql", text)]).run(&["check"]);
+        let output = sqlite(&[USERS, ("0002_x.sql", text)]).run(&["check"]);
         assert!(
-            said.code == 0 && said.stderr.contains("note[replay]: ") && said.stderr.contains(why),
+            output.code == 0 && output.stderr.contains("note[replay]: ") && output.stderr.contains(why),
             "{}",
-            said.stderr
+            output.stderr
         );
     }
     // Nothing is written beside the folder.
     for text in ["ATTACH 'other.db' AS other;", "VACUUM INTO 'other.db';"] {
         let scratch = sqlite(&[USERS, ("0002_x.sql", &format!("-- lockgate: no-transaction\n{text}"))]);
         let before = scratch.everything();
-        let said = scratch.run(&["check"]);
-        assert!(said.code == 0 && said.stderr.contains("this statement uses another file"), "{}", said.stderr);
+        let output = scratch.run(&["check"]);
+        assert!(output.code == 0 && output.stderr.contains("this statement uses another file"), "{}", output.stderr);
         assert_eq!(scratch.everything(), before);
     }
-    let said = sqlite(&[USERS, step]).run(&["check", "--format", "json"]).succeeds();
-    let document = parsed(&said);
+    let output = sqlite(&[USERS, step]).run(&["check", "--format", "json"]).succeeds();
+    let document = parsed(&output);
     assert_eq!((&document["notes"], &document["problems"][0]["severity"]), (&json!(1), &json!("note")));
     assert!(document["folders"][0]["replay"].as_str().unwrap().ends_with("1 of 2 up"), "{document:#}");
 }
@@ -521,16 +524,16 @@ note[replay]: the replay ends before `0002_hash`: a Rust step runs in its own pr
 fn a_released_script_gets_a_warning_and_invalid_sql_is_not_replayed() {
     let scratch = sqlite(&[USERS, ("0002_x.sql", "INSERT INTO usrs VALUES (1);")]);
     scratch.run(&["freeze"]).succeeds();
-    let said = scratch.run(&["check"]);
+    let output = scratch.run(&["check"]);
     let refused = "[replay]: SQLite refuses this statement: no such table: usrs";
-    assert!(said.code == 0 && said.stderr.contains(&format!("warning{refused}")), "{}", said.stderr);
+    assert!(output.code == 0 && output.stderr.contains(&format!("warning{refused}")), "{}", output.stderr);
     // An edited script is not the released one any more.
     scratch.write("app/migrations/0002_x.sql", "INSERT INTO usrs VALUES (2);");
-    let said = scratch.run(&["check"]).fails(1);
-    assert!(said.contains("error[edited]") && said.contains(&format!("error{refused}")), "{said}");
+    let output = scratch.run(&["check"]).fails(1);
+    assert!(output.contains("error[edited]") && output.contains(&format!("error{refused}")), "{output}");
 
     let scratch = sqlite(&[USERS, ("0002_x.sql", "INSERT INTO usrs VALUES ('1);")]);
-    let said = scratch.run(&["check"]);
-    assert!(said.code == 1 && !said.stderr.contains("[replay]"), "{}", said.stderr);
-    assert!(said.stdout.contains("; not replayed: fix the errors first"), "{}", said.stdout);
+    let output = scratch.run(&["check"]);
+    assert!(output.code == 1 && !output.stderr.contains("[replay]"), "{}", output.stderr);
+    assert!(output.stdout.contains("; not replayed: fix the errors first"), "{}", output.stdout);
 }

@@ -140,22 +140,22 @@ impl<'ast> Visit<'ast> for Said {
 
 /// The circles among the modules of a crate, each as the names of its modules.
 fn circles(files: Vec<(Module, syn::File)>) -> Vec<String> {
-    let mut said: BTreeMap<Module, Said> = BTreeMap::new();
+    let mut output: BTreeMap<Module, Said> = BTreeMap::new();
     for (module, file) in &files {
-        let of_module = said.entry(module.clone()).or_default();
+        let of_module = output.entry(module.clone()).or_default();
         of_module.visit_file(file);
     }
-    let of_tests: Vec<Module> = said
+    let of_tests: Vec<Module> = output
         .iter()
-        .flat_map(|(module, said)| {
-            said.of_tests.iter().map(|name| [module.as_slice(), std::slice::from_ref(name)].concat())
+        .flat_map(|(module, output)| {
+            output.of_tests.iter().map(|name| [module.as_slice(), std::slice::from_ref(name)].concat())
         })
         .collect();
-    said.retain(|module, _| !of_tests.iter().any(|tests| module.starts_with(tests)));
-    let needs: BTreeMap<&Module, BTreeSet<Module>> = said
+    output.retain(|module, _| !of_tests.iter().any(|tests| module.starts_with(tests)));
+    let needs: BTreeMap<&Module, BTreeSet<Module>> = output
         .iter()
         .map(|(module, of_module)| {
-            let used = of_module.uses.iter().filter_map(|path| resolved(module, path, &said, 0));
+            let used = of_module.uses.iter().filter_map(|path| resolved(module, path, &output, 0));
             // Modules inside a module belong to it.
             (module, used.filter(|used| !used.starts_with(module)).collect())
         })
@@ -171,19 +171,19 @@ fn circles(files: Vec<(Module, syn::File)>) -> Vec<String> {
         }
         reached
     };
-    let reach: BTreeMap<&Module, BTreeSet<Module>> = said.keys().map(|module| (module, reached(module))).collect();
+    let reach: BTreeMap<&Module, BTreeSet<Module>> = output.keys().map(|module| (module, reached(module))).collect();
     let circle_of = |module: &Module| -> BTreeSet<&Module> {
         let others = reach.iter().filter(|(other, back)| reach[module].contains(**other) && back.contains(module));
         others.map(|(other, _)| *other).collect()
     };
-    let circles: BTreeSet<BTreeSet<&Module>> = said.keys().map(circle_of).filter(|circle| circle.len() > 1).collect();
+    let circles: BTreeSet<BTreeSet<&Module>> = output.keys().map(circle_of).filter(|circle| circle.len() > 1).collect();
     let shown =
         |circle: &BTreeSet<&Module>| circle.iter().map(|module| module.join("::")).collect::<Vec<_>>().join(", ");
     circles.iter().map(shown).collect()
 }
 
 /// The module in which the item of a path is defined; `None` if the path leaves the crate.
-fn resolved(module: &Module, path: &[String], said: &BTreeMap<Module, Said>, handed_on: usize) -> Option<Module> {
+fn resolved(module: &Module, path: &[String], output: &BTreeMap<Module, Said>, handed_on: usize) -> Option<Module> {
     let inside = |module: &Module, name: &String| [module.as_slice(), std::slice::from_ref(name)].concat();
     let first = path.first()?;
     let (mut at, mut rest) = match first.as_str() {
@@ -193,17 +193,17 @@ fn resolved(module: &Module, path: &[String], said: &BTreeMap<Module, Said>, han
             let ups = path.iter().take_while(|part| *part == "super").count();
             (module[..module.len().checked_sub(ups)?].to_vec(), &path[ups..])
         }
-        _ if said.contains_key(&inside(module, first)) => (module.clone(), path),
+        _ if output.contains_key(&inside(module, first)) => (module.clone(), path),
         _ => return None,
     };
     while let Some((name, behind)) = rest.split_first() {
         let deeper = inside(&at, name);
-        if !said.contains_key(&deeper) {
+        if !output.contains_key(&deeper) {
             break;
         }
         (at, rest) = (deeper, behind);
     }
     // No crate re-exports a name through that many modules.
-    let elsewhere = rest.first().filter(|_| handed_on < 8).and_then(|name| said.get(&at)?.hands_on.get(name));
-    elsewhere.and_then(|path| resolved(&at, path, said, handed_on + 1)).or(Some(at))
+    let elsewhere = rest.first().filter(|_| handed_on < 8).and_then(|name| output.get(&at)?.hands_on.get(name));
+    elsewhere.and_then(|path| resolved(&at, path, output, handed_on + 1)).or(Some(at))
 }

@@ -282,8 +282,8 @@ fn a_script_completes_the_programs_own_commands_too() {
     }
     let bash = answer(command(&["completions", "bash"]).output().unwrap()).out;
     let complete = format!("{bash}\nCOMP_WORDS=(app sta); COMP_CWORD=1; _app app sta app; echo \"${{COMPREPLY[@]}}\"");
-    let said = std::process::Command::new("bash").args(["-c", &complete]).output().unwrap();
-    assert_eq!(String::from_utf8_lossy(&said.stdout), "status\n", "{said:?}");
+    let text = std::process::Command::new("bash").args(["-c", &complete]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&text.stdout), "status\n", "{text:?}");
 }
 
 #[test]

@@ -49,9 +49,9 @@ fn converts(before: &str, after: &str) {
         }
         assert_eq!(scratch.everything(), untouched);
 
-        let said = scratch.run(&command.split(' ').collect::<Vec<_>>()).succeeds();
-        assert!(said.starts_with(&shown.stdout), "{said}");
-        assert_eq!(inside(&scratch), after, "{said}");
+        let output = scratch.run(&command.split(' ').collect::<Vec<_>>()).succeeds();
+        assert!(output.starts_with(&shown.stdout), "{output}");
+        assert_eq!(inside(&scratch), after, "{output}");
         scratch.run(&["check"]).succeeds();
         let done = scratch.everything();
         scratch.run(&["init", "--dialects", dialect]).succeeds();
@@ -125,10 +125,10 @@ fn changes_of_sqitch_are_numbered_as_its_plan_orders_them() {
     ] {
         scratch.write(&format!("{FOLDER}/{path}"), text);
     }
-    let said = scratch.run(&["check"]).fails(1);
+    let output = scratch.run(&["check"]).fails(1);
     let help =
         "help: `sqitch.plan` has the order of these scripts: number them in that order, or type `cargo xtask init`";
-    assert!(said.matches(help).count() == 9 && !said.contains("rename it"), "{said}");
+    assert!(output.matches(help).count() == 9 && !output.contains("rename it"), "{output}");
     let shown = scratch.run(&["init", "--dialects", "sqlite"]);
     for line in [
         "deploy/users@v1.sql -> 0001_users.up.sql: without its BEGIN and COMMIT",
@@ -157,10 +157,10 @@ fn what_would_mean_something_else_is_not_converted() {
     let goose = "-- +goose ENVSUB ON\n-- +goose Up\nCREATE TABLE a (host TEXT DEFAULT '${HOST}');\n-- +goose Down\nDROP TABLE a;\n";
     scratch.write(&format!("{FOLDER}/0001_a.sql"), goose);
     let fills = "goose fills variables of the environment into this file, and Lockgate runs it as it is";
-    let said = scratch.run(&["check"]).fails(1);
-    assert!(said.contains(fills) && said.contains("0001_a.sql:1:1"), "{said}");
-    let said = scratch.run(&["init", "--convert", "--dialects", "sqlite"]).fails(1);
-    assert!(said.contains(&format!("`0001_a.sql`: {fills}: write the values into the file")), "{said}");
+    let output = scratch.run(&["check"]).fails(1);
+    assert!(output.contains(fills) && output.contains("0001_a.sql:1:1"), "{output}");
+    let output = scratch.run(&["init", "--convert", "--dialects", "sqlite"]).fails(1);
+    assert!(output.contains(&format!("`0001_a.sql`: {fills}: write the values into the file")), "{output}");
     assert_eq!(scratch.read(&format!("{FOLDER}/0001_a.sql")), goose);
 
     let scratch = with(&files("==> afterMigrate.sql\nANALYZE;\n==> V1__a.sql\nCREATE TABLE a (id BIGINT);\n"));
@@ -184,9 +184,9 @@ fn a_down_section_is_refused_at_its_line() {
     let scratch = Scratch::new();
     scratch
         .write("app/migrations/0001_users.sql", &format!("-- migrate:up\n{up}\n-- migrate:down\nDROP TABLE users;\n"));
-    let said = scratch.run(&["check"]).fails(1);
+    let output = scratch.run(&["check"]).fails(1);
     assert_eq!(
-        said,
+        output,
         "\
 error[foreign-section]: dbmate's down section would run as part of the up script: `-- migrate:down` is only a comment here
  --> app/migrations/0001_users.sql:4:1
@@ -202,8 +202,8 @@ error: there is 1 problem
     );
     // If the folder requires down scripts, none is reported as missing, because the file contains it.
     scratch.write("app/migrations/migrations.toml", "dialects = [\"sqlite\"]\ndown = \"required\"\n");
-    let said = scratch.run(&["check"]).fails(1);
-    assert!(said.contains("foreign-section") && !said.contains("missing-down"), "{said}");
+    let output = scratch.run(&["check"]).fails(1);
+    assert!(output.contains("foreign-section") && !output.contains("missing-down"), "{output}");
     // Follow the message literally.
     scratch.write("app/migrations/0001_users.up.sql", &format!("-- migrate:up\n{up}\n-- migrate:down\n"));
     scratch.write("app/migrations/0001_users.down.sql", "DROP TABLE users;\n");
@@ -228,14 +228,18 @@ fn a_script_with_another_tools_no_transaction_gets_a_warning() {
         let scratch = Scratch::new();
         scratch.write("app/migrations/migrations.toml", "dialects = [\"sqlite\"]\n");
         scratch.write(&place, &text);
-        let said = scratch.run(&["check"]);
-        assert_eq!(said.code, 0, "{}", said.stderr);
+        let output = scratch.run(&["check"]);
+        assert_eq!(output.code, 0, "{}", output.stderr);
         assert!(
-            said.stderr.contains("warning[foreign-transaction]: this script runs in a transaction: "),
+            output.stderr.contains("warning[foreign-transaction]: this script runs in a transaction: "),
             "{}",
-            said.stderr
+            output.stderr
         );
-        assert!(said.stderr.contains(says) && said.stderr.contains(&format!("{place}:{at}:1")), "{}", said.stderr);
+        assert!(
+            output.stderr.contains(says) && output.stderr.contains(&format!("{place}:{at}:1")),
+            "{}",
+            output.stderr
+        );
         // Follow each of its helps.
         scratch.write(&place, &format!("-- lockgate: no-transaction\n{text}"));
         assert!(!scratch.run(&["check"]).stderr.contains("foreign-transaction"), "{text}");
@@ -260,8 +264,8 @@ fn a_script_with_another_tools_no_transaction_gets_a_warning() {
         let scratch = Scratch::new();
         scratch.write("app/migrations/migrations.toml", "dialects = [\"sqlite\"]\n");
         scratch.write("app/migrations/0001_a.sql", text);
-        let said = scratch.run(&["check"]).stderr;
-        assert!(!said.contains("foreign-transaction"), "{text}:\n{said}");
+        let output = scratch.run(&["check"]).stderr;
+        assert!(!output.contains("foreign-transaction"), "{text}:\n{output}");
     }
 }
 
@@ -274,14 +278,14 @@ fn a_settings_file_for_no_transaction_names_the_directive() {
         let scratch = Scratch::new();
         scratch.write(&format!("app/migrations/{script}"), "CREATE TABLE a (id INT);\n");
         scratch.write(&format!("app/migrations/{settings}"), text);
-        let said = scratch.run(&["check"]).fails(1);
+        let output = scratch.run(&["check"]).fails(1);
         let help = format!(
             "write `-- lockgate: no-transaction` as the first line of `{script}`, which says the same, and delete this file"
         );
-        assert!(said.contains(&help), "{said}");
+        assert!(output.contains(&help), "{output}");
         scratch.write(&format!("app/migrations/{settings}"), "batch_mode = true\n");
-        let said = scratch.run(&["check"]).fails(1);
-        assert!(!said.contains("which says the same"), "{said}");
+        let output = scratch.run(&["check"]).fails(1);
+        assert!(!output.contains("which says the same"), "{output}");
     }
 }
 
@@ -395,9 +399,9 @@ fn a_conversion_that_would_lose_something_is_refused() {
     let scratch = with(&folder);
     let before = scratch.everything();
     for words in [&["init", "--dialects", "sqlite"][..], &["init", "--dialects", "sqlite", "--convert"]] {
-        let said = scratch.run(words).fails(1);
-        assert!(said.contains("`1_a.sql` would become `1_a.down.sql`, which exists"), "{said}");
-        assert!(said.contains("`V2__b.sql` would become `2_b.sql`, which exists"), "{said}");
+        let output = scratch.run(words).fails(1);
+        assert!(output.contains("`1_a.sql` would become `1_a.down.sql`, which exists"), "{output}");
+        assert!(output.contains("`V2__b.sql` would become `2_b.sql`, which exists"), "{output}");
         assert_eq!(scratch.everything(), before);
     }
 }
@@ -409,22 +413,22 @@ fn released_lines_are_kept_and_drafts_are_recorded_again() {
         "app/migrations/0002_tags.up.sql",
         "-- +goose Up\nCREATE TABLE tags (id INT);\n-- +goose Down\nDROP TABLE tags;\n",
     );
-    let said = scratch.run(&["check"]).fails(1);
+    let output = scratch.run(&["check"]).fails(1);
     assert!(
-        said.contains("error[foreign-section]: goose's down section")
-            && said.contains("delete lines 4 to 4") | said.contains("delete line 4"),
-        "{said}"
+        output.contains("error[foreign-section]: goose's down section")
+            && output.contains("delete lines 4 to 4") | output.contains("delete line 4"),
+        "{output}"
     );
     std::fs::remove_file(scratch.path("app/migrations/0002_tags.down.sql")).unwrap();
-    let said = scratch.run(&["init", "--convert", "--dialects", "sqlite"]).succeeds();
+    let output = scratch.run(&["init", "--convert", "--dialects", "sqlite"]).succeeds();
     assert!(
-        said.contains("split   0002_tags.up.sql -> 0002_tags.up.sql (line 2), 0002_tags.down.sql (line 4)"),
-        "{said}"
+        output.contains("split   0002_tags.up.sql -> 0002_tags.up.sql (line 2), 0002_tags.down.sql (line 4)"),
+        "{output}"
     );
     assert_eq!(scratch.read("app/migrations/0002_tags.up.sql"), "CREATE TABLE tags (id INT);\n");
     assert_eq!(scratch.read("app/migrations/0002_tags.down.sql"), "DROP TABLE tags;\n");
     let lockfile = scratch.read("app/migrations/migrations.lock");
     assert!(lockfile.contains("0001_users") && lockfile.contains("0002_tags"), "{lockfile}");
-    let said = scratch.run(&["check"]);
-    assert!(!said.stderr.contains("[edited]") && !said.stderr.contains("0002_tags.up.sql"), "{}", said.stderr);
+    let output = scratch.run(&["check"]);
+    assert!(!output.stderr.contains("[edited]") && !output.stderr.contains("0002_tags.up.sql"), "{}", output.stderr);
 }

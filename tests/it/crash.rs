@@ -302,8 +302,8 @@ fn the_child_prints_nothing_in_a_test_run() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut said = String::new();
-    quiet.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+    let mut output = String::new();
+    quiet.stdout.take().unwrap().read_to_string(&mut output).unwrap();
     assert!(quiet.wait().unwrap().success());
-    assert!(said.contains("1 passed") && !said.contains("started"), "{said}");
+    assert!(output.contains("1 passed") && !output.contains("started"), "{output}");
 }

@@ -100,14 +100,14 @@ fn each_file_is_valid_by_a_published_schema() {
     scratch.run(&[&EVERYTHING[..], &["--write"]].concat()).succeeds();
     let passes = |program: &Path, words: &[&str]| {
         let output = Command::new(program).args(words).current_dir(scratch.path(".")).output().unwrap();
-        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-        (output.status.success(), said)
+        let message = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        (output.status.success(), message)
     };
     if let Some(programs) = validators() {
         let kubernetes = programs.join("kubernetes-validate");
         for file in ["deploy/kubernetes/migrate-job.yaml", "deploy/kubernetes/service.yaml"] {
-            let (valid, said) = passes(&kubernetes, &["--strict", file]);
-            assert!(valid, "{file}: {said}");
+            let (valid, message) = passes(&kubernetes, &["--strict", file]);
+            assert!(valid, "{file}: {message}");
         }
         // The schema would see a mistake.
         let job = scratch.read("deploy/kubernetes/migrate-job.yaml");
@@ -117,8 +117,8 @@ fn each_file_is_valid_by_a_published_schema() {
         for (schema, file) in
             [("vendor.compose-spec", "compose.yaml"), ("vendor.github-workflows", ".github/workflows/migrations.yaml")]
         {
-            let (valid, said) = passes(&schemas, &["--builtin-schema", schema, file]);
-            assert!(valid, "{file}: {said}");
+            let (valid, message) = passes(&schemas, &["--builtin-schema", schema, file]);
+            assert!(valid, "{file}: {message}");
             scratch.write(
                 "wrong.yaml",
                 &scratch.read(file).replace("    steps:", "    stepps:").replace("cap_drop", "cap_dropp"),
@@ -130,9 +130,9 @@ fn each_file_is_valid_by_a_published_schema() {
     if Command::new("systemd-analyze").arg("--version").output().is_ok() {
         let text = scratch.read(unit).replace("/usr/local/bin/Our_Shop", "/bin/true");
         scratch.write(unit, &text);
-        let (valid, said) = passes(Path::new("systemd-analyze"), &["verify", unit]);
-        let ours = said.lines().filter(|line| line.contains("our-shop-migrate.service"));
-        assert!(valid || ours.count() == 0, "{said}");
+        let (valid, message) = passes(Path::new("systemd-analyze"), &["verify", unit]);
+        let ours = message.lines().filter(|line| line.contains("our-shop-migrate.service"));
+        assert!(valid || ours.count() == 0, "{message}");
     }
 }
 
@@ -190,14 +190,14 @@ impl Image {
 /// test of SQLite may be skipped.
 fn can_enter(image: &Image) -> bool {
     let tried = image.command(&["/app", "--version"]).output();
-    let said = match &tried {
+    let text = match &tried {
         Ok(tried) if tried.status.success() => return true,
         Ok(tried) => String::from_utf8_lossy(&tried.stderr).into_owned(),
         Err(error) => error.to_string(),
     };
     let required = require::requires("sqlite").expect("the variable was read when the tests began");
-    assert!(!required, "the static program cannot run in a root of its own: {said}");
-    skipped(&format!("a test cannot have a root of its own here (`unshare`, `mount`, `chroot`): {said}"));
+    assert!(!required, "the static program cannot run in a root of its own: {text}");
+    skipped(&format!("a test cannot have a root of its own here (`unshare`, `mount`, `chroot`): {text}"));
     false
 }
 

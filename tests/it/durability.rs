@@ -178,8 +178,8 @@ async fn a_script_outside_a_transaction_ends_durably() {
     let set = migrations(&[&[A, NO_A], OUTSIDE].concat());
     // Nothing is reported as committed too early.
     let wire = Arc::new(Wire::in_front_of(&witness.database.url()).await);
-    let told = Arc::new(Mutex::new(Vec::new()));
-    let (seen, looks) = (Arc::clone(&told), Arc::clone(&wire));
+    let message = Arc::new(Mutex::new(Vec::new()));
+    let (seen, looks) = (Arc::clone(&message), Arc::clone(&wire));
     let migrator = Migrator::new(set).on_event(move |event| {
         if let Event::Committed { .. } = event {
             seen.lock().unwrap().push(waits_at_the_end(&looks));
@@ -188,7 +188,7 @@ async fn a_script_outside_a_transaction_ends_durably() {
     let mut through = Database::connect(&wire.url()).await.unwrap();
     migrator.apply(&mut through).await.unwrap();
     migrator.revert(&mut through, DownTo::Steps(1)).await.unwrap();
-    assert_eq!(*told.lock().unwrap(), [true, true]);
+    assert_eq!(*message.lock().unwrap(), [true, true]);
 }
 
 /// Another run takes the lock between two messages of a run.
@@ -274,7 +274,7 @@ async fn unsynced_work_is_not_reported_as_committed() {
     let quick = "-- lockgate: no-transaction\nSET synchronous_commit = off;\nINSERT INTO a VALUES (1);";
     let runs = migrations(&[A, ("0002_quick.sql", quick)]);
     let fails = migrations(&[A, ("0002_b.sql", "CREATE TABLE b (id INTEGER);"), ("0003_bad.sql", "SELECT 1 / 0;")]);
-    for (set, says, told) in [
+    for (set, says, text) in [
         (runs, "pg_logical_emit_message", "the outcome is unknown"),
         (fails, "'failed'", "a migration before it in this run is committed exactly if `status` lists it as applied"),
     ] {
@@ -292,7 +292,7 @@ async fn unsynced_work_is_not_reported_as_committed() {
             place = place.or_else(|| Some(message(&wire, says)));
             if cut {
                 let shown = ran.expect_err("nobody knows").report().to_string();
-                assert!(shown.contains(told), "{shown}");
+                assert!(shown.contains(text), "{shown}");
                 assert!(!shown.contains("applied and committed"), "{shown}");
             }
         }

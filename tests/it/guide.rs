@@ -183,12 +183,12 @@ fn the_chapter_on_operating_can_be_typed() {
             typed.push((line.to_owned(), out));
         }
     }
-    let said = |line: &str| &typed.iter().find(|(typed, _)| typed == line).unwrap_or_else(|| panic!("`{line}`")).1;
-    assert!(said("app plan").starts_with("1 migration would run"));
-    assert!(said("app status").starts_with("up to date"));
-    assert!(said("app ready").starts_with("the database has every migration"));
-    assert!(said("app up --verbose").contains("\nALTER TABLE members ADD COLUMN phone TEXT;\n"));
-    let result = said("app up --format json").lines().last().unwrap();
+    let output = |line: &str| &typed.iter().find(|(typed, _)| typed == line).unwrap_or_else(|| panic!("`{line}`")).1;
+    assert!(output("app plan").starts_with("1 migration would run"));
+    assert!(output("app status").starts_with("up to date"));
+    assert!(output("app ready").starts_with("the database has every migration"));
+    assert!(output("app up --verbose").contains("\nALTER TABLE members ADD COLUMN phone TEXT;\n"));
+    let result = output("app up --format json").lines().last().unwrap();
     assert!(result.starts_with("{\"lockgate\":1,\"type\":\"result\",\"verb\":\"up\",\"exit_code\":0,"), "{result}");
 }
 
@@ -240,7 +240,7 @@ fn shell(line: &str, folder: &Path) -> String {
     command.args(["-c", line]).current_dir(folder).env("PATH", path).env_remove("DATABASE_URL");
     command.env("CARGO_NET_OFFLINE", "true").env("CARGO_TARGET_DIR", root().join("target/scratch"));
     let output = command.output().unwrap();
-    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-    assert!(output.status.success(), "`{line}` failed:\n{said}");
-    said
+    let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(output.status.success(), "`{line}` failed:\n{text}");
+    text
 }

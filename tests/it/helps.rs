@@ -509,10 +509,10 @@ impl Wrong {
         let words = line.replace("cargo xtask ", &format!("'{}' ", crate::support::scratch::xtask().display()));
         let output = std::process::Command::new("sh").args(["-c", &words]).current_dir(self.scratch.path(".")).output();
         let output = output.unwrap();
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
         // `check --write` also reports other problems, but has done its work.
-        let done = output.status.success() || (line.contains("check --write") && !said.contains("nothing was"));
-        assert!(done, "{line}\n{said}");
+        let done = output.status.success() || (line.contains("check --write") && !text.contains("nothing was"));
+        assert!(done, "{line}\n{text}");
     }
 
     fn does(&self, what: Do, help: &str) {

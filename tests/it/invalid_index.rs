@@ -156,10 +156,10 @@ fn the_command_says_what_it_did() {
     place.try_rows("INSERT INTO t VALUES (1), (1)").unwrap();
     for format in ["text", "json"] {
         place.try_rows("CREATE UNIQUE INDEX CONCURRENTLY t_id ON t (id)").unwrap_err();
-        let said = place.ok(&["repair", "--drop-invalid-index", "t_id", "--format", format]);
+        let output = place.ok(&["repair", "--drop-invalid-index", "t_id", "--format", format]);
         match format {
-            "text" => assert_eq!(said, "dropped the INVALID index public.t_id\n"),
-            _ => assert!(said.ends_with(",\"index-dropped\":\"public.t_id\"}\n"), "{said}"),
+            "text" => assert_eq!(output, "dropped the INVALID index public.t_id\n"),
+            _ => assert!(output.ends_with(",\"index-dropped\":\"public.t_id\"}\n"), "{output}"),
         }
     }
     let refused = place.app(&["repair", "--drop-invalid-index", "t_id"]);

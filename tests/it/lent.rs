@@ -231,8 +231,8 @@ async fn in_a_whole_run_what_one_script_sets_is_not_the_next_ones() {
         .lock_timeout(Duration::from_millis(4500))
         .statement_timeout(Duration::from_secs(50));
     migrator.apply(&mut connection).await.unwrap_or_else(|error| panic!("{error:?}"));
-    let said: Vec<String> = sqlx::query_scalar("SELECT said FROM note").fetch_all(&mut connection).await.unwrap();
+    let output: Vec<String> = sqlx::query_scalar("SELECT said FROM note").fetch_all(&mut connection).await.unwrap();
     let expected = "4500ms 50s 7MB \"$user\", public on postgres";
-    assert_eq!(said, vec![expected; heads.len() + 1]);
+    assert_eq!(output, vec![expected; heads.len() + 1]);
     connection.execute(AssertSqlSafe(format!("DROP OWNED BY {role} CASCADE; DROP ROLE {role}"))).await.unwrap();
 }

@@ -56,10 +56,11 @@ async fn a_run_is_a_span_and_its_events_name_migrations() {
     Migrator::new(set).set("billing").apply(&mut database).await.unwrap();
     let lines = log.lines();
     let ours: Vec<&String> = lines.iter().filter(|line| line.contains("lockgate::")).collect();
-    let said = |words: &str| ours.iter().any(|line| line.contains("lockgate{set=\"billing\"}") && line.contains(words));
-    assert!(said("the lock is held steps=2"), "{lines:#?}");
-    assert!(said("started migration=\"0001_users\" action=apply"), "{lines:#?}");
-    assert!(said("committed migration=\"0002_x\" action=apply"), "{lines:#?}");
+    let output =
+        |words: &str| ours.iter().any(|line| line.contains("lockgate{set=\"billing\"}") && line.contains(words));
+    assert!(output("the lock is held steps=2"), "{lines:#?}");
+    assert!(output("started migration=\"0001_users\" action=apply"), "{lines:#?}");
+    assert!(output("committed migration=\"0002_x\" action=apply"), "{lines:#?}");
     assert!(!lines.iter().any(|line| line.contains("s3cret")), "{lines:#?}");
 
     Migrator::new(set).set("billing").apply(&mut database).await.unwrap();

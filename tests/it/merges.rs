@@ -102,9 +102,9 @@ impl Repository {
 
     #[track_caller]
     fn types(&self, line: &str) -> String {
-        let (succeeds, said) = self.runs(line);
-        assert!(succeeds, "{line}\n{said}");
-        said
+        let (succeeds, output) = self.runs(line);
+        assert!(succeeds, "{line}\n{output}");
+        output
     }
 
     /// Starts both branches at the current commit, and brings `theirs` to `main`. Returns whether git succeeded.
@@ -115,12 +115,12 @@ impl Repository {
         self.types("git checkout --quiet main");
         ours(self);
         self.commit("ours");
-        let (done, said) = match how {
+        let (done, output) = match how {
             How::Merge => self.runs("git merge --quiet --no-edit theirs"),
             How::Rebase => self.runs("git checkout --quiet theirs && git rebase --quiet main"),
             How::CherryPick => self.runs("git cherry-pick theirs"),
         };
-        assert!(done || said.contains("CONFLICT"), "{said}");
+        assert!(done || output.contains("CONFLICT"), "{output}");
         done
     }
 
@@ -129,14 +129,14 @@ impl Repository {
     fn follow(&self) -> Vec<String> {
         let mut typed: Vec<String> = Vec::new();
         loop {
-            let (is_clean, said) = self.runs("cargo xtask check --no-replay");
+            let (is_clean, output) = self.runs("cargo xtask check --no-replay");
             if is_clean {
                 return typed;
             }
-            let help = said.lines().find(|line| line.contains("= help: ") && line.contains("`cargo xtask "));
-            let help = help.unwrap_or_else(|| panic!("nothing to type: {said}"));
+            let help = output.lines().find(|line| line.contains("= help: ") && line.contains("`cargo xtask "));
+            let help = help.unwrap_or_else(|| panic!("nothing to type: {output}"));
             let command = help.split('`').find(|words| words.starts_with("cargo xtask ")).unwrap().to_owned();
-            assert!(!typed.contains(&command), "{command} was typed already: {typed:?}\n{said}");
+            assert!(!typed.contains(&command), "{command} was typed already: {typed:?}\n{output}");
             let (_, answer) = self.runs(&command);
             assert!(!answer.contains("nothing was"), "{command}\n{answer}");
             typed.push(command);
@@ -307,10 +307,10 @@ fn a_driver_that_cannot_run_loses_nothing() {
     assert!(!repository.branches(|here| here.add("0002_tags"), |here| here.add("0002_books"), How::Merge));
     let text = repository.scratch.read("app/migrations/migrations.lock");
     assert!(text.contains("<<<<<<< ours\n") && text.contains(">>>>>>> theirs\n"), "{text}");
-    let (_, said) = repository.runs("cargo xtask check --write");
+    let (_, output) = repository.runs("cargo xtask check --write");
     let written =
         "app/migrations/migrations.lock has the lines of both branches: run `git add app/migrations/migrations.lock`";
-    assert!(said.contains(written) && !said.contains("merge-conflict"), "{said}");
+    assert!(output.contains(written) && !output.contains("merge-conflict"), "{output}");
     assert_eq!(repository.follow(), ["cargo xtask renumber 0002_tags"]);
     assert_eq!(repository.end(How::Merge), ["frozen 0001_users", "draft 0002_books", "draft 0003_tags"]);
 }
@@ -330,8 +330,8 @@ fn a_migration_that_both_froze_differently_is_for_a_person() {
         let [ours, theirs] = ["CREATE TABLE tags (x int);\n", "CREATE TABLE tags (y int);\n"];
         assert!(!repository.branches(frozen(ours), frozen(theirs), How::Merge));
         repository.types("git checkout --ours app/migrations/0002_tags.up.sql");
-        let (_, said) = repository.runs("cargo xtask check");
-        assert!(said.contains("error[merge-conflict]: `0002_tags` is frozen with two texts: `up=v1:"), "{said}");
+        let (_, output) = repository.runs("cargo xtask check");
+        assert!(output.contains("error[merge-conflict]: `0002_tags` is frozen with two texts: `up=v1:"), "{output}");
         let (_, refused) = repository.runs("cargo xtask freeze");
         assert!(refused.contains("cannot be read, so nothing was written"), "{refused}");
         // Remove one of the two lines, as the message says.
@@ -347,16 +347,16 @@ fn a_migration_that_both_froze_differently_is_for_a_person() {
 #[test]
 fn a_clone_without_the_merge_driver_gets_a_note() {
     let repository = Repository::sequence(Driver::Text);
-    let said = repository.types("cargo xtask check");
+    let output = repository.types("cargo xtask check");
     let note = "note: app/migrations/.gitattributes makes git merge migrations.lock with the driver `lockgate`, which this \
                 clone lacks: run `cargo xtask init`\n";
-    assert!(said.contains(note), "{said}");
+    assert!(output.contains(note), "{output}");
     let before = repository.types("git status --porcelain");
-    let said = repository.types("cargo xtask init");
-    assert!(said.contains("set     git config merge.lockgate.driver, in this clone\n"), "{said}");
+    let output = repository.types("cargo xtask init");
+    assert!(output.contains("set     git config merge.lockgate.driver, in this clone\n"), "{output}");
     assert_eq!(repository.types("git status --porcelain"), before);
-    let said = repository.types("cargo xtask check");
-    assert!(!said.contains("note:"), "{said}");
-    let said = repository.types("cargo xtask init");
-    assert!(said.contains("kept    git config merge.lockgate.driver\n"), "{said}");
+    let output = repository.types("cargo xtask check");
+    assert!(!output.contains("note:"), "{output}");
+    let output = repository.types("cargo xtask init");
+    assert!(output.contains("kept    git config merge.lockgate.driver\n"), "{output}");
 }

@@ -27,12 +27,12 @@ fn events(migrator: Migrator) -> (Migrator, Arc<Mutex<Vec<Event>>>) {
 }
 
 /// What the scripts said with `\echo`.
-fn said(heard: &Mutex<Vec<Event>>) -> Vec<String> {
-    let said = |event: &Event| match event {
+fn echoes(heard: &Mutex<Vec<Event>>) -> Vec<String> {
+    let output = |event: &Event| match event {
         Event::Echo { id, text } => Some(format!("{id}: {text}")),
         _ => None,
     };
-    heard.lock().unwrap().iter().filter_map(said).collect()
+    heard.lock().unwrap().iter().filter_map(output).collect()
 }
 
 const PASSWORDS: [&str; 9] = [
@@ -129,7 +129,7 @@ async fn variables_conditions_messages_and_includes_work_as_in_psql() {
             ["1 it's lockgate-tests 2,3", "7 :'owner' \\set :owner"]
         );
         assert_eq!(
-            said(&heard),
+            echoes(&heard),
             ["0002_b: creating :table for :owner", "0002_b: branch  second"],
             "values from outside are not shown"
         );
@@ -160,12 +160,12 @@ SELECT 1 / :zero;
     let mut database = db.open().await;
     let error = migrator.apply(&mut database).await.unwrap_err();
     reports(&error, ErrorKind::Failed, &["failed at statement 9 of 9", "0001_a.sql:12:1", "division by zero"]);
-    assert_eq!(said(&heard), ["0001_a: now the index", "0001_a: and now an error"]);
+    assert_eq!(echoes(&heard), ["0001_a: now the index", "0001_a: and now an error"]);
     db.execute("INSERT INTO t VALUES (1)").await;
     migrator.apply(&mut database).await.unwrap_or_else(|error| panic!("{error:?}"));
     assert_eq!(db.history().await, ["1:applied"]);
     assert_eq!(
-        said(&heard),
+        echoes(&heard),
         ["0001_a: now the index", "0001_a: and now an error", "0001_a: and now an error"],
         "again before the statement that runs again"
     );
@@ -462,6 +462,6 @@ async fn the_script_of_the_guide_runs() {
         events(Migrator::new(set(&[("0001_role.sql", script), grants])).psql_variable("owner", "app"));
     let mut database = Database::connect(&server.url("postgres")).await.unwrap();
     migrator.apply(&mut database).await.unwrap_or_else(|error| panic!("{error:?}"));
-    assert_eq!(said(&heard), ["0001_role: creating the role :owner"]);
+    assert_eq!(echoes(&heard), ["0001_role: creating the role :owner"]);
     login(&server, "app", "only for development").await.unwrap_or_else(|error| panic!("{error}"));
 }

@@ -124,14 +124,14 @@ impl Crate {
     #[track_caller]
     fn build(&self, succeeds: bool) -> String {
         let output = self.cargo(&["build"]);
-        let said = self.text(&output.stderr);
-        assert_eq!(output.status.success(), succeeds, "{said}");
-        said
+        let message = self.text(&output.stderr);
+        assert_eq!(output.status.success(), succeeds, "{message}");
+        message
     }
 
     /// Returns output with the name of the package replaced by `scratch`.
-    fn text(&self, said: &[u8]) -> String {
-        String::from_utf8_lossy(said).replace(&self.name, "scratch")
+    fn text(&self, output: &[u8]) -> String {
+        String::from_utf8_lossy(output).replace(&self.name, "scratch")
     }
 }
 
@@ -147,8 +147,8 @@ fn set_time(path: &Path, time: SystemTime) {
 }
 
 /// Counts how often the output contains this text.
-fn count(said: &str, words: &str) -> usize {
-    said.matches(words).count()
+fn count(output: &str, words: &str) -> usize {
+    output.matches(words).count()
 }
 
 fn root() -> &'static Path {
@@ -216,9 +216,9 @@ fn edits_build_again_with_and_without_a_build_script() {
         scratch.write("migrations/0001_a.sql", B);
         assert!(scratch.run().contains("TABLE b "));
         scratch.write("migrations/migrations.toml", "down = \"required\"\n");
-        let said = scratch.says();
-        assert!(said.contains("error: [missing-down] `0001_a` has no down script"), "{said}");
-        assert!(said.contains("--> migrations/0001_a.sql:1:1"), "{said}");
+        let output = scratch.says();
+        assert!(output.contains("error: [missing-down] `0001_a` has no down script"), "{output}");
+        assert!(output.contains("--> migrations/0001_a.sql:1:1"), "{output}");
         scratch.write("migrations/migrations.toml", "down = \"optional\"\n");
         assert!(scratch.run().contains("TABLE b "));
     }
@@ -228,10 +228,10 @@ fn edits_build_again_with_and_without_a_build_script() {
 fn warnings_are_shown_whole_and_do_not_stop_the_build() {
     let scratch = Crate::new();
     scratch.write("migrations/0002_b.sql", "-- why\n-- no-transaction\nVALUES (1);\n");
-    let said = scratch.says();
-    assert!(said.contains("[misplaced-directive] `-- no-transaction` has no effect here"), "{said}");
-    assert!(said.contains("--> migrations/0002_b.sql:2:4") && said.contains("^^^^^^^^^^^^^^"), "{said}");
-    assert!(said.contains("= help: write `-- lockgate: no-transaction`"), "{said}");
+    let output = scratch.says();
+    assert!(output.contains("[misplaced-directive] `-- no-transaction` has no effect here"), "{output}");
+    assert!(output.contains("--> migrations/0002_b.sql:2:4") && output.contains("^^^^^^^^^^^^^^"), "{output}");
+    assert!(output.contains("= help: write `-- lockgate: no-transaction`"), "{output}");
     assert_eq!(scratch.embedded().len(), 2);
 }
 
@@ -276,25 +276,25 @@ fn a_warning_of_the_build_script_is_shown_once() {
     let scratch = Crate::asking("check", "lockgate_build::check();");
     assert_eq!(scratch.embedded(), ["migrations/0001_a.sql"]);
     scratch.write("migrations/0002_b.sql", "-- why\n-- no-transaction\nVALUES (1);\n");
-    let said = scratch.build(true);
-    assert_eq!(count(&said, MISPLACED), 1, "{said}");
-    assert!(said.contains(&format!("warning: scratch@1.2.3: {MISPLACED}")), "{said}");
-    assert!(said.contains("warning: scratch@1.2.3:  --> migrations/0002_b.sql:2:4"), "{said}");
+    let output = scratch.build(true);
+    assert_eq!(count(&output, MISPLACED), 1, "{output}");
+    assert!(output.contains(&format!("warning: scratch@1.2.3: {MISPLACED}")), "{output}");
+    assert!(output.contains("warning: scratch@1.2.3:  --> migrations/0002_b.sql:2:4"), "{output}");
     // The warning is not lost either if the build script does not run again.
     let main = fs::read_to_string(scratch.path("src/main.rs")).expect("it was just written");
     scratch.write("src/main.rs", &format!("{main}\n// Edited.\n"));
     for _ in 0..2 {
-        let said = scratch.build(true);
-        assert_eq!(count(&said, MISPLACED), 1, "{said}");
+        let output = scratch.build(true);
+        assert_eq!(count(&output, MISPLACED), 1, "{output}");
     }
     // Another warning is added, and each is shown once.
     scratch.write("migrations/0003_c.sql", "-- why\n-- no-transaction\nVALUES (1);\n");
-    let said = scratch.build(true);
-    assert_eq!(count(&said, MISPLACED), 2, "{said}");
+    let output = scratch.build(true);
+    assert_eq!(count(&output, MISPLACED), 2, "{output}");
     // With only `watch`, the macro shows the warnings.
     scratch.built_by("lockgate_build::watch();");
-    let said = scratch.build(true);
-    assert_eq!((count(&said, MISPLACED), count(&said, "scratch@1.2.3")), (2, 0), "{said}");
+    let output = scratch.build(true);
+    assert_eq!((count(&output, MISPLACED), count(&output, "scratch@1.2.3")), (2, 0), "{output}");
 }
 
 #[test]
@@ -309,11 +309,11 @@ fn checked_by_the_build_script_each_of_several_folders_is_spoken_of_once() {
         "fn main() {\n    let _ = lockgate::embed_migrations!();\n    let _ = lockgate::embed_migrations!(\"./db/more/\");\n    \
          let _ = lockgate::embed_migrations!(\"db/unchecked\");\n}\n",
     );
-    let said = scratch.build(true);
+    let output = scratch.build(true);
     let places = ["--> migrations/0001_a.sql:2:4", "--> db/more/0001_a.sql:2:4", "--> db/unchecked/0001_a.sql:2:4"];
-    assert_eq!(places.map(|place| count(&said, place)), [1, 1, 1], "{said}");
+    assert_eq!(places.map(|place| count(&output, place)), [1, 1, 1], "{output}");
     // The macro still shows warnings that the build script has not checked.
-    assert_eq!(places.map(|place| count(&said, &format!("scratch@1.2.3:  {place}"))), [1, 1, 0], "{said}");
+    assert_eq!(places.map(|place| count(&output, &format!("scratch@1.2.3:  {place}"))), [1, 1, 0], "{output}");
 }
 
 #[test]
@@ -322,13 +322,13 @@ fn an_error_of_the_build_script_is_shown_once_and_stops_the_build() {
     scratch.write("migrations/migrations.toml", "dialects = [\"postgres\"]\n");
     scratch.write("migrations/0002_b.sql", "SELECT 1;\nCREATE TABEL b (id bigint);\n");
     scratch.write("migrations/0003_c.sql", "-- lockgate: no-transation\nSELECT 1;\n");
-    let said = scratch.build(false);
+    let output = scratch.build(false);
     for place in ["migrations/0002_b.sql:2:8", "migrations/0003_c.sql:1:14"] {
-        assert_eq!(count(&said, &format!("error: scratch@1.2.3:  --> {place}")), 1, "{said}");
-        assert_eq!(count(&said, place), 1, "{said}");
+        assert_eq!(count(&output, &format!("error: scratch@1.2.3:  --> {place}")), 1, "{output}");
+        assert_eq!(count(&output, place), 1, "{output}");
     }
-    assert_eq!(count(&said, "[syntax]"), 1, "{said}");
-    assert!(!said.contains("embed_migrations!"), "the macro has not run: {said}");
+    assert_eq!(count(&output, "[syntax]"), 1, "{output}");
+    assert!(!output.contains("embed_migrations!"), "the macro has not run: {output}");
     scratch.write("migrations/0002_b.sql", B);
     scratch.write("migrations/0003_c.sql", A);
     assert_eq!(scratch.embedded().len(), 3);
@@ -341,15 +341,15 @@ fn checked_by_the_build_script_tests_may_stand_elsewhere() {
     scratch.write("src/main.rs", "fn main() {\n    let _ = lockgate::embed_migrations!(tests = \"spec\");\n}\n");
     scratch.write("spec/0001_a.after.sql", "SELECT 1 = 1;\n");
     scratch.write("spec/0001_a.before.sql", "SELECT 1 = 1;\n");
-    let said = scratch.build(true);
-    assert!(!said.contains("warning"), "{said}");
+    let output = scratch.build(true);
+    assert!(!output.contains("warning"), "{output}");
     fs::remove_dir_all(scratch.path("spec")).expect("a directory can be removed");
-    let said = scratch.build(false);
-    assert!(said.contains("[missing-test]") && said.contains("spec/0001_a.rs"), "{said}");
+    let output = scratch.build(false);
+    assert!(output.contains("[missing-test]") && output.contains("spec/0001_a.rs"), "{output}");
     // Without an argument, the message names the default folder.
     scratch.built_by("lockgate_build::check();");
-    let said = scratch.build(false);
-    assert!(said.contains("tests/migrations/0001_a.rs"), "{said}");
+    let output = scratch.build(false);
+    assert!(output.contains("tests/migrations/0001_a.rs"), "{output}");
 }
 
 #[test]
@@ -361,36 +361,36 @@ fn checked_by_the_build_script_paths_are_those_of_the_workspace() {
     fs::rename(scratch.path("build.rs"), scratch.path("app/build.rs")).expect("a file can be moved");
     scratch.write("app/src/main.rs", "fn main() {\n    let _ = lockgate::embed_migrations!(\"../migrations\");\n}\n");
     scratch.write("migrations/0002_b.sql", "-- why\n-- no-transaction\nVALUES (1);\n");
-    let said = scratch.build(true);
-    assert_eq!((count(&said, MISPLACED), count(&said, " --> migrations/0002_b.sql:2:4")), (1, 1), "{said}");
+    let output = scratch.build(true);
+    assert_eq!((count(&output, MISPLACED), count(&output, " --> migrations/0002_b.sql:2:4")), (1, 1), "{output}");
 }
 
 #[test]
 fn replayed_by_the_build_script_a_missing_table_does_not_build() {
     let scratch = Crate::asking("replay", "lockgate_build::replay();");
     // If the policy does not name SQLite, nothing is replayed, and a warning says so.
-    let said = scratch.build(true);
-    assert!(said.contains("warning: scratch@1.2.3: `migrations` is not replayed"), "{said}");
+    let output = scratch.build(true);
+    assert!(output.contains("warning: scratch@1.2.3: `migrations` is not replayed"), "{output}");
     scratch.write("migrations/migrations.toml", "dialects = [\"sqlite\"]\n");
-    let said = scratch.build(true);
-    assert!(!said.contains("warning"), "{said}");
+    let output = scratch.build(true);
+    assert!(!output.contains("warning"), "{output}");
 
     scratch.write("migrations/0002_b.up.sql", "-- b\nCREATE INDEX b ON\n  gone (id);\n");
     scratch.write("migrations/0002_b.down.sql", "DROP INDEX b;\n");
-    let said = scratch.build(false);
+    let output = scratch.build(false);
     let refused = "error: scratch@1.2.3: [replay] SQLite refuses this statement: no such table: main.gone";
-    assert_eq!((count(&said, refused), count(&said, "[replay]")), (1, 1), "{said}");
-    assert!(said.contains("error: scratch@1.2.3:  --> migrations/0002_b.up.sql:2:1"), "{said}");
+    assert_eq!((count(&output, refused), count(&output, "[replay]")), (1, 1), "{output}");
+    assert!(output.contains("error: scratch@1.2.3:  --> migrations/0002_b.up.sql:2:1"), "{output}");
     // A down script that restores nothing, which a lint finds too, is reported once.
     scratch.write("migrations/0002_b.up.sql", "CREATE TABLE b (id BIGINT);\n");
     scratch.write("migrations/0002_b.down.sql", "DROP TABLE IF EXISTS c;\n");
-    let said = scratch.build(false);
-    assert_eq!((count(&said, "0002_b.down.sql:1:1"), count(&said, "[incomplete-down]")), (1, 0), "{said}");
+    let output = scratch.build(false);
+    assert_eq!((count(&output, "0002_b.down.sql:1:1"), count(&output, "[incomplete-down]")), (1, 0), "{output}");
     scratch.write("migrations/0002_b.down.sql", "DROP TABLE b;\n");
     assert_eq!(scratch.embedded().len(), 2);
     // And nothing is replayed where nothing changed.
-    let said = scratch.build(true);
-    assert!(!said.contains("Compiling"), "{said}");
+    let output = scratch.build(true);
+    assert!(!output.contains("Compiling"), "{output}");
 }
 
 /// Released scripts cannot be edited, so their findings are warnings. The macro does not repeat them.
@@ -403,11 +403,11 @@ fn a_warning_of_the_build_scripts_replay_is_shown_once() {
     scratch.lock();
     scratch.write("migrations/0003_c.sql", "-- why\n-- no-transaction\nVALUES (1);\n");
     scratch.lock();
-    let said = scratch.build(true);
+    let output = scratch.build(true);
     assert_eq!(
-        (count(&said, "[replay]"), count(&said, "[incomplete-down]"), count(&said, MISPLACED)),
+        (count(&output, "[replay]"), count(&output, "[incomplete-down]"), count(&output, MISPLACED)),
         (1, 0, 1),
-        "{said}"
+        "{output}"
     );
 }
 
@@ -425,11 +425,11 @@ fn a_build_script_reports_the_patches_of_all_databases_once() {
         "fn main() {\n    let _ = lockgate::embed_migrations!(\"patches\", database = \"one\");\n}\n",
     );
     // Each database is replayed on its own, or the second would find the table of the first.
-    let said = scratch.build(true);
-    assert_eq!([a, b].map(|file| count(&said, &format!("scratch@1.2.3:  --> {file}:2:4"))), [1, 1], "{said}");
-    assert_eq!(count(&said, MISPLACED), 2, "{said}");
+    let output = scratch.build(true);
+    assert_eq!([a, b].map(|file| count(&output, &format!("scratch@1.2.3:  --> {file}:2:4"))), [1, 1], "{output}");
+    assert_eq!(count(&output, MISPLACED), 2, "{output}");
     scratch.write(b, "DELETE FROM a;\n");
-    let said = scratch.build(false);
-    assert!(said.contains("[replay] SQLite refuses this statement: no such table: a"), "{said}");
-    assert!(said.contains(&format!("error: scratch@1.2.3:  --> {b}:1:1")), "{said}");
+    let output = scratch.build(false);
+    assert!(output.contains("[replay] SQLite refuses this statement: no such table: a"), "{output}");
+    assert!(output.contains(&format!("error: scratch@1.2.3:  --> {b}:1:1")), "{output}");
 }

@@ -31,11 +31,11 @@ async fn attempts_are_counted_per_migration() {
         on_a.execute("SET application_name = 'reads a'; BEGIN; LOCK TABLE a IN ACCESS SHARE MODE").await.unwrap();
         on_b.execute("SET application_name = 'reads b'; BEGIN; LOCK TABLE b IN ACCESS SHARE MODE").await.unwrap();
 
-        let (told, mut retries) = tokio::sync::mpsc::unbounded_channel();
+        let (message, mut retries) = tokio::sync::mpsc::unbounded_channel();
         let set = migrations(&[&[AB, a, b], between].concat());
         let migrator = Migrator::new(set).lock_timeout(Duration::from_millis(50)).on_event(move |event| {
             if let Event::Retrying { id, attempt, blockers, .. } = event {
-                told.send((id.clone(), *attempt, blockers.clone())).unwrap();
+                message.send((id.clone(), *attempt, blockers.clone())).unwrap();
             }
         });
         let running = tokio::spawn(async move { migrator.apply(&mut admin).await });
@@ -52,8 +52,8 @@ async fn attempts_are_counted_per_migration() {
             }
         }
         running.await.unwrap().unwrap();
-        let told: Vec<_> = attempts.iter().map(|(id, attempt)| (id.as_str(), *attempt)).collect();
-        assert_eq!(told, [("0002_a", 2), ("0002_a", 3), ("0004_b", 2), ("0004_b", 3)]);
+        let message: Vec<_> = attempts.iter().map(|(id, attempt)| (id.as_str(), *attempt)).collect();
+        assert_eq!(message, [("0002_a", 2), ("0002_a", 3), ("0004_b", 2), ("0004_b", 3)]);
     }
 }
 
@@ -65,11 +65,11 @@ async fn a_lock_is_waited_for_five_times() {
     Migrator::new(migrations(&[AB])).apply(&mut admin).await.unwrap();
     let mut reader = database.connect().await;
     reader.execute("BEGIN; LOCK TABLE a IN ACCESS SHARE MODE").await.unwrap();
-    let (told, mut retries) = tokio::sync::mpsc::unbounded_channel();
+    let (message, mut retries) = tokio::sync::mpsc::unbounded_channel();
     let set = migrations(&[AB, ("0002_a.sql", "ALTER TABLE a ADD COLUMN note TEXT;")]);
     let migrator = Migrator::new(set).lock_timeout(Duration::from_millis(10)).on_event(move |event| {
         if let Event::Retrying { attempt, delay, .. } = event {
-            told.send((*attempt, *delay)).unwrap();
+            message.send((*attempt, *delay)).unwrap();
         }
     });
     let error = migrator.apply(&mut admin).await.unwrap_err();

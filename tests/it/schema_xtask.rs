@@ -45,32 +45,32 @@ fn the_text_is_printed_at_head_and_at_a_version() {
     for at in ["1", "0001", "0001_users"] {
         assert_eq!(scratch.run(&["schema", "--at", at]).succeeds(), AT_1);
     }
-    let said = scratch.run(&["schema", "--at", "7"]).fails(1);
-    assert!(said.contains("there is no migration `7` in app/migrations: the last is `0002_posts`"), "{said}");
+    let output = scratch.run(&["schema", "--at", "7"]).fails(1);
+    assert!(output.contains("there is no migration `7` in app/migrations: the last is `0002_posts`"), "{output}");
 }
 
 #[test]
 fn a_stale_file_is_reported_with_its_differences_and_the_command() {
     let scratch = library();
-    let said = scratch.run(&["schema", "--check", "schema.txt"]).fails(2);
-    assert!(said.contains("`cargo xtask schema --write schema.txt` creates it"), "{said}");
+    let output = scratch.run(&["schema", "--check", "schema.txt"]).fails(2);
+    assert!(output.contains("`cargo xtask schema --write schema.txt` creates it"), "{output}");
     scratch.run(&["schema", "--write", "schema.txt"]).succeeds();
     assert_eq!(scratch.run(&["schema", "--check", "schema.txt"]).succeeds(), "schema.txt is up to date\n");
-    let said = scratch.run(&["schema", "--write", "schema.txt"]).succeeds();
-    assert_eq!(said, "schema.txt is up to date\n");
+    let output = scratch.run(&["schema", "--write", "schema.txt"]).succeeds();
+    assert_eq!(output, "schema.txt is up to date\n");
 
     let before = scratch.read("schema.txt");
     scratch.write("schema.txt", &before.replace('\n', "\r\n"));
     scratch.run(&["schema", "--check", "schema.txt"]).succeeds();
 
     scratch.write("app/migrations/0003_more.sql", "ALTER TABLE users ADD age INT; CREATE TABLE tags (name TEXT);");
-    let said = scratch.run(&["schema", "--check", "schema.txt"]).fails(1);
+    let output = scratch.run(&["schema", "--check", "schema.txt"]).fails(1);
     for part in [
         "table users:\n+   column age INT\n",
         "table tags: is new\n",
         "schema.txt is out of date: `cargo xtask schema --write schema.txt --dialect sqlite` updates it",
     ] {
-        assert!(said.contains(part), "`{part}` is missing: {said}");
+        assert!(output.contains(part), "`{part}` is missing: {output}");
     }
     assert_eq!(scratch.read("schema.txt").replace("\r\n", "\n"), before, "a check writes nothing");
     scratch.run(&["schema", "--at", "2", "--check", "schema.txt"]).succeeds();
@@ -110,14 +110,14 @@ fn a_picture_is_made() {
 #[test]
 fn a_folder_that_cannot_be_run_is_reported() {
     let scratch = folder(&[("0001_users.sql", USERS), ("0002_again.sql", USERS)]);
-    let said = scratch.run(&["schema"]).fails(1);
-    assert!(said.contains("app/migrations/0002_again.sql:1:1") && said.contains("already exists"), "{said}");
-    let said = scratch.run(&["schema", "--dialect", "postgres"]).fails(1);
-    assert!(said.contains("app/migrations is not for `postgres`: its policy names `sqlite`"), "{said}");
+    let output = scratch.run(&["schema"]).fails(1);
+    assert!(output.contains("app/migrations/0002_again.sql:1:1") && output.contains("already exists"), "{output}");
+    let output = scratch.run(&["schema", "--dialect", "postgres"]).fails(1);
+    assert!(output.contains("app/migrations is not for `postgres`: its policy names `sqlite`"), "{output}");
 
     scratch.write("app/migrations/migrations.toml", "");
-    let said = scratch.run(&["schema"]).fails(1);
-    assert!(said.contains("names no dialect: choose one with `--dialect sqlite`"), "{said}");
+    let output = scratch.run(&["schema"]).fails(1);
+    assert!(output.contains("names no dialect: choose one with `--dialect sqlite`"), "{output}");
     assert_eq!(scratch.run(&["schema", "--dialect", "sqlite", "--at", "1"]).succeeds(), AT_1);
 }
 
@@ -126,15 +126,15 @@ fn a_rust_step_without_a_test_program_is_refused() {
     let step = "use lockgate::{StepResult, Transaction};\n\n\
                 pub async fn up(_: &mut Transaction<'_>) -> StepResult {\n    Ok(())\n}\n";
     let scratch = folder(&[("0001_users.sql", USERS), ("0002_hash.rs", step)]);
-    let said = scratch.run(&["schema"]).fails(1);
+    let output = scratch.run(&["schema"]).fails(1);
     for part in ["`0002_hash` is a Rust step", "`app/tests/migrations/main.rs` with", "--at", "--database-url"] {
-        assert!(said.contains(part), "`{part}` is missing: {said}");
+        assert!(output.contains(part), "`{part}` is missing: {output}");
     }
     assert_eq!(scratch.run(&["schema", "--at", "1"]).succeeds(), AT_1);
 
     scratch.write("app/tests/migrations/main.rs", "lockgate_harness::migration_tests!();\n");
-    let said = scratch.run(&["schema"]).fails(2);
-    assert!(said.contains("the migration tests of `app` do not build"), "{said}");
+    let output = scratch.run(&["schema"]).fails(2);
+    assert!(output.contains("the migration tests of `app` do not build"), "{output}");
 }
 
 /// With Rust steps in the set: its test program runs them.
@@ -189,19 +189,19 @@ fn of_several_databases_one_is_named() {
     scratch.write("app/migrations/migrations.toml", "dialects = [\"sqlite\"]\nnumbering = \"encoded\"\n");
     scratch.write("app/migrations/billing.00000001.0001.ann.users.sql", USERS);
     scratch.write("app/migrations/press.00000001.0001.ann.posts.sql", "CREATE TABLE posts (id INTEGER);");
-    let said = scratch.run(&["schema"]).fails(1);
+    let output = scratch.run(&["schema"]).fails(1);
     let several =
         "`app/migrations` has patches for `billing` and `press`: choose one, for example `--database billing`";
-    assert!(said.contains(several), "{said}");
+    assert!(output.contains(several), "{output}");
     assert_eq!(scratch.run(&["schema", "--database", "billing"]).succeeds(), AT_1);
-    let said = scratch.run(&["schema", "--database", "biling"]).fails(1);
-    assert!(said.contains("`app/migrations` has no patch for `biling`: did you mean `billing`?"), "{said}");
+    let output = scratch.run(&["schema", "--database", "biling"]).fails(1);
+    assert!(output.contains("`app/migrations` has no patch for `biling`: did you mean `billing`?"), "{output}");
     scratch.run(&["schema", "--database", "press", "--write", "press.txt"]).succeeds();
     scratch.write("press.txt", "-- lockgate schema 1 (sqlite)\n");
-    let said = scratch.run(&["schema", "--database", "press", "--check", "press.txt"]).fails(1);
-    assert!(said.contains("`cargo xtask schema --write press.txt --dialect sqlite --database press`"), "{said}");
-    let said = library().run(&["schema", "--database", "press"]).fails(1);
-    assert!(said.contains("`--database` needs `numbering = \"encoded\"`"), "{said}");
+    let output = scratch.run(&["schema", "--database", "press", "--check", "press.txt"]).fails(1);
+    assert!(output.contains("`cargo xtask schema --write press.txt --dialect sqlite --database press`"), "{output}");
+    let output = library().run(&["schema", "--database", "press"]).fails(1);
+    assert!(output.contains("`--database` needs `numbering = \"encoded\"`"), "{output}");
 }
 
 #[tokio::test]
@@ -229,6 +229,6 @@ async fn a_database_that_is_there_is_read() {
     sqlx::raw_sql(USERS).execute(database.sqlite().unwrap()).await.unwrap();
     assert_eq!(scratch.run(&["schema", "--database-url", &url]).succeeds(), AT_1);
     assert_eq!(scratch.run_with(&[("DATABASE_URL", &url)], &["schema", "--database-url"]).succeeds(), AT_1);
-    let said = scratch.run(&["schema", "--database-url", "sqlite:///nowhere/at/all.db"]).fails(2);
-    assert!(said.contains("cannot connect to sqlite:///nowhere/at/all.db"), "{said}");
+    let output = scratch.run(&["schema", "--database-url", "sqlite:///nowhere/at/all.db"]).fails(2);
+    assert!(output.contains("cannot connect to sqlite:///nowhere/at/all.db"), "{output}");
 }

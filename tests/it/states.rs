@@ -266,7 +266,7 @@ fn locked(place: &Place) -> Held {
 }
 
 /// Returns the first line of a command's output, and its exit code.
-fn said(place: &Place, state: &str, words: &str) -> (i32, String) {
+fn run(place: &Place, state: &str, words: &str) -> (i32, String) {
     let url = match state {
         "unreachable" if place.is_sqlite() => "sqlite:///nowhere/library.db".to_owned(),
         "unreachable" => "postgres://ada@127.0.0.1:1/library".to_owned(),
@@ -297,7 +297,7 @@ fn check(state: &str, new: fn() -> Option<Place>) {
     let database = if place.is_sqlite() { "sqlite" } else { "postgres" };
     let mut actual = Vec::new();
     let mut row = |place: &Place, verb: &str| {
-        let (code, first) = said(place, state, verb);
+        let (code, first) = run(place, state, verb);
         actual.push((verb.to_owned(), code.to_string(), first));
     };
     {

@@ -149,8 +149,8 @@ fn an_edited_file_is_accepted_for_a_reason(place: &Place) {
     place.ok(&["mark-stage", "production"]);
     assert_eq!(place.app(&["repair", "--accept-edited", "--reason", "a"]).code, Some(3));
     place.ok(&["repair", "--accept-edited", "--override-stage", "hotfix"]);
-    let said = place.rows("SELECT event || ' ' || detail FROM lockgate_log WHERE detail IS NOT NULL ORDER BY id");
-    let last: Vec<&str> = said.iter().map(String::as_str).rev().take(3).collect();
+    let output = place.rows("SELECT event || ' ' || detail FROM lockgate_log WHERE detail IS NOT NULL ORDER BY id");
+    let last: Vec<&str> = output.iter().map(String::as_str).rev().take(3).collect();
     assert_eq!(last, ["repaired hotfix", "overridden production: hotfix", "forgotten dropped by hand"]);
 }
 

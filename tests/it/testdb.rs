@@ -17,8 +17,8 @@ async fn the_same_seed_gives_the_same_rows(dialect: Dialect) {
     make_and_mark(&place).await;
     let mut contents = Vec::new();
     for seed in [42, 42, 43] {
-        let said = testdb::create(tests(), &url, seed).await.unwrap();
-        assert!(said.contains("has all migrations") && said.contains(&seed.to_string()), "{said}");
+        let output = testdb::create(tests(), &url, seed).await.unwrap();
+        assert!(output.contains("has all migrations") && output.contains(&seed.to_string()), "{output}");
         contents.push(rows(&place, "SELECT name FROM users ORDER BY id").await);
         let kinds = rows(&place, "SELECT DISTINCT kind FROM users").await;
         assert_eq!(kinds, ["reader"]);

@@ -111,8 +111,8 @@ async fn a_half_made_template_is_made_again(dialect: Dialect) {
     let mut victim = Command::new(std::env::current_exe().unwrap());
     victim.args(["--exact", &test, "--nocapture"]).env(VICTIM, run).stdout(Stdio::piped());
     let mut victim = victim.spawn().unwrap();
-    let mut said = BufReader::new(victim.stdout.take().expect("piped")).lines().map(Result::unwrap);
-    assert!(said.any(|line| line.contains("half way")), "the victim never came to its step");
+    let mut output = BufReader::new(victim.stdout.take().expect("piped")).lines().map(Result::unwrap);
+    assert!(output.any(|line| line.contains("half way")), "the victim never came to its step");
     victim.kill().unwrap();
     victim.wait().unwrap();
 

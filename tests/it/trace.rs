@@ -17,10 +17,10 @@ pub(crate) fn traced(files: &[(&str, &str)]) -> Option<Scratch> {
 
 /// Returns the output of a trace after its first line, and that line after the server's version.
 #[track_caller]
-fn said(scratch: &Scratch) -> (String, String) {
-    let said = scratch.run(&["check", "--trace"]);
-    let (first, rest) = said.stdout.split_once('\n').unwrap_or_else(|| panic!("{}", said.stderr));
-    let (_, traced) = first.split_once("; traced on PostgreSQL ").unwrap_or_else(|| panic!("{first}{}", said.stderr));
+fn output(scratch: &Scratch) -> (String, String) {
+    let output = scratch.run(&["check", "--trace"]);
+    let (first, rest) = output.stdout.split_once('\n').unwrap_or_else(|| panic!("{}", output.stderr));
+    let (_, traced) = first.split_once("; traced on PostgreSQL ").unwrap_or_else(|| panic!("{first}{}", output.stderr));
     (traced.split_once(": ").unwrap().1.to_owned(), rest.to_owned())
 }
 
@@ -48,9 +48,9 @@ ALTER TABLE posts ADD COLUMN at TIMESTAMPTZ DEFAULT clock_timestamp();
     let Some(scratch) = traced(&files) else { return };
     scratch.run(&["freeze"]).succeeds();
     // Released scripts are run and not reported.
-    assert_eq!(said(&scratch), ("4 up".to_owned(), String::new()));
+    assert_eq!(output(&scratch), ("4 up".to_owned(), String::new()));
     std::fs::remove_file(scratch.path("app/migrations/migrations.lock")).unwrap();
-    let (summary, text) = said(&scratch);
+    let (summary, text) = output(&scratch);
     assert_eq!(summary, "4 up");
     assert_eq!(
         text,
@@ -84,7 +84,7 @@ COMMENT ON TABLE tags IS 'words';
 CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
 ";
     let Some(scratch) = traced(&[USERS, ("0002_change.sql", change)]) else { return };
-    let (_, text) = said(&scratch);
+    let (_, text) = output(&scratch);
     let (_, change) = text.split_once("0002_change.sql: ").unwrap();
     assert_eq!(
         change,
@@ -111,7 +111,7 @@ DROP INDEX CONCURRENTLY users_by_name;
 VACUUM FULL users;
 ";
     let Some(scratch) = traced(&[USERS, ("0002_change.sql", change)]) else { return };
-    let (_, text) = said(&scratch);
+    let (_, text) = output(&scratch);
     let (_, change) = text.split_once("0002_change.sql: ").unwrap();
     assert_eq!(
         change,
@@ -134,7 +134,7 @@ fn a_script_that_opens_transactions_by_itself_is_looked_at_inside() {
     let quiet = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ;\nSET TRANSACTION READ WRITE;\nSET search_path = '';\n\
                  DROP TABLE public.tags;\n";
     let Some(scratch) = traced(&[USERS, ("0002_own.sql", own), ("0003_quiet.sql", quiet)]) else { return };
-    let (summary, text) = said(&scratch);
+    let (summary, text) = output(&scratch);
     assert_eq!(summary, "3 up");
     let (_, own) = text.split_once("0002_own.sql: ").unwrap();
     assert_eq!(
@@ -168,7 +168,7 @@ fn a_statement_that_postgres_refuses_is_shown_with_its_place() {
 ";
     let run = scratch.run(&["check", "--trace"]).fails(1);
     assert_eq!(run, format!("error{finding}\nerror: there is 1 problem\n"));
-    assert_eq!(said(&scratch).0, "1 of 3 up");
+    assert_eq!(output(&scratch).0, "1 of 3 up");
     // Released, it may not be edited.
     scratch.run(&["freeze"]).succeeds();
     let run = scratch.run(&["check", "--trace"]);
@@ -201,7 +201,7 @@ fn the_trace_stops_with_a_note_at_a_rust_step_or_a_missing_extension() {
     // Roles are made, as they belong to a server and not to a set.
     let grant = "-- lockgate: role owner\nCREATE TABLE owned (x int);\nGRANT SELECT ON users TO \"the reader\";\n";
     let Some(scratch) = traced(&[USERS, ("0002_grant.sql", grant)]) else { return };
-    assert_eq!(said(&scratch).0, "2 up, with roles that no script creates (owner, the reader)");
+    assert_eq!(output(&scratch).0, "2 up, with roles that no script creates (owner, the reader)");
 }
 
 #[test]

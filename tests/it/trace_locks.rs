@@ -247,8 +247,8 @@ fn predicted_locks_are_the_locks_that_postgres_takes() {
     }
     let files: Vec<_> = files.iter().map(|(file, text)| (file.as_str(), text.as_str())).collect();
     let Some(scratch) = traced(&files) else { return };
-    let said = scratch.run(&["check", "--trace", "--format", "json"]);
-    let document: Value = serde_json::from_str(&said.stdout).unwrap_or_else(|e| panic!("{e}: {}", said.stderr));
+    let output = scratch.run(&["check", "--trace", "--format", "json"]);
+    let document: Value = serde_json::from_str(&output.stdout).unwrap_or_else(|e| panic!("{e}: {}", output.stderr));
     let trace = &document["folders"][0]["trace"];
     let migrations = trace["migrations"].as_array().unwrap();
     assert_eq!(migrations.len(), all.len() + 1, "{}: {}", trace["summary"], document["problems"]);
@@ -407,8 +407,8 @@ fn locks_on_tables_that_hang_together_are_predicted() {
     files.extend(scripts.map(|(at, statement)| (format!("{:04}_statement.sql", at + 2), format!("{statement};\n"))));
     let files: Vec<_> = files.iter().map(|(file, text)| (file.as_str(), text.as_str())).collect();
     let Some(scratch) = traced(&files) else { return };
-    let said = scratch.run(&["check", "--trace", "--format", "json"]);
-    let document: Value = serde_json::from_str(&said.stdout).unwrap_or_else(|e| panic!("{e}: {}", said.stderr));
+    let output = scratch.run(&["check", "--trace", "--format", "json"]);
+    let document: Value = serde_json::from_str(&output.stdout).unwrap_or_else(|e| panic!("{e}: {}", output.stderr));
     let migrations = document["folders"][0]["trace"]["migrations"].as_array().unwrap();
     assert_eq!(migrations.len(), files.len(), "{}", document["problems"]);
     let mut others = 0;

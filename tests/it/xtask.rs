@@ -95,10 +95,10 @@ fn a_server_that_cannot_start_shows_its_log() {
 #[test]
 fn new_migration_numbers_itself_and_overwrites_nothing() {
     let scratch = Scratch::with_migrations();
-    let said = scratch.run(&["new-migration", "add foo"]).succeeds();
+    let output = scratch.run(&["new-migration", "add foo"]).succeeds();
     let test = "app/tests/migrations/0003_add_foo.rs";
     for file in ["app/migrations/0003_add_foo.up.sql", "app/migrations/0003_add_foo.down.sql", test] {
-        assert!(said.contains(file), "{said}");
+        assert!(output.contains(file), "{output}");
         assert!(scratch.read(file).contains("0003_add_foo"), "{file}");
     }
     assert!(scratch.read("app/migrations/migrations.lock").ends_with("draft 0002_tags\ndraft 0003_add_foo\n"));
@@ -106,11 +106,11 @@ fn new_migration_numbers_itself_and_overwrites_nothing() {
     scratch.run(&["check"]).succeeds();
 
     let before = scratch.everything();
-    let said = scratch.run(&["new-migration", "Add foo!"]).fails(1);
-    assert!(said.contains("`0003_add_foo` already has this name, so nothing was changed"), "{said}");
+    let output = scratch.run(&["new-migration", "Add foo!"]).fails(1);
+    assert!(output.contains("`0003_add_foo` already has this name, so nothing was changed"), "{output}");
     scratch.write("app/tests/migrations/0004_bar.rs", "// mine");
-    let said = scratch.run(&["new-migration", "bar"]).fails(1);
-    assert!(said.contains("0004_bar.rs exists already: nothing was changed"), "{said}");
+    let output = scratch.run(&["new-migration", "bar"]).fails(1);
+    assert!(output.contains("0004_bar.rs exists already: nothing was changed"), "{output}");
     std::fs::remove_file(scratch.path("app/tests/migrations/0004_bar.rs")).unwrap();
     assert_eq!(scratch.everything(), before);
 }
@@ -131,20 +131,21 @@ fn a_test_says_what_its_migration_means_to_do(scratch: &Scratch) {
     scratch.write(&after, "SELECT count(*) = 1 FROM foo WHERE n = 14;\n");
     scratch.write(&fill, "INSERT INTO foo VALUES (1, 7);\n");
     let walk = || scratch.cargo(&["test", "--test", "migrations", "m0002"]);
-    let (passes, said) = walk();
-    assert!(!passes && said.contains("`foo.n` was 7 and is 14 where id = 1"), "{said}");
+    let (passes, output) = walk();
+    assert!(!passes && output.contains("`foo.n` was 7 and is 14 where id = 1"), "{output}");
     assert!(
-        said.contains("declare it in app/tests/migrations/0002_double.before.sql: `-- lockgate: changes-values foo.n`"),
-        "{said}"
+        output
+            .contains("declare it in app/tests/migrations/0002_double.before.sql: `-- lockgate: changes-values foo.n`"),
+        "{output}"
     );
     let of = |word: &str| format!("-- lockgate: {word} foo.n\nSELECT count(*) = 1 FROM foo WHERE n = 7;\n");
     scratch.write(&before, &of("changes-values"));
-    let (passes, said) = walk();
-    assert!(!passes && said.contains("fix app/migrations/0002_double.down.sql; or,"), "{said}");
+    let (passes, output) = walk();
+    assert!(!passes && output.contains("fix app/migrations/0002_double.down.sql; or,"), "{output}");
     scratch.write(&before, &of("loses-values"));
-    let (passes, said) = walk();
-    assert!(!passes && said.contains("`before` fails after the down script [before-again]"), "{said}");
-    assert!(said.contains("at app/tests/migrations/0002_double.before.sql:2"), "{said}");
+    let (passes, output) = walk();
+    assert!(!passes && output.contains("`before` fails after the down script [before-again]"), "{output}");
+    assert!(output.contains("at app/tests/migrations/0002_double.before.sql:2"), "{output}");
 
     [before, after, fill].iter().for_each(|file| std::fs::remove_file(scratch.path(file)).unwrap());
     scratch.write("app/migrations/0002_double.down.sql", "UPDATE foo SET n = n / 2;\n");
@@ -154,8 +155,8 @@ fn a_test_says_what_its_migration_means_to_do(scratch: &Scratch) {
                 pub async fn after_one(db: &mut Db) -> TestResult {\n    db.execute(\"DELETE FROM foo\").await.map(drop)\n}\n\n\
                 pub async fn after_two(db: &mut Db) -> TestResult {\n    db.expect_value(14, \"SELECT n FROM foo\").await\n}\n";
     scratch.write("app/tests/migrations/0002_double.rs", test);
-    let (passes, said) = walk();
-    assert!(passes && said.contains("test sqlite::m0002_double ... ok"), "{said}");
+    let (passes, output) = walk();
+    assert!(passes && output.contains("test sqlite::m0002_double ... ok"), "{output}");
 }
 
 #[test]
@@ -174,18 +175,18 @@ fn the_test_of_a_new_migration_fails_until_it_is_written() {
         ),
     );
     std::fs::remove_file(scratch.path("app/build.rs")).unwrap();
-    let (passes, said) = scratch.cargo(&["test", "--test", "migrations", "m0001"]);
-    assert!(!passes && said.contains("`SELECT 'what is true before 0001_add_foo' = 'not written yet'`"), "{said}");
-    assert!(said.contains("`0001_add_foo` on SQLite: `before` fails before the migration [before]"), "{said}");
-    assert!(said.contains("at app/tests/migrations/0001_add_foo.rs:"), "{said}");
+    let (passes, output) = scratch.cargo(&["test", "--test", "migrations", "m0001"]);
+    assert!(!passes && output.contains("`SELECT 'what is true before 0001_add_foo' = 'not written yet'`"), "{output}");
+    assert!(output.contains("`0001_add_foo` on SQLite: `before` fails before the migration [before]"), "{output}");
+    assert!(output.contains("at app/tests/migrations/0001_add_foo.rs:"), "{output}");
 
     let test = "use lockgate_harness::{Db, TestResult};\n\n\
                 pub async fn before(db: &mut Db) -> TestResult {\n    db.expect_no_table(\"foo\").await\n}\n\n\
                 pub async fn after(db: &mut Db) -> TestResult {\n    db.expect_table(\"foo\").await\n}\n";
     scratch.write("app/tests/migrations/0001_add_foo.rs", test);
-    let (passes, said) = scratch.cargo(&["test", "--test", "migrations"]);
-    assert!(passes && said.contains("test sqlite::m0001_add_foo ... ok"), "{said}");
-    assert!(said.contains("test sqlite::fresh_install ... ok") && said.contains("10 passed"), "{said}");
+    let (passes, output) = scratch.cargo(&["test", "--test", "migrations"]);
+    assert!(passes && output.contains("test sqlite::m0001_add_foo ... ok"), "{output}");
+    assert!(output.contains("test sqlite::fresh_install ... ok") && output.contains("10 passed"), "{output}");
     a_test_says_what_its_migration_means_to_do(&scratch);
 }
 
@@ -193,19 +194,19 @@ fn the_test_of_a_new_migration_fails_until_it_is_written() {
 fn a_missing_test_is_written_by_the_command_that_the_message_names() {
     let scratch = Scratch::with_migrations();
     std::fs::remove_file(scratch.path("app/tests/migrations/0002_tags.rs")).unwrap();
-    let said = scratch.run(&["check"]).fails(1);
-    assert!(said.contains("missing-test") && said.contains("cargo xtask new-test 0002"), "{said}");
-    let said = scratch.run(&["new-test", "0002", "--sql"]).succeeds();
+    let output = scratch.run(&["check"]).fails(1);
+    assert!(output.contains("missing-test") && output.contains("cargo xtask new-test 0002"), "{output}");
+    let output = scratch.run(&["new-test", "0002", "--sql"]).succeeds();
     for file in ["app/tests/migrations/0002_tags.before.sql", "app/tests/migrations/0002_tags.after.sql"] {
-        assert!(said.contains(file) && scratch.path(file).exists(), "{said}");
+        assert!(output.contains(file) && scratch.path(file).exists(), "{output}");
     }
     scratch.run(&["check"]).succeeds();
 
     let before = scratch.everything();
-    let said = scratch.run(&["new-test", "2"]).fails(1);
-    assert!(said.contains("`0002_tags` already has a test: nothing was changed"), "{said}");
-    let said = scratch.run(&["new-test", "7"]).fails(1);
-    assert!(said.contains("`app/migrations` has no migration `7`"), "{said}");
+    let output = scratch.run(&["new-test", "2"]).fails(1);
+    assert!(output.contains("`0002_tags` already has a test: nothing was changed"), "{output}");
+    let output = scratch.run(&["new-test", "7"]).fails(1);
+    assert!(output.contains("`app/migrations` has no migration `7`"), "{output}");
     assert_eq!(scratch.everything(), before);
 }
 
@@ -216,9 +217,9 @@ fn a_change_without_a_test_is_red() {
     scratch.run(&["check"]).succeeds();
     scratch.write("app/migrations/0003_more.up.sql", "CREATE TABLE more (id INTEGER);\n");
     scratch.write("app/migrations/0003_more.down.sql", "DROP TABLE more;\n");
-    let said = scratch.run(&["check"]).fails(1);
-    assert!(said.contains("error[missing-test]: `0003_more` has no test"), "{said}");
-    assert!(said.contains("`app/tests/migrations/0003_more.rs`"), "{said}");
+    let output = scratch.run(&["check"]).fails(1);
+    assert!(output.contains("error[missing-test]: `0003_more` has no test"), "{output}");
+    assert!(output.contains("`app/tests/migrations/0003_more.rs`"), "{output}");
     scratch.run(&["new-test", "3"]).succeeds();
     scratch.run(&["check", "--write"]).succeeds();
 
@@ -241,14 +242,14 @@ fn one_step_makes_the_final_name_and_number() {
     scratch.run(&["check"]).succeeds();
 
     let before = scratch.everything();
-    let said = scratch.run(&["new-migration", "x", "--version", "2"]).fails(1);
-    assert!(said.contains("the version 2 is taken by `0002_tags`"), "{said}");
-    let said = scratch.run(&["new-migration", "x", "--version", "9"]).fails(1);
-    assert!(said.contains("must not have a gap: the next one is 0007"), "{said}");
-    let said = scratch.run(&["new-migration", "?!"]).fails(1);
-    assert!(said.contains("is not a name"), "{said}");
-    let said = scratch.run(&["new-migration", "x", "--package", "nobody"]).fails(2);
-    assert!(said.contains("has no package `nobody`: it has `app`"), "{said}");
+    let output = scratch.run(&["new-migration", "x", "--version", "2"]).fails(1);
+    assert!(output.contains("the version 2 is taken by `0002_tags`"), "{output}");
+    let output = scratch.run(&["new-migration", "x", "--version", "9"]).fails(1);
+    assert!(output.contains("must not have a gap: the next one is 0007"), "{output}");
+    let output = scratch.run(&["new-migration", "?!"]).fails(1);
+    assert!(output.contains("is not a name"), "{output}");
+    let output = scratch.run(&["new-migration", "x", "--package", "nobody"]).fails(2);
+    assert!(output.contains("has no package `nobody`: it has `app`"), "{output}");
     assert_eq!(scratch.everything(), before);
 }
 
@@ -264,28 +265,28 @@ fn renumber_after_a_merge() {
     let lock = scratch.read("app/migrations/migrations.lock");
     let merged = lock.replace("draft 0002_tags\n", "draft 0002_ratings\ndraft 0002_tags\n");
     scratch.write("app/migrations/migrations.lock", &merged);
-    let said = scratch.run(&["check"]).fails(1);
-    assert!(said.contains("0002_ratings") && said.contains("0002_tags") && said.contains("renumber"), "{said}");
+    let output = scratch.run(&["check"]).fails(1);
+    assert!(output.contains("0002_ratings") && output.contains("0002_tags") && output.contains("renumber"), "{output}");
 
-    let (builds, said) = scratch.builds();
-    assert!(!builds && said.contains("0002_tags"), "{said}");
+    let (builds, output) = scratch.builds();
+    assert!(!builds && output.contains("0002_tags"), "{output}");
 
-    let said = scratch.run(&["renumber", "2"]).fails(1);
-    assert!(said.contains("belongs to 0002_ratings and 0002_tags"), "{said}");
+    let output = scratch.run(&["renumber", "2"]).fails(1);
+    assert!(output.contains("belongs to 0002_ratings and 0002_tags"), "{output}");
     let before = scratch.everything();
     scratch.run(&["renumber", "0002_tags", "--dry-run"]).succeeds();
     assert_eq!(scratch.everything(), before);
 
-    let said = scratch.run(&["renumber", "0002_tags"]).succeeds();
-    assert!(said.contains("app/migrations/0002_tags.up.sql is now app/migrations/0003_tags.up.sql"), "{said}");
-    assert!(said.contains("app/tests/migrations/0002_tags.rs is now app/tests/migrations/0003_tags.rs"), "{said}");
+    let output = scratch.run(&["renumber", "0002_tags"]).succeeds();
+    assert!(output.contains("app/migrations/0002_tags.up.sql is now app/migrations/0003_tags.up.sql"), "{output}");
+    assert!(output.contains("app/tests/migrations/0002_tags.rs is now app/tests/migrations/0003_tags.rs"), "{output}");
     scratch.run(&["check"]).succeeds();
-    let (builds, said) = scratch.builds();
-    assert!(builds, "{said}");
+    let (builds, output) = scratch.builds();
+    assert!(builds, "{output}");
     assert!(scratch.read("app/migrations/migrations.lock").ends_with("draft 0002_ratings\ndraft 0003_tags\n"));
     assert!(scratch.read("app/tests/migrations/0003_tags.rs").contains("`0003_tags`"));
-    let said = scratch.run(&["renumber", "0001_users"]).fails(1);
-    assert!(said.contains("is released and keeps its number"), "{said}");
+    let output = scratch.run(&["renumber", "0001_users"]).fails(1);
+    assert!(output.contains("is released and keeps its number"), "{output}");
     scratch.run(&["renumber", "--all-drafts"]).succeeds();
     scratch.run(&["renumber"]).fails(2);
 }
@@ -294,22 +295,25 @@ fn renumber_after_a_merge() {
 #[test]
 fn a_released_migration_keeps_its_number() {
     let scratch = Scratch::with_migrations();
-    let said = scratch.run(&["renumber", "1"]).fails(1);
-    assert!(said.contains("`0001_users` is released and keeps its number"), "{said}");
-    let said = scratch.run(&["renumber", "7"]).fails(1);
-    assert!(said.contains("no draft has the number 7"), "{said}");
+    let output = scratch.run(&["renumber", "1"]).fails(1);
+    assert!(output.contains("`0001_users` is released and keeps its number"), "{output}");
+    let output = scratch.run(&["renumber", "7"]).fails(1);
+    assert!(output.contains("no draft has the number 7"), "{output}");
 
     scratch.run(&["freeze"]).succeeds();
     let lock = scratch.read("app/migrations/migrations.lock");
-    let said = scratch.run(&["renumber", "2"]).fails(1);
-    assert!(said.contains("`0002_tags` is released and keeps its number"), "{said}");
+    let output = scratch.run(&["renumber", "2"]).fails(1);
+    assert!(output.contains("`0002_tags` is released and keeps its number"), "{output}");
     // Another branch took the number 2 as well.
     scratch.write("app/migrations/0002_ratings.up.sql", "CREATE TABLE ratings (x int);\n");
     scratch.write("app/migrations/0002_ratings.down.sql", "DROP TABLE ratings;\n");
     scratch.write("app/migrations/migrations.lock", &format!("{lock}draft 0002_ratings\n"));
-    let said = scratch.run(&["renumber", "2"]).succeeds();
-    assert!(said.contains("app/migrations/0002_ratings.up.sql is now app/migrations/0003_ratings.up.sql"), "{said}");
-    assert!(!said.contains("0002_tags"), "{said}");
+    let output = scratch.run(&["renumber", "2"]).succeeds();
+    assert!(
+        output.contains("app/migrations/0002_ratings.up.sql is now app/migrations/0003_ratings.up.sql"),
+        "{output}"
+    );
+    assert!(!output.contains("0002_tags"), "{output}");
     assert!(scratch.read("app/migrations/migrations.lock").ends_with("draft 0003_ratings\n"));
     assert!(scratch.path("app/migrations/0002_tags.up.sql").exists());
 }
@@ -317,10 +321,10 @@ fn a_released_migration_keeps_its_number() {
 #[test]
 fn freeze_check_is_red_until_frozen() {
     let scratch = Scratch::with_migrations();
-    let said = scratch.run(&["freeze", "--check"]).fails(1);
-    assert!(said.contains("1 of 2 are not frozen (0002_tags): run `cargo xtask freeze`"), "{said}");
-    let said = scratch.run(&["freeze"]).succeeds();
-    assert!(said.contains("frozen: 0002_tags\n") && !said.contains("0001"), "{said}");
+    let output = scratch.run(&["freeze", "--check"]).fails(1);
+    assert!(output.contains("1 of 2 are not frozen (0002_tags): run `cargo xtask freeze`"), "{output}");
+    let output = scratch.run(&["freeze"]).succeeds();
+    assert!(output.contains("frozen: 0002_tags\n") && !output.contains("0001"), "{output}");
     scratch.run(&["freeze", "--check"]).succeeds();
     let frozen = scratch.everything();
     scratch.run(&["freeze"]).succeeds();
@@ -328,8 +332,8 @@ fn freeze_check_is_red_until_frozen() {
 
     scratch.write("app/migrations/0001_users.up.sql", "CREATE TABLE users (edited int);\n");
     let before = scratch.everything();
-    let said = scratch.run(&["freeze"]).fails(1);
-    assert!(said.contains("edited") && said.contains("nothing was frozen"), "{said}");
+    let output = scratch.run(&["freeze"]).fails(1);
+    assert!(output.contains("edited") && output.contains("nothing was frozen"), "{output}");
     scratch.run(&["freeze", "--check"]).fails(1);
     scratch.run(&["check", "--write"]).fails(1);
     assert_eq!(scratch.everything(), before);
@@ -342,27 +346,27 @@ fn check_writes_drafts_and_nothing_else() {
     scratch.write("app/migrations/0003_by_hand.down.sql", "DROP TABLE t;\n");
     let test = "pub async fn before(db: &mut Db) {}\npub async fn after(db: &mut Db) {}\n";
     scratch.write("app/tests/migrations/0003_by_hand.rs", test);
-    let said = scratch.run(&["check"]).fails(1);
-    assert!(said.contains("not in the lockfile") && said.contains("check --write"), "{said}");
-    let said = scratch.run(&["check", "--write"]).succeeds();
-    assert!(said.contains("draft added: 0003_by_hand"), "{said}");
+    let output = scratch.run(&["check"]).fails(1);
+    assert!(output.contains("not in the lockfile") && output.contains("check --write"), "{output}");
+    let output = scratch.run(&["check", "--write"]).succeeds();
+    assert!(output.contains("draft added: 0003_by_hand"), "{output}");
     assert!(scratch.read("app/migrations/migrations.lock").contains("draft 0003_by_hand\n"));
     scratch.run(&["check"]).succeeds();
 
     for end in ["up", "down"] {
         std::fs::remove_file(scratch.path(&format!("app/migrations/0003_by_hand.{end}.sql"))).unwrap();
     }
-    let said = scratch.run(&["check"]).fails(1);
-    assert!(said.contains("there is no migration `0003_by_hand` for the test `0003_by_hand.rs`"), "{said}");
+    let output = scratch.run(&["check"]).fails(1);
+    assert!(output.contains("there is no migration `0003_by_hand` for the test `0003_by_hand.rs`"), "{output}");
     std::fs::remove_file(scratch.path("app/tests/migrations/0003_by_hand.rs")).unwrap();
-    let said = scratch.run(&["check", "--write"]).succeeds();
-    assert!(said.contains("draft removed: 0003_by_hand"), "{said}");
+    let output = scratch.run(&["check", "--write"]).succeeds();
+    assert!(output.contains("draft removed: 0003_by_hand"), "{output}");
 
     // Without its released lines, the command cannot continue.
     scratch.write("app/migrations/migrations.lock", "<<<<<<< ours\n");
     let before = scratch.everything();
-    let said = scratch.run(&["check", "--write"]).fails(1);
-    assert!(said.contains("app/migrations/migrations.lock cannot be read, so nothing was written"), "{said}");
+    let output = scratch.run(&["check", "--write"]).fails(1);
+    assert!(output.contains("app/migrations/migrations.lock cannot be read, so nothing was written"), "{output}");
     scratch.run(&["new-migration", "x"]).fails(1);
     scratch.run(&["renumber", "0002_tags"]).fails(1);
     assert_eq!(scratch.everything(), before);
@@ -371,22 +375,22 @@ fn check_writes_drafts_and_nothing_else() {
 #[test]
 fn init_twice_changes_nothing() {
     let scratch = Scratch::new();
-    let said = scratch.run(&["init"]).fails(2);
-    assert!(said.contains("pass `--dialects`"), "{said}");
-    let said = scratch.run(&["init", "--dialects", "postgres,sqlite"]).succeeds();
+    let output = scratch.run(&["init"]).fails(2);
+    assert!(output.contains("pass `--dialects`"), "{output}");
+    let output = scratch.run(&["init", "--dialects", "postgres,sqlite"]).succeeds();
     assert!(
-        said.contains("written app/migrations/migrations.toml") && said.contains("lockgate_xtask::main()"),
-        "{said}"
+        output.contains("written app/migrations/migrations.toml") && output.contains("lockgate_xtask::main()"),
+        "{output}"
     );
-    assert!(said.contains("cargo add --package app lockgate --features postgres,sqlite"), "{said}");
+    assert!(output.contains("cargo add --package app lockgate --features postgres,sqlite"), "{output}");
     assert!(scratch.read("app/migrations/migrations.toml").contains("dialects = [\"postgres\", \"sqlite\"]"));
     scratch.run(&["check"]).succeeds();
 
     scratch.write("app/build.rs", "fn main() {}\n");
     let before = scratch.everything();
-    let said = scratch.run(&["init", "--dialects", "mysql"]).succeeds();
-    assert!(said.contains("kept    app/migrations/migrations.toml"), "{said}");
-    assert!(said.contains("add `lockgate_build::check();` to the build script of `app`"), "{said}");
+    let output = scratch.run(&["init", "--dialects", "mysql"]).succeeds();
+    assert!(output.contains("kept    app/migrations/migrations.toml"), "{output}");
+    assert!(output.contains("add `lockgate_build::check();` to the build script of `app`"), "{output}");
     assert_eq!(scratch.everything(), before);
 }
 
@@ -394,9 +398,9 @@ fn init_twice_changes_nothing() {
 #[test]
 fn init_of_an_installed_program_writes_the_alias() {
     let scratch = Scratch::new();
-    let said = scratch.run(&["lockgate", "init", "--dialects", "sqlite"]).succeeds();
-    assert!(said.contains("written .cargo/config.toml") && !said.contains("member of the workspace"), "{said}");
-    assert!(said.contains("now create your first migration: `cargo xtask new-migration"), "{said}");
+    let text = scratch.run(&["lockgate", "init", "--dialects", "sqlite"]).succeeds();
+    assert!(text.contains("written .cargo/config.toml") && !text.contains("member of the workspace"), "{text}");
+    assert!(text.contains("now create your first migration: `cargo xtask new-migration"), "{text}");
     assert!(scratch.read(".cargo/config.toml").contains("xtask = \"lockgate xtask\""));
     let path = format!("{}:{}", xtask().parent().unwrap().display(), std::env::var("PATH").unwrap());
     let output =
@@ -405,15 +409,15 @@ fn init_of_an_installed_program_writes_the_alias() {
     let help = scratch.run(&["lockgate", "--help"]).succeeds();
     assert!(help.contains("Usage: cargo lockgate <COMMAND>"), "{help}");
     // The alias that messages name does not exist before `init`.
-    let said = Scratch::new().run(&["lockgate", "check"]).fails(2);
-    assert!(said.contains("create one with `cargo lockgate init`"), "{said}");
+    let text = Scratch::new().run(&["lockgate", "check"]).fails(2);
+    assert!(text.contains("create one with `cargo lockgate init`"), "{text}");
 
     let before = scratch.everything();
-    let said = scratch.run(&["lockgate", "init", "--dialects", "sqlite"]).succeeds();
-    assert!(!said.contains("config.toml"), "{said}");
+    let text = scratch.run(&["lockgate", "init", "--dialects", "sqlite"]).succeeds();
+    assert!(!text.contains("config.toml"), "{text}");
     scratch.write(".cargo/config.toml", "[build]\n");
-    let said = scratch.run(&["lockgate", "init", "--dialects", "sqlite"]).succeeds();
-    assert!(said.contains("add to `.cargo/config.toml`, as compile errors name `cargo xtask`:\n[alias]"), "{said}");
+    let text = scratch.run(&["lockgate", "init", "--dialects", "sqlite"]).succeeds();
+    assert!(text.contains("add to `.cargo/config.toml`, as compile errors name `cargo xtask`:\n[alias]"), "{text}");
     scratch.write(".cargo/config.toml", &before.iter().find(|(path, _)| path.ends_with("config.toml")).unwrap().1);
     assert_eq!(scratch.everything(), before);
 }
@@ -451,8 +455,8 @@ fn messages_name_the_command_that_was_typed() {
             (&["lockgate", "xtask"], "cargo lockgate", "cargo xtask"),
             (&[], "cargo lockgate", "cargo xtask"),
         ] {
-            let said = scratch.run(&[called, words].concat());
-            let text = said.stdout + &said.stderr;
+            let output = scratch.run(&[called, words].concat());
+            let text = output.stdout + &output.stderr;
             assert!(!text.contains(other), "{called:?} {words:?}:\n{text}");
             named += usize::from(text.contains(first));
         }
@@ -469,10 +473,10 @@ fn init_names_the_files_beside_a_clone() {
         "app",
         &format!("[dependencies]\nlockgate = {{ path = \"{workspace}/runtime\", features = [\"sqlite\"] }}\n"),
     );
-    let said = scratch.run(&["init"]).succeeds();
+    let output = scratch.run(&["init"]).succeeds();
     let lines: Vec<&str> =
-        said.lines().filter_map(|line| line.strip_prefix("run `cargo ")?.strip_suffix('`')).collect();
-    assert_eq!(lines.len(), 3, "{said}");
+        output.lines().filter_map(|line| line.strip_prefix("run `cargo ")?.strip_suffix('`')).collect();
+    assert_eq!(lines.len(), 3, "{output}");
     for line in lines {
         let (done, answer) = scratch.cargo(&line.split(' ').collect::<Vec<_>>());
         assert!(done, "{answer}");
@@ -480,8 +484,11 @@ fn init_names_the_files_beside_a_clone() {
     let manifest = scratch.read("app/Cargo.toml");
     assert!(manifest.contains("lockgate-build = {") && manifest.contains("lockgate-harness = {"), "{manifest}");
     // The printed lines for the program are used as the program.
-    let main =
-        said.split("for example in `src/main.rs`:\n").nth(1).and_then(|rest| rest.split("\nor apply ").next()).unwrap();
+    let main = output
+        .split("for example in `src/main.rs`:\n")
+        .nth(1)
+        .and_then(|rest| rest.split("\nor apply ").next())
+        .unwrap();
     scratch.write("app/src/main.rs", main);
     scratch.run(&["new-migration", "create users"]).succeeds();
     scratch.write("app/migrations/0001_create_users.up.sql", "CREATE TABLE users (id INTEGER PRIMARY KEY);\n");
@@ -527,17 +534,20 @@ fn patches_are_created_renumbered_and_renamed() {
     assert!(policy.contains("numbering = \"encoded\"\n"), "{policy}");
 
     // Database and user are those of the newest patch, and the test has the name of the key.
-    let said = scratch.run(&["new-migration", "Add v1.2 tags"]).succeeds();
+    let output = scratch.run(&["new-migration", "Add v1.2 tags"]).succeeds();
     let second = "billing.00000001.0002.billing_owner.add_v1_2_tags";
     for file in [&format!("app/migrations/{second}.up.sql"), "app/tests/migrations/billing.00000001.0002.rs"] {
-        assert!(said.contains(file) && scratch.path(file).exists(), "{said}");
+        assert!(output.contains(file) && scratch.path(file).exists(), "{output}");
     }
     scratch.run(&["new-migration", "next", "--user", "ops", "--version", "2.1"]).succeeds();
     assert!(scratch.path("app/migrations/billing.00000002.0001.ops.next.up.sql").exists());
     scratch.run(&["new-migration", "entry", "--database", "audit", "--user", "auditor", "--one-way"]).succeeds();
     assert!(scratch.path("app/migrations/audit.00000001.0001.auditor.entry.sql").exists());
-    let told = scratch.run(&["check"]).succeeds();
-    assert!(told.contains("`audit` replayed on SQLite") && told.contains("; `billing` replayed on SQLite"), "{told}");
+    let message = scratch.run(&["check"]).succeeds();
+    assert!(
+        message.contains("`audit` replayed on SQLite") && message.contains("; `billing` replayed on SQLite"),
+        "{message}"
+    );
 
     let before = scratch.everything();
     let wrong: [(&[&str], &str); 7] = [
@@ -553,8 +563,8 @@ fn patches_are_created_renumbered_and_renamed() {
         (&["next", "--database", "billing"], "`billing.00000002.0001.ops.next` already has this name"),
     ];
     for (words, says) in wrong {
-        let said = scratch.run(&[&["new-migration"], words].concat()).fails(1);
-        assert!(said.contains(says), "{words:?}: {said}");
+        let output = scratch.run(&[&["new-migration"], words].concat()).fails(1);
+        assert!(output.contains(says), "{words:?}: {output}");
     }
     assert_eq!(scratch.everything(), before);
 
@@ -579,14 +589,14 @@ fn patches_are_created_renumbered_and_renamed() {
     let test = |key: &str| scratch.path(&format!("app/tests/migrations/{key}.rs"));
     std::fs::rename(test("billing.00000002.0002"), test("billing.00000001.0003")).unwrap();
     scratch.run(&["check", "--write"]).fails(1);
-    let said = scratch.run(&["renumber", "1.3"]).succeeds();
-    assert!(said.contains("is now app/migrations/billing.00000002.0002.ops.late.up.sql"), "{said}");
-    assert!(test("billing.00000002.0002").exists() && !test("billing.00000001.0003").exists(), "{said}");
+    let output = scratch.run(&["renumber", "1.3"]).succeeds();
+    assert!(output.contains("is now app/migrations/billing.00000002.0002.ops.late.up.sql"), "{output}");
+    assert!(test("billing.00000002.0002").exists() && !test("billing.00000001.0003").exists(), "{output}");
     scratch.run(&["check"]).succeeds();
 
     let others = Scratch::with_migrations();
-    let said = others.run(&["new-migration", "x", "--user", "ops"]).fails(1);
-    assert!(said.contains("`--user` needs `numbering = \"encoded\"`"), "{said}");
+    let output = others.run(&["new-migration", "x", "--user", "ops"]).fails(1);
+    assert!(output.contains("`--user` needs `numbering = \"encoded\"`"), "{output}");
 }
 
 #[test]
@@ -602,8 +612,8 @@ fn a_new_ordinal_is_the_next_one() {
     scratch.run(&["check"]).succeeds();
     std::fs::rename(scratch.path("app/migrations/00001-second.up.sql"), scratch.path("app/migrations/second.up.sql"))
         .unwrap();
-    let said = scratch.run(&["check"]).fails(1);
-    assert!(said.contains("rename it to `00001-second.up.sql`"), "{said}");
+    let output = scratch.run(&["check"]).fails(1);
+    assert!(output.contains("rename it to `00001-second.up.sql`"), "{output}");
 }
 
 #[test]
@@ -611,8 +621,8 @@ fn the_package_is_the_one_that_is_meant() {
     let scratch = Scratch::new();
     scratch.write("Cargo.toml", "[workspace]\nresolver = \"3\"\nmembers = [\"app\", \"service\"]\n");
     scratch.package("service", "[package.metadata.lockgate]\nmigrations = \"../shared/db\"\n");
-    let said = scratch.run(&["init", "--dialects", "sqlite"]).fails(2);
-    assert!(said.contains("choose one with `--package NAME`"), "{said}");
+    let output = scratch.run(&["init", "--dialects", "sqlite"]).fails(2);
+    assert!(output.contains("choose one with `--package NAME`"), "{output}");
     scratch.run(&["init", "--dialects", "sqlite", "--package", "service"]).succeeds();
     assert!(scratch.path("shared/db/migrations.toml").exists());
     assert!(scratch.read("service/build.rs").contains("check_folder(\"../shared/db\")"));
@@ -622,14 +632,14 @@ fn the_package_is_the_one_that_is_meant() {
     assert!(scratch.path("service/tests/migrations/0001_first.rs").exists());
 
     scratch.run_in("app", &["init", "--dialects", "sqlite"]).succeeds();
-    let said = scratch.run(&["new-migration", "second"]).fails(2);
-    assert!(said.contains("several packages have migrations (`app`, `service`)"), "{said}");
+    let output = scratch.run(&["new-migration", "second"]).fails(2);
+    assert!(output.contains("several packages have migrations (`app`, `service`)"), "{output}");
     scratch.run_in("app/src", &["new-migration", "second"]).succeeds();
     assert!(scratch.path("app/migrations/0001_second.up.sql").exists());
 
     scratch.package("service", "[package.metadata.lockgate]\nmigrations = 7\n");
-    let said = scratch.run(&["check"]).fails(2);
-    assert!(said.contains("`package.metadata.lockgate.migrations` is 7"), "{said}");
+    let output = scratch.run(&["check"]).fails(2);
+    assert!(output.contains("`package.metadata.lockgate.migrations` is 7"), "{output}");
 }
 
 #[test]
@@ -648,27 +658,27 @@ fn a_test_run_lists_skipped_tests() {
         (output.status.code(), String::from_utf8(output.stderr).unwrap())
     };
     // No package uses PostgreSQL, so it is not required.
-    let (code, said) = run("postgres");
-    assert_eq!(code, Some(0), "{said}");
-    assert!(!said.contains("skipped: postgres"), "{said}");
-    let (code, said) = run("postgresql");
-    assert_eq!(code, Some(2), "{said}");
-    assert!(said.contains("LOCKGATE_REQUIRE names `postgresql`"), "{said}");
+    let (code, text) = run("postgres");
+    assert_eq!(code, Some(0), "{text}");
+    assert!(!text.contains("skipped: postgres"), "{text}");
+    let (code, text) = run("postgresql");
+    assert_eq!(code, Some(2), "{text}");
+    assert!(text.contains("LOCKGATE_REQUIRE names `postgresql`"), "{text}");
 
     // PostgreSQL is required by a `lockgate` that has its feature.
     scratch.package("app", "[dependencies]\nlockgate = { path = \"../lockgate\", features = [\"postgres\"] }\n");
     scratch.write("app/src/lib.rs", "#[test]\nfn passes() {}\n");
     scratch.package("lockgate", "[features]\npostgres = []\n");
-    let (code, said) = run("");
-    assert_eq!(code, Some(0), "{said}");
+    let (code, text) = run("");
+    assert_eq!(code, Some(0), "{text}");
     let why = "skipped: postgres: LOCKGATE_POSTGRES_BIN says /nowhere, which has no `initdb` and `postgres`";
-    assert_eq!(said.matches(why).count(), 2, "at the begin and at the end: {said}");
-    let (code, said) = run("postgres");
-    assert_eq!(code, Some(2), "{said}");
+    assert_eq!(text.matches(why).count(), 2, "at the begin and at the end: {text}");
+    let (code, text) = run("postgres");
+    assert_eq!(code, Some(2), "{text}");
 
     scratch.write("app/src/lib.rs", "#[test]\nfn fails() { panic!() }\n");
-    let (code, said) = run("");
-    assert_ne!(code, Some(0), "{said}");
+    let (code, text) = run("");
+    assert_ne!(code, Some(0), "{text}");
 }
 
 #[test]

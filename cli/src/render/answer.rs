@@ -77,7 +77,7 @@ fn out(line: String) -> Text {
 }
 
 fn bootstrapped(outcome: &Outcome) -> Text {
-    let said = |was_created, what: &str, name: &str| {
+    let line = |was_created, what: &str, name: &str| {
         let named = format!("the {what} {}", quoted(name));
         if was_created { format!("{} {named}", paint(GOOD, "created")) } else { format!("{named} existed") }
     };
@@ -88,8 +88,8 @@ fn bootstrapped(outcome: &Outcome) -> Text {
         (false, false, true) => "its password was not changed",
         (false, false, false) => "nothing of it was changed",
     };
-    let role = said(outcome.role_was_created, "role", &outcome.role);
-    let database = said(outcome.database_was_created, "database", &outcome.database);
+    let role = line(outcome.role_was_created, "role", &outcome.role);
+    let database = line(outcome.database_was_created, "database", &outcome.database);
     let mut notes = Vec::new();
     if let Some(error) = &outcome.unusable {
         notes.push(format!("the database URL does not work from here: {error}"));

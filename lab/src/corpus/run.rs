@@ -42,8 +42,8 @@ pub(super) fn set(
     let mut plain = fresh("plain")?;
     let mut shell_is_old = false;
     let ups: Vec<&Script> = set.ups.iter().collect();
-    if let Err((at, said)) = shell(set, &plain, &ups, false) {
-        let lacks = format!("the plain shell fails at `{at}`: {said}");
+    if let Err((at, output)) = shell(set, &plain, &ups, false) {
+        let lacks = format!("the plain shell fails at `{at}`: {output}");
         // The shell's SQLite may be older than the one that sqlx has in it.
         let Some(runner) = runner.filter(|runner| set.dialect == Dialect::Sqlite && runner.refusal(index).is_none())
         else {
@@ -65,14 +65,14 @@ pub(super) fn set(
         outcome.up = Answer::Untried("the plain shell alone was asked for, and succeeds".to_owned());
         return Ok(outcome);
     };
-    if let Some(said) = runner.refusal(index) {
-        outcome.up = Answer::Differs(format!("the macro refuses it:\n{said}"));
+    if let Some(output) = runner.refusal(index) {
+        outcome.up = Answer::Differs(format!("the macro refuses it:\n{output}"));
         return Ok(outcome);
     }
 
     let ours = fresh("ours")?;
-    if let Err(said) = runner.run(index, &ours.url(), &["up"]) {
-        outcome.up = Answer::Differs(said);
+    if let Err(output) = runner.run(index, &ours.url(), &["up"]) {
+        outcome.up = Answer::Differs(output);
         return Ok(outcome);
     }
     outcome.up = Answer::Good;
@@ -143,16 +143,16 @@ fn back<'a>(
 fn agreement(by_shell: &Result<(), (String, String)>, by_us: &Result<String, String>, schema: Answer) -> Answer {
     match (by_shell, by_us) {
         (Ok(()), Ok(_)) => schema,
-        (Err((at, said)), Err(report)) if report.contains(at.as_str()) => match schema {
-            Answer::Good => Answer::Broken(format!("`{at}` fails in the plain shell as well: {said}")),
+        (Err((at, output)), Err(report)) if report.contains(at.as_str()) => match schema {
+            Answer::Good => Answer::Broken(format!("`{at}` fails in the plain shell as well: {output}")),
             other => other,
         },
-        (Err((at, said)), Err(report)) => {
-            Answer::Differs(format!("the plain shell fails at `{at}` ({said}), lockgate elsewhere:\n{report}"))
+        (Err((at, output)), Err(report)) => {
+            Answer::Differs(format!("the plain shell fails at `{at}` ({output}), lockgate elsewhere:\n{report}"))
         }
         (Ok(()), Err(report)) => Answer::Differs(format!("the plain shell succeeds, lockgate fails:\n{report}")),
-        (Err((at, said)), Ok(_)) => {
-            Answer::Differs(format!("the plain shell fails at `{at}` ({said}), lockgate succeeds"))
+        (Err((at, output)), Ok(_)) => {
+            Answer::Differs(format!("the plain shell fails at `{at}` ({output}), lockgate succeeds"))
         }
     }
 }
@@ -172,10 +172,10 @@ fn each_by_shell<'a>(
             let Some(down) = set.downs.iter().find(|down| down.version == up.version).filter(|_| !passed_over) else {
                 continue;
             };
-            if let Err((_, said)) = shell(set, &database, &[down], true) {
-                each.broken.push((up.version, said));
-            } else if let Err((_, said)) = shell(set, &database, &[up], true) {
-                each.stuck.push((up.version, said));
+            if let Err((_, output)) = shell(set, &database, &[down], true) {
+                each.broken.push((up.version, output));
+            } else if let Err((_, output)) = shell(set, &database, &[up], true) {
+                each.stuck.push((up.version, output));
                 continue 'fresh;
             }
         }
@@ -194,13 +194,13 @@ fn each_by_us<'a>(
         let database = fresh()?;
         let stuck = each.stuck.iter().map(|(version, _)| version);
         let without: Vec<String> = one_way.iter().chain(stuck).map(i64::to_string).collect();
-        let said = match runner.run(index, &database.url(), &["each", &without.join(",")]) {
-            Ok(said) => said,
+        let output = match runner.run(index, &database.url(), &["each", &without.join(",")]) {
+            Ok(output) => output,
             Err(report) => return Ok(Err(report)),
         };
         each.broken.clear();
         let stuck = each.stuck.len();
-        for line in said.lines() {
+        for line in output.lines() {
             let mut words = line.splitn(3, ' ');
             let kind = words.next().unwrap_or_default();
             let Some(version) = words.next().and_then(|digits| digits.parse().ok()) else { continue };
@@ -219,7 +219,7 @@ fn compare_each(set: &Set, by_shell: &Each, by_us: &Each) -> Answer {
         let down = set.downs.iter().find(|script| script.version == version);
         down.map_or_else(|| version.to_string(), |script| script.path.display().to_string())
     };
-    let mut told = String::new();
+    let mut message = String::new();
     for (what, shell, us) in [
         ("fails", &by_shell.broken, &by_us.broken),
         ("leaves something that bars the way up again", &by_shell.stuck, &by_us.stuck),
@@ -227,16 +227,16 @@ fn compare_each(set: &Set, by_shell: &Each, by_us: &Each) -> Answer {
         if let Some(version) = versions(shell).symmetric_difference(&versions(us)).next() {
             let (who, list) =
                 if versions(us).contains(version) { ("lockgate", us) } else { ("the plain shell", shell) };
-            let said = list.iter().find(|(other, _)| other == version).map_or("", |(_, said)| said);
-            return Answer::Differs(format!("only in {who}, `{}` {what}: {said}", name(*version)));
+            let output = list.iter().find(|(other, _)| other == version).map_or("", |(_, output)| output);
+            return Answer::Differs(format!("only in {who}, `{}` {what}: {output}", name(*version)));
         }
-        for (version, said) in shell {
-            let first = said.lines().next().unwrap_or_default();
-            told += &format!("\n    `{}` {what}: {first}", name(*version));
+        for (version, output) in shell {
+            let first = output.lines().next().unwrap_or_default();
+            message += &format!("\n    `{}` {what}: {first}", name(*version));
         }
     }
-    if told.is_empty() {
+    if message.is_empty() {
         return Answer::Good;
     }
-    Answer::Broken(format!("published scripts down that are broken, one by one, in the plain shell as well:{told}"))
+    Answer::Broken(format!("published scripts down that are broken, one by one, in the plain shell as well:{message}"))
 }

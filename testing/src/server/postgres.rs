@@ -256,9 +256,9 @@ impl Postgres {
         command.arg("--pgdata").arg(self.data()).arg("--pwfile").arg(&secret);
         let output = command.output().map_err(|e| Error::failed(format!("`initdb` does not start: {e}")))?;
         if !output.status.success() {
-            let said = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+            let text = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
             let who = self.account.name();
-            return Err(Error::failed(format!("`initdb` of {} fails as {who}:\n{said}", self.bin.display())));
+            return Err(Error::failed(format!("`initdb` of {} fails as {who}:\n{text}", self.bin.display())));
         }
         let configuration = self.data().join("postgresql.conf");
         let write = || -> io::Result<()> {
@@ -373,9 +373,9 @@ fn binaries(options: &Options, account: &Account) -> Result<(PathBuf, (u32, u32)
                 Some(version) if version.0 >= 10 => return Ok((folder, version)),
                 Some((major, _)) => refused.push(format!("{}: version {major} is too old", folder.display())),
                 None => {
-                    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-                    let way_out = locate::way_out(&folder, &said);
-                    refused.push(format!("{}: `postgres --version` says: {said}{way_out}", folder.display()));
+                    let text = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+                    let way_out = locate::way_out(&folder, &text);
+                    refused.push(format!("{}: `postgres --version` says: {text}{way_out}", folder.display()));
                 }
             },
             Err(e) => refused.push(format!("{}: as {}: {e}", folder.display(), account.name())),

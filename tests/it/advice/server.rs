@@ -147,19 +147,19 @@ async fn a_right_is_granted_as_the_message_says() {
             .await
             .unwrap();
         let set = migrations(&[("0001_x.sql", script)]);
-        let mut said = String::new();
+        let mut output = String::new();
         for _ in 0..6 {
             let Err(error) = Migrator::new(set).apply(&mut Database::connect(&url).await.unwrap()).await else { break };
             assert_eq!(error.kind(), ErrorKind::Denied, "{error:?}");
             let text = read(&error, &["let the owner of it, or a superuser, run"]);
             let statement = text.split("run `").nth(1).and_then(|rest| rest.split('`').next()).unwrap().to_owned();
             admin.execute(AssertSqlSafe(statement)).await.unwrap_or_else(|error| panic!("{error}:\n{text}"));
-            said.push_str(&text);
+            output.push_str(&text);
         }
         for wanted in says {
-            assert!(said.contains(wanted), "no «{wanted}» in:\n{said}");
+            assert!(output.contains(wanted), "no «{wanted}» in:\n{output}");
         }
-        assert_eq!(types(set, &url, "up").await, Exit::Done, "{said}");
+        assert_eq!(types(set, &url, "up").await, Exit::Done, "{output}");
         admin.execute(AssertSqlSafe(format!("DROP OWNED BY {role} CASCADE; DROP ROLE {role}"))).await.unwrap();
     }
 }

@@ -355,8 +355,8 @@ async fn a_dropped_pool_verb_leaves_no_lock(db: Db) {
 
 /// The statements of a script outside a transaction are reported as committed before the next one is sent.
 async fn durable_work_is_reported_before_more_is_sent(db: Db) {
-    let told = Arc::new(Mutex::new(Vec::new()));
-    let all = Arc::clone(&told);
+    let message = Arc::new(Mutex::new(Vec::new()));
+    let all = Arc::clone(&message);
     let set = migrations(&[
         ("0001_a.sql", "CREATE TABLE a (id INTEGER);"),
         ("0002_b.sql", "-- lockgate: no-transaction\nINSERT INTO a VALUES (1);\nINSERT INTO a VALUES (2);"),
@@ -373,11 +373,13 @@ async fn durable_work_is_reported_before_more_is_sent(db: Db) {
     let report = migrator.apply(&mut db.open().await).await.unwrap_or_else(|error| panic!("{error:?}"));
     let ids: Vec<&str> = report.steps.iter().map(|step| step.id.as_str()).collect();
     assert_eq!(ids, ["0001_a", "0002_b", "0003_c"]);
-    let told = std::mem::take(&mut *told.lock().unwrap());
-    let place = |what: &str| told.iter().position(|told| told == what).unwrap_or_else(|| panic!("no {what}: {told:?}"));
-    assert!(place("committed 0001_a") < place("committed 0002_b"), "{told:?}");
-    assert!(place("committed 0002_b") < place("started 0003_c"), "{told:?}");
-    assert_eq!(told.iter().filter(|told| told.starts_with("committed")).count(), 3, "{told:?}");
+    let message = std::mem::take(&mut *message.lock().unwrap());
+    let place = |what: &str| {
+        message.iter().position(|message| message == what).unwrap_or_else(|| panic!("no {what}: {message:?}"))
+    };
+    assert!(place("committed 0001_a") < place("committed 0002_b"), "{message:?}");
+    assert!(place("committed 0002_b") < place("started 0003_c"), "{message:?}");
+    assert_eq!(message.iter().filter(|message| message.starts_with("committed")).count(), 3, "{message:?}");
 }
 
 /// The first releases had no `owner` and no `under_way`. The first write adds them; reads do not.

@@ -122,8 +122,8 @@ async fn a_script_outside_a_transaction_resumes_where_it_stopped(db: Db) {
     let migrator = Migrator::new(set);
     let error = migrator.apply(&mut database).await.unwrap_err();
     let source = std::error::Error::source(&error).map(ToString::to_string);
-    let said = error.report().database_message().zip(error.report().database_code());
-    assert_eq!(source, said.map(|(message, code)| format!("{message} ({code})")));
+    let output = error.report().database_message().zip(error.report().database_code());
+    assert_eq!(source, output.map(|(message, code)| format!("{message} ({code})")));
     assert_eq!(
         error.report().place().as_deref(),
         Some(if db.is_sqlite() { "migrations/0002_outside.sql:4:1" } else { "migrations/0002_outside.sql:4:13" })

@@ -37,8 +37,8 @@ async fn other<const N: usize>(db: &Db, migrator: Migrator) -> Other {
 impl Other {
     /// A run that lets the other one continue as soon as it waits for it. Returns its events in short form.
     fn is_let_go_by(&self, migrator: Migrator) -> (Migrator, Arc<Mutex<Vec<String>>>) {
-        let told = Arc::new(Mutex::new(Vec::new()));
-        let (gate, all, waited) = (self.gate, Arc::clone(&told), Mutex::new(false));
+        let message = Arc::new(Mutex::new(Vec::new()));
+        let (gate, all, waited) = (self.gate, Arc::clone(&message), Mutex::new(false));
         let migrator = migrator.lock_wait(Duration::from_secs(60)).on_event(move |event| {
             all.lock().unwrap().push(match event {
                 Event::LockWaiting { .. } => {
@@ -52,7 +52,7 @@ impl Other {
                 _ => return,
             });
         });
-        (migrator, told)
+        (migrator, message)
     }
 
     async fn ended(self) -> Report {
@@ -68,11 +68,11 @@ async fn a_refusal_under_the_lock_is_returned(db: Db) {
         ("0001_a.sql", "CREATE TABLE ours (id INTEGER);"),
         ("0002_b.sql", "CREATE TABLE ours_too (id INTEGER);"),
     ]);
-    let (migrator, told) = other.is_let_go_by(Migrator::new(ours));
+    let (migrator, message) = other.is_let_go_by(Migrator::new(ours));
     let mut database = db.open().await;
     let error = migrator.apply(&mut database).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Refused, "{error:?}");
-    assert!(told.lock().unwrap().contains(&"waits".to_owned()), "it saw an empty history, and waited");
+    assert!(message.lock().unwrap().contains(&"waits".to_owned()), "it saw an empty history, and waited");
     assert_eq!(other.ended().await.steps.len(), 1);
     assert!(db.objects().await.is_empty(), "nothing of ours ran");
     assert_eq!(db.history().await, ["1:applied"]);
@@ -87,17 +87,17 @@ async fn the_report_is_of_the_last_look(db: Db) {
     static STEPS: &[RustStep] = &[RustStep { version: 1, up: |tx| waits::<1>(tx), down: None }];
     let newer = with_steps(&[("0001_a.rs", RUST), ("0002_b.sql", "CREATE TABLE b (id INTEGER);")], STEPS);
     let other = other::<1>(&db, Migrator::new(newer).atomicity(Atomicity::WholeRun)).await;
-    let (migrator, told) = other.is_let_go_by(Migrator::new(with_steps(&[("0001_a.rs", RUST)], STEPS)));
+    let (migrator, message) = other.is_let_go_by(Migrator::new(with_steps(&[("0001_a.rs", RUST)], STEPS)));
     let report = migrator.apply(&mut db.open().await).await.unwrap();
     assert_eq!(other.ended().await.steps.len(), 2);
     assert!(report.steps.is_empty(), "the other one did all of it: {report:?}");
     let [Drift::Ahead { id, .. }] = &report.tolerated[..] else { panic!("{report:?}") };
     assert_eq!(id, "2_b", "what was found under the lock, not at the first look");
-    let told = told.lock().unwrap();
-    let tolerated: Vec<_> = told.iter().filter(|what| what.starts_with("tolerated")).collect();
-    assert_eq!(tolerated.len(), 1, "{told:?}");
-    assert_eq!(told.iter().filter(|what| *what == "waits").count(), 1, "{told:?}");
-    assert!(!told.iter().any(|what| what.starts_with("committed")), "{told:?}");
+    let message = message.lock().unwrap();
+    let tolerated: Vec<_> = message.iter().filter(|what| what.starts_with("tolerated")).collect();
+    assert_eq!(tolerated.len(), 1, "{message:?}");
+    assert_eq!(message.iter().filter(|what| *what == "waits").count(), 1, "{message:?}");
+    assert!(!message.iter().any(|what| what.starts_with("committed")), "{message:?}");
 }
 
 async fn steps_down_are_counted_from_the_history_that_was_seen(db: Db) {
@@ -112,10 +112,10 @@ async fn steps_down_are_counted_from_the_history_that_was_seen(db: Db) {
     let all = with_steps(&files, STEPS);
     db.apply(migrations(&files[..4])).await;
     let other = other::<2>(&db, Migrator::new(all)).await;
-    let (migrator, told) = other.is_let_go_by(Migrator::new(all));
+    let (migrator, message) = other.is_let_go_by(Migrator::new(all));
     let error = migrator.revert(&mut db.open().await, DownTo::Steps(1)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::PlanStale, "{error:?}");
-    assert!(told.lock().unwrap().contains(&"waits".to_owned()));
+    assert!(message.lock().unwrap().contains(&"waits".to_owned()));
     assert_eq!(other.ended().await.steps.len(), 1);
     assert_eq!(db.history().await, ["1:applied", "2:applied", "3:applied"]);
     assert_eq!(db.objects().await, ["a", "b"]);

@@ -43,8 +43,8 @@ async fn a_virgin_server_gets_everything_and_a_second_run_does_nothing() {
 async fn bootstraps_run_for_the_missing_database_alone() {
     let Some(server) = Server::new().await else { return };
     server.admin("CREATE DATABASE billing OWNER billing_owner").await;
-    let told = Arc::new(Mutex::new(Vec::new()));
-    let seen = Arc::clone(&told);
+    let message = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&message);
     let migrator = migrator(&PATCHES).options(move |options| {
         options.on_event(move |event| {
             if let Event::BootstrapLeftOut { id, .. } = event {
@@ -56,7 +56,7 @@ async fn bootstraps_run_for_the_missing_database_alone() {
     assert_eq!(report.steps().count(), 8);
     let left_out = ["billing.00000000.0001.postgres.create_database"];
     assert_eq!(report.databases[1].left_out, left_out);
-    assert_eq!(*told.lock().unwrap(), left_out);
+    assert_eq!(*message.lock().unwrap(), left_out);
     let stand = migrator.status(&server.url()).await.unwrap();
     assert_eq!(stand[1].left_out, left_out);
     assert!(stand[0].left_out.is_empty());

@@ -90,12 +90,12 @@ async fn the_holder_of_the_lock_is_named() {
             "or allow more time with `--lock-wait 10min`",
         ],
     );
-    let Event::LockWaiting { holder: Some(told) } =
+    let Event::LockWaiting { holder: Some(message) } =
         events.wait(|event| matches!(event, Event::LockWaiting { .. })).await
     else {
         panic!("the holder is not named");
     };
-    assert!(told.contains("the other one"), "{told}");
+    assert!(message.contains("the other one"), "{message}");
 
     // A connection of the caller's also finds the lock held.
     let mut borrowed = database.connect().await;
@@ -342,11 +342,11 @@ async fn migrations_sent_together_have_their_own_times_in_the_history() {
     let [Some(slow), Some(quick)] = times(&heard)[..] else { panic!("{heard:?}") };
     assert!(slow >= Duration::from_millis(250) && quick < slow, "{heard:?}");
     let all = events.all.lock().unwrap().clone();
-    let told = all.iter().filter_map(|event| match event {
+    let message = all.iter().filter_map(|event| match event {
         Event::Committed { elapsed, .. } => Some(*elapsed),
         _ => None,
     });
-    assert_eq!(told.collect::<Vec<_>>(), [Some(slow), Some(quick)]);
+    assert_eq!(message.collect::<Vec<_>>(), [Some(slow), Some(quick)]);
 }
 
 async fn eight_runners_on_a_pool_apply_each_once(db: Db) {

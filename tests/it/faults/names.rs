@@ -285,13 +285,13 @@ async fn conflicting_objects_are_found_without_running_planted_code() {
 
         other.execute("ROLLBACK; SELECT pg_advisory_lock(77)").await.unwrap();
         for last in [waits, outside] {
-            let (tell, mut told) = mpsc::unbounded_channel();
+            let (tell, mut message) = mpsc::unbounded_channel();
             let migrator = Migrator::new(set(&[last])).on_event(move |event| {
                 let _ = tell.send(matches!(event, Event::Started { .. }));
             });
             let mut first = Database::connect(&url).await.unwrap();
             let running = tokio::spawn(async move { migrator.apply(&mut first).await });
-            while !told.recv().await.unwrap() {}
+            while !message.recv().await.unwrap() {}
             let waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
             while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut other).await.unwrap() == 0 {
                 tokio::task::yield_now().await;

@@ -128,8 +128,8 @@ async fn settings_made_by_code_are_restored_before_a_script_is_resumed() {
         reports(&resumed.unwrap_err(), ErrorKind::Failed, &says);
         assert_eq!(places().await, "1 0 0", "{code}");
         // Follow the message.
-        let said = Migrator::new(set("SET search_path = app, public;")).apply(&mut database).await;
-        said.unwrap_or_else(|error| panic!("{error:?}"));
+        let output = Migrator::new(set("SET search_path = app, public;")).apply(&mut database).await;
+        output.unwrap_or_else(|error| panic!("{error:?}"));
         assert_eq!(places().await, "1 1 0", "{code}");
     }
 }

@@ -495,8 +495,8 @@ async fn g_a_reader_delays_the_commit_and_repeats_nothing() {
     db.execute("PRAGMA journal_mode = DELETE; CREATE TABLE before (id INTEGER); INSERT INTO before VALUES (1)").await;
     let mut reader = borrowed(&db).await;
     reader.execute("BEGIN; SELECT * FROM before").await.unwrap();
-    let told = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
-    let hears = told.clone();
+    let message = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let hears = message.clone();
     let mut lent = borrowed(&db).await;
     // Otherwise SQLite itself would wait.
     lent.execute("PRAGMA busy_timeout = 0").await.unwrap();
@@ -512,10 +512,10 @@ async fn g_a_reader_delays_the_commit_and_repeats_nothing() {
     }
     reader.execute("COMMIT").await.unwrap();
     assert_eq!(run.await.unwrap().unwrap(), 1);
-    let told = told.lock().unwrap();
-    assert!(!told.iter().any(|event| matches!(event, lockgate::Event::Retrying { .. })), "{told:?}");
-    let started = told.iter().filter(|event| matches!(event, lockgate::Event::Started { .. })).count();
-    assert_eq!(started, 1, "{told:?}");
+    let message = message.lock().unwrap();
+    assert!(!message.iter().any(|event| matches!(event, lockgate::Event::Retrying { .. })), "{message:?}");
+    let started = message.iter().filter(|event| matches!(event, lockgate::Event::Started { .. })).count();
+    assert_eq!(started, 1, "{message:?}");
 }
 
 #[tokio::test]

@@ -48,9 +48,9 @@ async fn a_database_without_a_history_gets_hundreds_in_a_few_messages() {
     assert!(waited < 60, "{waited} waits for 600 statements");
     assert_eq!(db.history().await.len(), 300);
     assert_eq!(db.log().await, (1..=300).map(|n| format!("{n}:applied")).collect::<Vec<_>>());
-    let told = "SELECT CAST(count(*) AS TEXT) FROM lockgate_history WHERE statements_done = 2 AND elapsed_ms BETWEEN 0 AND 600000 \
+    let message = "SELECT CAST(count(*) AS TEXT) FROM lockgate_history WHERE statements_done = 2 AND elapsed_ms BETWEEN 0 AND 600000 \
                 AND applied_at GLOB '20??-??-??T??:??:??.???Z' AND applied_by <> '' AND application <> ''";
-    assert_eq!(db.texts(told).await, ["300"]);
+    assert_eq!(db.texts(message).await, ["300"]);
     assert!(db.objects().await.iter().all(|name| name.starts_with('t')));
     assert!(waits(&db, many(300)).await < 10, "and to find that nothing is to do is one message");
 }

@@ -311,8 +311,8 @@ async fn agree(steps: &[&'static str]) {
 /// The newest pg_dump, if it is as new as the server.
 fn pg_dump(release: u32) -> Option<PathBuf> {
     let version = |program: &PathBuf| -> Option<u32> {
-        let said = String::from_utf8(Command::new(program).arg("--version").output().ok()?.stdout).ok()?;
-        let number = said.split_whitespace().nth(2)?;
+        let text = String::from_utf8(Command::new(program).arg("--version").output().ok()?.stdout).ok()?;
+        let number = text.split_whitespace().nth(2)?;
         number.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
     };
     let found = locate::all_folders().into_iter().map(|folder| folder.join("pg_dump"));

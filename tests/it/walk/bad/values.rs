@@ -146,8 +146,8 @@ async fn every_kind(dialect: Dialect, columns: &[(&str, &str, &str)]) {
     let values = list(|(_, _, change)| change.split_once(" -> ").expect("an arrow").0.to_owned());
     let fill: &'static str = format!("INSERT INTO t VALUES (1, {values})").leak();
     let files = [("0001_ground.sql", &*before), ("0002_x.up.sql", &*up), ("0002_x.down.sql", "SELECT 1;")];
-    let said: Vec<String> = columns.iter().map(|(name, ..)| format!("`t.{name}` was ")).collect();
-    let words: Vec<&str> = said.iter().map(String::as_str).collect();
+    let output: Vec<String> = columns.iter().map(|(name, ..)| format!("`t.{name}` was ")).collect();
+    let words: Vec<&str> = output.iter().map(String::as_str).collect();
     let says = Sql { fill: vec![fill].leak(), ..TWO };
     caught(tests(&files, vec![says.of(2)]), dialect, 2, Phase::ValuesAfterApply, &words).await;
 }
