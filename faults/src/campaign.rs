@@ -16,8 +16,9 @@ use crate::pooler::{self, Pooler};
 use crate::proxy::{How, Proxy};
 use crate::runner::{self, Order, Verb, Via};
 use crate::set::{self, Flavour, Set};
+use crate::several::On;
 use crate::table::{self, Lines};
-use crate::{Backend, Options, say, session_state};
+use crate::{Backend, Options, say, session_state, several};
 
 /// A fault. Numbers are thousandths of the run, at which the fault happens.
 #[derive(Clone, Debug, PartialEq)]
@@ -89,13 +90,7 @@ impl Fault {
     fn name(&self) -> String {
         match self {
             Self::Kill { .. } => "kill the runner".to_owned(),
-            Self::Wire { how, .. } => match how {
-                How::CutBefore => "cut before a message".to_owned(),
-                How::CutAfter => "cut after a message".to_owned(),
-                How::Truncated => "cut within a message".to_owned(),
-                How::HalfClosed => "half-closed at a message".to_owned(),
-                How::Delayed(_) => "delayed at a message".to_owned(),
-            },
+            Self::Wire { how, .. } => how.name().to_owned(),
             Self::Terminate { cancel: false, .. } => "session terminated".to_owned(),
             Self::Terminate { cancel: true, .. } => "statement cancelled".to_owned(),
             Self::Failing { .. } => "failing statement".to_owned(),
@@ -221,13 +216,60 @@ fn draw(backend: Backend, seed: u64, number: u64) -> Case {
     Case { number, backend, set, down, via, whole_run, wal, fault }
 }
 
+/// What a worker takes next.
+enum Job {
+    /// A case with one database.
+    One(Case),
+    /// A case with several databases.
+    Several(several::Case),
+}
+
+impl Job {
+    /// The cases that are asked for. Of those with several databases there are a quarter as many.
+    fn all(options: &Options) -> Vec<Self> {
+        let numbers = |count: u64| options.case.map_or(0..count, |case| case..case + 1);
+        let mut jobs = Vec::new();
+        for backend in &options.backends {
+            jobs.extend(numbers(options.count).map(|number| Self::One(draw(*backend, options.seed, number))));
+        }
+        if options.several {
+            let numbers = numbers(options.count.div_ceil(4));
+            jobs.extend(numbers.map(|number| Self::Several(several::draw(options.seed, number))));
+        }
+        jobs.retain(|job| options.only.as_ref().is_none_or(|only| job.fault().starts_with(only.as_str())));
+        jobs
+    }
+
+    fn number(&self) -> u64 {
+        match self {
+            Self::One(case) => case.number,
+            Self::Several(case) => case.number,
+        }
+    }
+
+    fn fault(&self) -> String {
+        match self {
+            Self::One(case) => case.fault.name(),
+            Self::Several(case) => case.fault(),
+        }
+    }
+
+    /// Its word for `--backend`.
+    fn backend(&self) -> String {
+        match self {
+            Self::One(case) => format!("{:?}", case.backend).to_lowercase(),
+            Self::Several(_) => "databases".to_owned(),
+        }
+    }
+}
+
 /// The result of a case.
-struct Outcome {
-    landed: bool,
-    skipped: Option<String>,
-    violations: Vec<String>,
+pub(crate) struct Outcome {
+    pub(crate) landed: bool,
+    pub(crate) skipped: Option<String>,
+    pub(crate) violations: Vec<String>,
     /// How the runs ended, to help with a violation.
-    story: Vec<String>,
+    pub(crate) story: Vec<String>,
 }
 
 struct Campaign {
@@ -264,7 +306,7 @@ pub(crate) fn main(options: &Options) -> ExitCode {
 }
 
 async fn campaign(options: &Options) -> ExitCode {
-    let server = if options.backends.contains(&Backend::Postgres) {
+    let server = if options.several || options.backends.contains(&Backend::Postgres) {
         match Server::start(false).await {
             Ok(server) => Some(server),
             Err(why) => {
@@ -283,14 +325,7 @@ async fn campaign(options: &Options) -> ExitCode {
         server,
         mortal: Mutex::new(None),
     });
-    let mut cases = Vec::new();
-    for backend in &options.backends {
-        let numbers = options.case.map_or(0..options.count, |case| case..case + 1);
-        let drawn = numbers.map(|number| draw(*backend, options.seed, number));
-        cases.extend(
-            drawn.filter(|case| options.only.as_ref().is_none_or(|only| case.fault.name().starts_with(only.as_str()))),
-        );
-    }
+    let mut cases = Job::all(options);
     let began = Instant::now();
     cases.reverse();
     let cases = Arc::new(Held::new(cases));
@@ -304,7 +339,7 @@ async fn campaign(options: &Options) -> ExitCode {
                 let started = Instant::now();
                 let outcome = one(&campaign, &case).await;
                 report(&campaign, &case, &outcome, started.elapsed());
-                let key = (format!("{:?}", case.backend).to_lowercase(), case.fault.name());
+                let key = (case.backend(), case.fault());
                 let mut lines = lines.lock().expect("nobody panics while counting");
                 let line = lines.entry(key).or_default();
                 line.cases += 1;
@@ -337,18 +372,19 @@ async fn campaign(options: &Options) -> ExitCode {
     if found == 0 && !panicked && (skipped == 0 || !must) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn report(campaign: &Campaign, case: &Case, outcome: &Outcome, took: Duration) {
+fn report(campaign: &Campaign, job: &Job, outcome: &Outcome, took: Duration) {
     if let Some(why) = &outcome.skipped {
-        say(&format!("case {} skipped: {why}", case.number));
+        say(&format!("case {} skipped: {why}", job.number()));
     }
     if outcome.violations.is_empty() {
         return;
     }
-    let backend = format!("{:?}", case.backend).to_lowercase();
-    let mut text = format!(
-        "VIOLATION --backend {backend} --seed {} --case {}: {:?} ({} migrations, {took:.1?})\n",
-        campaign.seed, case.number, case, SIZES[case.set]
-    );
+    let what = match job {
+        Job::One(case) => format!("{case:?} ({} migrations, {took:.1?})", SIZES[case.set]),
+        Job::Several(case) => format!("{case:?} ({took:.1?})"),
+    };
+    let mut text =
+        format!("VIOLATION --backend {} --seed {} --case {}: {what}\n", job.backend(), campaign.seed, job.number());
     for violation in outcome.violations.iter().take(8) {
         text.push_str(&format!("    - {violation}\n"));
     }
@@ -361,9 +397,25 @@ fn report(campaign: &Campaign, case: &Case, outcome: &Outcome, took: Duration) {
     say(text.trim_end());
 }
 
-async fn one(campaign: &Campaign, case: &Case) -> Outcome {
+async fn one(campaign: &Campaign, job: &Job) -> Outcome {
     let mut outcome = Outcome { landed: false, skipped: None, violations: Vec::new(), story: Vec::new() };
     let worked = async {
+        let case = match job {
+            Job::One(case) => case,
+            Job::Several(case) if !case.kills_the_server() => {
+                let server = campaign.server.as_ref().ok_or("there is no server")?;
+                return Box::pin(several::run(case, campaign.place.path(), &mut On::Shared(server), &mut outcome))
+                    .await;
+            }
+            Job::Several(case) => {
+                let mut mortal = campaign.mortal.lock().await;
+                if mortal.is_none() {
+                    *mortal = Some(Server::start(true).await?);
+                }
+                let server = mortal.as_mut().expect("it was just started");
+                return Box::pin(several::run(case, campaign.place.path(), &mut On::Own(server), &mut outcome)).await;
+            }
+        };
         if matches!(case.fault, Fault::ServerKill { .. }) {
             let mut mortal = campaign.mortal.lock().await;
             if mortal.is_none() {
@@ -420,7 +472,7 @@ async fn one(campaign: &Campaign, case: &Case) -> Outcome {
 }
 
 /// The timeout of a runner. Hundreds of commits take a minute on a busy disk; a runner that takes longer hangs.
-const PATIENCE: Duration = Duration::from_secs(180);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
 async fn on_place(
     campaign: &Campaign,

@@ -28,6 +28,12 @@ GRANT ALL ON SCHEMA public, app TO faults_owner;
 GRANT ALL ON ALL TABLES IN SCHEMA public TO faults_owner;
 GRANT ALL ON ALL TABLES IN SCHEMA app TO faults_owner";
 
+/// In the template of databases, all of it is for all roles.
+const EVERYONE: &str = "
+GRANT ALL ON SCHEMA public, app TO PUBLIC;
+GRANT ALL ON ALL TABLES IN SCHEMA public TO PUBLIC;
+GRANT ALL ON ALL TABLES IN SCHEMA app TO PUBLIC";
+
 const SQLITE: &str = "
 CREATE TABLE counter (n bigint); INSERT INTO counter VALUES (0);
 CREATE TABLE marks (v int, p int);
@@ -49,6 +55,10 @@ impl Server {
         let roles =
             "CREATE ROLE faults_owner; CREATE ROLE runner LOGIN PASSWORD 'runner'; GRANT faults_owner TO runner";
         server.administer(roles).await.map_err(|error| error.to_string())?;
+        let template = server.admin_url("template1");
+        for sql in [POSTGRES, EVERYONE] {
+            execute(&template, sql).await.map_err(|error| error.to_string())?;
+        }
         Ok(server)
     }
 
@@ -72,6 +82,11 @@ impl Server {
             port: self.cluster.port(),
             _folder: None,
         })
+    }
+
+    /// Creates a database with the same tables, which every role may use. Databases that scripts create are copies too.
+    pub(crate) async fn of_everyone(&self, name: &str, owner: &str) -> Result<(), sqlx::Error> {
+        self.administer(&format!("CREATE DATABASE {name} OWNER {owner}")).await
     }
 
     pub(crate) async fn drop(&self, place: &CaseDatabase) {
@@ -100,6 +115,11 @@ impl CaseDatabase {
         execute(&url, SQLITE).await?;
         let name = path.display().to_string();
         Ok(Self { name, admin: url.clone(), url, port: 0, _folder: folder })
+    }
+
+    /// Runs SQL at this URL.
+    pub(crate) async fn run(url: &str, sql: &str) -> Result<(), sqlx::Error> {
+        execute(url, sql).await
     }
 
     /// Runs SQL as the owner of the database.

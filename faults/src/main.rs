@@ -11,6 +11,7 @@ mod proxy;
 mod runner;
 mod session_state;
 mod set;
+mod several;
 mod table;
 
 use std::io::Write;
@@ -29,6 +30,8 @@ pub(crate) enum Backend {
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
     pub(crate) backends: Vec<Backend>,
+    /// Whether there are cases with several databases.
+    pub(crate) several: bool,
     pub(crate) count: u64,
     pub(crate) seed: u64,
     pub(crate) case: Option<u64>,
@@ -40,7 +43,7 @@ pub(crate) struct Options {
     pub(crate) only: Option<String>,
 }
 
-const USAGE: &str = "faults [--backend sqlite|postgres] [--count N] [--seed S] [--case K] [--only FAULT] [--jobs N] [--calm] [--record]";
+const USAGE: &str = "faults [--backend sqlite|postgres|databases] [--count N] [--seed S] [--case K] [--only FAULT] [--jobs N] [--calm] [--record]";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
 fn options(words: &[String]) -> Result<Options, String> {
     let mut options = Options {
         backends: vec![Backend::Sqlite, Backend::Postgres],
+        several: true,
         count: 100,
         seed: 1,
         case: None,
@@ -82,8 +86,11 @@ fn options(words: &[String]) -> Result<Options, String> {
         let value = words.next().ok_or_else(|| format!("`{word}` needs a value"))?;
         let number = || value.parse::<u64>().map_err(|_| format!("`{word}` needs a number"));
         match word.as_str() {
-            "--backend" if value == "sqlite" => options.backends = vec![Backend::Sqlite],
-            "--backend" if value == "postgres" => options.backends = vec![Backend::Postgres],
+            "--backend" if value == "sqlite" => (options.backends, options.several) = (vec![Backend::Sqlite], false),
+            "--backend" if value == "postgres" => {
+                (options.backends, options.several) = (vec![Backend::Postgres], false)
+            }
+            "--backend" if value == "databases" => options.backends = Vec::new(),
             "--count" => options.count = number()?,
             "--seed" => options.seed = number()?,
             "--case" => options.case = Some(number()?),

@@ -44,6 +44,8 @@ UNION ALL SELECT 'place:public:' || v, count(*) FROM place GROUP BY v
 UNION ALL SELECT 'table:' || name, 1 FROM sqlite_schema WHERE type = 'table' AND name GLOB 't[0-9]*'";
 
 const HISTORY: &str = "SELECT CAST(version AS bigint), CAST(state AS text), CAST(statements_done AS bigint) FROM ";
+/// Bootstraps of databases are another set.
+const OF_SET: &str = "WHERE set_name = 'default'";
 const LOG: &str = "SELECT CAST(version AS bigint), CAST(sum(CASE event WHEN 'applied' THEN 1 WHEN 'reverted' THEN -1 ELSE 0 END) AS bigint) FROM ";
 
 /// Reads the database at this URL.
@@ -72,12 +74,12 @@ async fn postgres(connection: &mut PgConnection) -> Result<DatabaseContents, sql
     let sql = "SELECT relnamespace::regnamespace::text FROM pg_class WHERE relname = 'lockgate_history' ORDER BY 1";
     facts.histories = sqlx::query_scalar(sql).fetch_all(&mut *connection).await?;
     for schema in &facts.histories {
-        let sql = AssertSqlSafe(format!("{HISTORY}{schema}.lockgate_history"));
+        let sql = AssertSqlSafe(format!("{HISTORY}{schema}.lockgate_history {OF_SET}"));
         for row in sqlx::raw_sql(sql).fetch_all(&mut *connection).await? {
             let (version, state, done) = (row.try_get(0)?, row.try_get(1)?, row.try_get::<i64, _>(2)?);
             facts.history.insert(version, Row { version, state, done: usize::try_from(done).unwrap_or(0) });
         }
-        let sql = AssertSqlSafe(format!("{LOG}{schema}.lockgate_log GROUP BY version"));
+        let sql = AssertSqlSafe(format!("{LOG}{schema}.lockgate_log {OF_SET} GROUP BY version"));
         for row in sqlx::raw_sql(sql).fetch_all(&mut *connection).await.unwrap_or_default() {
             facts.logged.insert(row.try_get(0)?, row.try_get(1)?);
         }
@@ -93,12 +95,12 @@ async fn sqlite(connection: &mut SqliteConnection) -> Result<DatabaseContents, s
     let sql = "SELECT name FROM sqlite_schema WHERE name = 'lockgate_history'";
     facts.histories = sqlx::query_scalar(sql).fetch_all(&mut *connection).await?;
     if !facts.histories.is_empty() {
-        let sql = AssertSqlSafe(format!("{HISTORY}lockgate_history"));
+        let sql = AssertSqlSafe(format!("{HISTORY}lockgate_history {OF_SET}"));
         for row in sqlx::raw_sql(sql).fetch_all(&mut *connection).await? {
             let (version, state, done) = (row.try_get(0)?, row.try_get(1)?, row.try_get::<i64, _>(2)?);
             facts.history.insert(version, Row { version, state, done: usize::try_from(done).unwrap_or(0) });
         }
-        let sql = AssertSqlSafe(format!("{LOG}lockgate_log GROUP BY version"));
+        let sql = AssertSqlSafe(format!("{LOG}lockgate_log {OF_SET} GROUP BY version"));
         for row in sqlx::raw_sql(sql).fetch_all(&mut *connection).await.unwrap_or_default() {
             facts.logged.insert(row.try_get(0)?, row.try_get(1)?);
         }
@@ -107,6 +109,34 @@ async fn sqlite(connection: &mut SqliteConnection) -> Result<DatabaseContents, s
     if sound != "ok" {
         facts.things.insert(format!("integrity: {sound}"), 1);
     }
+    Ok(facts)
+}
+
+/// Reads what the bootstraps have made in the maintenance database of several databases, whose history has them by name.
+pub(crate) async fn look_at_bootstraps(url: &str, bootstraps: &[&Migration]) -> Result<DatabaseContents, sqlx::Error> {
+    let mut connection = PgConnection::connect(url).await?;
+    let mut facts = DatabaseContents::default();
+    for row in sqlx::raw_sql(POSTGRES_THINGS).fetch_all(&mut connection).await? {
+        *facts.things.entry(row.try_get(0)?).or_default() += row.try_get::<i64, _>(1)?;
+    }
+    let exists = "SELECT to_regclass('public.lockgate_history') IS NOT NULL";
+    if sqlx::query_scalar::<_, bool>(exists).fetch_one(&mut connection).await? {
+        let version = |name: &str| bootstraps.iter().find(|one| one.id == name).map(|one| one.version);
+        let sql = "SELECT name, state, statements_done::bigint FROM public.lockgate_history";
+        for row in sqlx::raw_sql(sql).fetch_all(&mut connection).await? {
+            let (name, state, done) = (row.try_get::<String, _>(0)?, row.try_get(1)?, row.try_get::<i64, _>(2)?);
+            if let Some(version) = version(&name) {
+                facts.history.insert(version, Row { version, state, done: usize::try_from(done).unwrap_or(0) });
+            }
+        }
+        let sql = "SELECT name, count(*) FROM public.lockgate_log WHERE event = 'applied' GROUP BY name";
+        for row in sqlx::raw_sql(sql).fetch_all(&mut connection).await? {
+            if let Some(version) = version(row.try_get(0)?) {
+                facts.logged.insert(version, row.try_get(1)?);
+            }
+        }
+    }
+    connection.close().await?;
     Ok(facts)
 }
 
@@ -231,6 +261,20 @@ pub(crate) struct RunOutput {
     pub(crate) ended: bool,
 }
 
+impl DatabaseContents {
+    /// Adds what another database has. Their versions differ.
+    pub(crate) fn merge(&mut self, other: Self) {
+        for (key, count) in other.things {
+            *self.things.entry(key).or_default() += count;
+        }
+        self.history.extend(other.history);
+        self.logged.extend(other.logged);
+        if other.histories.len() > self.histories.len() {
+            self.histories = other.histories;
+        }
+    }
+}
+
 impl RunOutput {
     pub(crate) fn hear(&mut self, line: OutputLine) {
         match line {
@@ -262,10 +306,6 @@ impl RunOutput {
     }
 }
 
-fn version_of(id: &str) -> Option<i64> {
-    id.split('_').next()?.parse().ok()
-}
-
 /// Returns the text between the first two backticks.
 fn quoted(line: &str) -> Option<&str> {
     line.split('`').nth(1)
@@ -282,6 +322,7 @@ pub(crate) fn false_claims(
     alone: bool,
 ) -> Vec<String> {
     let mut found: Vec<String> = output.left.iter().map(|what| format!("left in a session: {what}")).collect();
+    let version_of = |id: &str| set.migrations.iter().find(|migration| migration.id == id).map(|found| found.version);
     let applied = |id: &str| {
         version_of(id).and_then(|version| facts.history.get(&version)).is_some_and(|row| row.state == "applied")
     };
@@ -345,7 +386,6 @@ pub(crate) fn false_claims(
             found.push(format!("it said \"{line}\", and that is not so"));
         }
     }
-    let _ = set;
     found
 }
 

@@ -27,6 +27,19 @@ pub(crate) enum How {
     Delayed(u64),
 }
 
+impl How {
+    /// Its name in the table of results.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::CutBefore => "cut before a message",
+            Self::CutAfter => "cut after a message",
+            Self::Truncated => "cut within a message",
+            Self::HalfClosed => "half-closed at a message",
+            Self::Delayed(_) => "delayed at a message",
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 struct State {
     seen: AtomicUsize,

@@ -9,7 +9,9 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use lockgate::__private::RustStep;
-use lockgate::{Atomicity, Database, DownTo, Migrations, Migrator, Report, StepResult, Transaction};
+use lockgate::{
+    Atomicity, Database, Databases, DatabasesMigrator, DownTo, Migrations, Migrator, Report, StepResult, Transaction,
+};
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::SqlitePoolOptions;
@@ -44,6 +46,10 @@ pub(crate) enum Verb {
     DownOne,
     /// What an operator types.
     Typed(Vec<String>),
+    /// Up, on several databases. The folder is that of the patches.
+    Databases {
+        set_role: bool,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,18 +111,23 @@ macro_rules! steps {
 }
 static STEPS: &[RustStep] = steps!(7 17 27 37 47 57 67 77 87 97 107 117 127 137 147 157 167 177 187 197 207 217 227 237 247 257 267 277 287 297);
 
-/// Reads a folder as the macro does, and leaks the set that it would embed.
-pub(crate) fn encode(set: &Set, folder: &Path) {
-    let source = folder.join("migrations");
-    set.write(&source);
-    let loaded = lockgate_source::folder::load(&source, "migrations");
+/// Reads a folder as the macro does.
+fn folder_at(path: &Path) -> lockgate_source::Folder {
+    let loaded = lockgate_source::folder::load(path, "migrations");
     let problems: Vec<String> = loaded
         .diagnostics
         .iter()
         .map(|diagnostic| diagnostic.render(lockgate_source::diagnostic::Color::Off))
         .collect();
     assert!(!loaded.has_errors(), "the campaign's own set is wrong:\n{}", problems.join("\n"));
-    let embedded = loaded.folder.encode();
+    loaded.folder
+}
+
+/// Writes a set, and what the macro would embed of it.
+pub(crate) fn encode(set: &Set, folder: &Path) {
+    let source = folder.join("migrations");
+    set.write(&source, "");
+    let embedded = folder_at(&source).encode();
     let texts: String = embedded.texts.iter().map(|script| script.text.as_str()).collect();
     let write = |name: &str, bytes: &[u8]| fs::write(folder.join(name), bytes).expect("an embedded set can be written");
     write("texts", texts.as_bytes());
@@ -143,9 +154,14 @@ fn embedded(folder: &Path) -> &'static Migrations {
 /// Runs a runner to its end.
 pub(crate) fn main(order: &str) -> ExitCode {
     let order: Order = serde_json::from_str(order).expect("an order that was written here");
-    let migrations = embedded(&order.folder);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.expect("a runtime starts");
+    if let Verb::Databases { set_role } = order.verb {
+        runtime.block_on(several(&order, set_role));
+        say(&OutputLine::End);
+        return ExitCode::SUCCESS;
+    }
+    let migrations = embedded(&order.folder);
     if let Verb::Typed(words) = &order.verb {
         return runtime.block_on(typed(migrations, words));
     }
@@ -171,8 +187,27 @@ async fn typed(migrations: &'static Migrations, words: &[String]) -> ExitCode {
     }
 }
 
-async fn run(order: &Order, migrations: &'static Migrations) {
-    let mut migrator = Migrator::new(migrations)
+/// Brings several databases up. Their roles have their own names as passwords.
+async fn several(order: &Order, set_role: bool) {
+    let each = folder_at(&order.folder).each_database().expect("the names of patches have databases");
+    let leaked = |folder: &lockgate_source::Folder| folder.leak("faults 1.2.3");
+    let each = each.iter().map(|one| (one.name.clone(), leaked(&one.bootstraps), leaked(&one.patches)));
+    let databases: &'static Databases = Box::leak(Box::new(Databases::leak(each)));
+    let mut migrator = DatabasesMigrator::new(databases).options(|migrator| options(migrator, order));
+    if set_role {
+        migrator = migrator.set_role();
+    }
+    match migrator.apply(&order.url).await {
+        Ok(report) => {
+            let steps = report.steps().map(|step| (step.id.clone(), step.action.past().to_owned()));
+            say(&OutputLine::Done(steps.collect()));
+        }
+        Err(error) => failed(&error),
+    }
+}
+
+fn options(migrator: Migrator, order: &Order) -> Migrator {
+    migrator
         .lock_wait(Duration::from_millis(order.lock_wait_ms))
         .lock_timeout(Duration::from_millis(order.lock_timeout_ms))
         .on_event(|event| {
@@ -181,7 +216,11 @@ async fn run(order: &Order, migrations: &'static Migrations) {
             let name = shown.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default().to_owned();
             let id = shown.split_once("id: \"").and_then(|(_, rest)| rest.split('"').next()).map(str::to_owned);
             say(&OutputLine::Event(name, id));
-        });
+        })
+}
+
+async fn run(order: &Order, migrations: &'static Migrations) {
+    let mut migrator = options(Migrator::new(migrations), order);
     if order.whole_run {
         migrator = migrator.atomicity(Atomicity::WholeRun);
     }
@@ -263,7 +302,7 @@ async fn limit(connection: &mut SqliteConnection, pages: u64) {
 async fn go(order: &Order, migrator: &Migrator, target: impl lockgate::Target) {
     let work = async {
         match &order.verb {
-            Verb::Up | Verb::Typed(_) => migrator.apply(target).await,
+            Verb::Up | Verb::Typed(_) | Verb::Databases { .. } => migrator.apply(target).await,
             Verb::Down(0) => migrator.revert(target, DownTo::Empty).await,
             Verb::Down(version) => {
                 let version = lockgate::Version::new(*version).expect("a version is positive");

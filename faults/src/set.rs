@@ -57,16 +57,16 @@ pub(crate) const fn is_rust(version: i64) -> bool {
     version % 10 == 7
 }
 
-fn plain(sql: impl Into<String>) -> Statement {
+pub(crate) fn plain(sql: impl Into<String>) -> Statement {
     Statement { sql: sql.into(), effects: Vec::new(), alone: false }
 }
 
-fn does(sql: impl Into<String>, effects: &[(&str, i64)]) -> Statement {
+pub(crate) fn does(sql: impl Into<String>, effects: &[(&str, i64)]) -> Statement {
     let effects = effects.iter().map(|(key, by)| ((*key).to_owned(), *by)).collect();
     Statement { sql: sql.into(), effects, alone: false }
 }
 
-fn alone(sql: impl Into<String>, effects: &[(&str, i64)]) -> Statement {
+pub(crate) fn alone(sql: impl Into<String>, effects: &[(&str, i64)]) -> Statement {
     Statement { alone: true, ..does(sql, effects) }
 }
 
@@ -112,6 +112,45 @@ impl Writer<'_> {
         let key = format!("mark:{v}:{part}");
         self.up.push(does(format!("INSERT INTO {s}marks VALUES ({v}, {part})"), &[(&key, 1)]));
         self.down.insert(0, does(format!("DELETE FROM {s}marks WHERE v = {v} AND p = {part}"), &[(&key, -1)]));
+    }
+
+    /// Writes an index that is built outside a transaction, and is found by its path or by its schema.
+    fn concurrently(&mut self, owner: &str, on_place: bool) {
+        let v = self.version;
+        self.table(owner);
+        self.mark(2);
+        let key = format!("index:i{v}");
+        if on_place {
+            self.up.push(plain("SET search_path = app, public"));
+            self.up.push(alone(format!("CREATE INDEX CONCURRENTLY i{v} ON place (v)"), &[(&key, 1)]));
+            self.down.insert(0, alone(format!("DROP INDEX CONCURRENTLY i{v}"), &[(&key, -1)]));
+            self.down.insert(0, plain("SET search_path = app"));
+            self.signs("app");
+        } else {
+            self.up.push(alone(format!("CREATE INDEX CONCURRENTLY i{v} ON public.t{v} (a)"), &[(&key, 1)]));
+            self.down.insert(0, alone(format!("DROP INDEX CONCURRENTLY public.i{v}"), &[(&key, -1)]));
+            self.signs("public");
+        }
+    }
+
+    /// Writes statements outside a transaction that must not run twice.
+    fn outside(&mut self) {
+        let v = self.version;
+        self.count();
+        self.slow();
+        self.mark(1);
+        if !self.postgres() && self.rng.bool() {
+            self.up.push(alone("VACUUM", &[]));
+        }
+        self.slow();
+        self.mark(2);
+        self.signs("public");
+        // The first part has already written the mark.
+        let key = format!("mark:{v}:1");
+        let at = self.up.iter().rposition(|s| s.effects.iter().any(|(k, _)| *k == key)).expect("it is signed");
+        self.up.remove(at);
+        let at = self.down.iter().position(|s| s.effects.iter().any(|(k, _)| *k == key)).expect("it is signed");
+        self.down.remove(at);
     }
 
     fn table(&mut self, owner: &str) {
@@ -268,21 +307,8 @@ fn one(backend: Backend, flavour: Flavour, calm: bool, version: i64, rng: &mut R
         }
         (Backend::Postgres, Flavour::All) if draw < 70 => {
             transactional = false;
-            w.table("runner");
-            w.mark(2);
-            let key = format!("index:i{v}");
-            // Found by its path, or by its schema.
-            if w.rng.bool() {
-                w.up.push(plain("SET search_path = app, public"));
-                w.up.push(alone(format!("CREATE INDEX CONCURRENTLY i{v} ON place (v)"), &[(&key, 1)]));
-                w.down.insert(0, alone(format!("DROP INDEX CONCURRENTLY i{v}"), &[(&key, -1)]));
-                w.down.insert(0, plain("SET search_path = app"));
-                w.signs("app");
-            } else {
-                w.up.push(alone(format!("CREATE INDEX CONCURRENTLY i{v} ON public.t{v} (a)"), &[(&key, 1)]));
-                w.down.insert(0, alone(format!("DROP INDEX CONCURRENTLY public.i{v}"), &[(&key, -1)]));
-                w.signs("public");
-            }
+            let on_place = w.rng.bool();
+            w.concurrently("runner", on_place);
             "concurrently"
         }
         (Backend::Postgres, Flavour::All) if draw < 74 => {
@@ -327,21 +353,7 @@ fn one(backend: Backend, flavour: Flavour, calm: bool, version: i64, rng: &mut R
         }
         (_, Flavour::All) => {
             transactional = false;
-            w.count();
-            w.slow();
-            w.mark(1);
-            if !w.postgres() && w.rng.bool() {
-                w.up.push(alone("VACUUM", &[]));
-            }
-            w.slow();
-            w.mark(2);
-            w.signs("public");
-            // The first part has already written the mark.
-            let key = format!("mark:{v}:1");
-            let at = w.up.iter().rposition(|s| s.effects.iter().any(|(k, _)| *k == key)).expect("it is signed");
-            w.up.remove(at);
-            let at = w.down.iter().position(|s| s.effects.iter().any(|(k, _)| *k == key)).expect("it is signed");
-            w.down.remove(at);
+            w.outside();
             "outside"
         }
     };
@@ -351,6 +363,34 @@ fn one(backend: Backend, flavour: Flavour, calm: bool, version: i64, rng: &mut R
     let (up, statements) = (w.up, w.down);
     let down = (down && !statements.is_empty()).then_some(statements);
     Migration { version, id: format!("{v:04}_{kind}"), transactional, rust, head, up, down }
+}
+
+/// Makes a patch of PostgreSQL that runs as this role.
+pub(crate) fn patch(version: i64, id: String, role: &str, rng: &mut Rng) -> Migration {
+    let draw = rng.u8(..100);
+    let mut w = Writer { backend: Backend::Postgres, version, rng, up: Vec::new(), down: Vec::new() };
+    let transactional = draw < 65;
+    match draw {
+        0..=29 => {
+            w.table(role);
+            w.slow();
+            w.signs("public");
+        }
+        30..=44 => {
+            w.up.push(plain("SET search_path = app, public"));
+            w.slow();
+            w.signs("app");
+        }
+        45..=64 => {
+            let leaves = *w.rng.choice(&LEAVES).expect("some");
+            w.up.push(plain(leaves.replace('#', &version.to_string())));
+            w.signs("public");
+        }
+        65..=79 => w.concurrently(role, false),
+        _ => w.outside(),
+    }
+    w.gate();
+    Migration { version, id, transactional, rust: false, head: String::new(), up: w.up, down: None }
 }
 
 impl Set {
@@ -376,14 +416,14 @@ impl Set {
         fixed.map_or(0, |migration| migration.version)
     }
 
-    /// Writes the set as a folder of migrations.
-    pub(crate) fn write(&self, folder: &Path) {
+    /// Writes the set as a folder of migrations, with these further lines in its policy.
+    pub(crate) fn write(&self, folder: &Path, policy: &str) {
         fs::create_dir_all(folder).expect("a folder for a set can be made");
         let dialect = match self.backend {
             Backend::Sqlite => "sqlite",
             Backend::Postgres => "postgres",
         };
-        fs::write(folder.join("migrations.toml"), format!("dialects = [\"{dialect}\"]\n"))
+        fs::write(folder.join("migrations.toml"), format!("dialects = [\"{dialect}\"]\n{policy}"))
             .expect("a policy can be written");
         for migration in &self.migrations {
             let name = |end: &str| folder.join(format!("{}.{end}", migration.id));

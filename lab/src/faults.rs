@@ -14,7 +14,7 @@ const PACKAGE: &str = "lockgate-faults";
     after_help = "Exit codes: 0 nothing was lost, done twice or reported wrongly; 1 something was; 2 the campaign failed."
 )]
 pub(crate) struct Arguments {
-    /// The arguments of the campaign: `--backend sqlite|postgres`, `--count N`, `--seed S`, `--case K`, `--only FAULT`,
+    /// The arguments of the campaign: `--backend sqlite|postgres|databases`, `--count N`, `--seed S`, `--case K`, `--only FAULT`,
     /// `--jobs N`, `--calm`, `--record`
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<OsString>,

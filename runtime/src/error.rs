@@ -244,6 +244,13 @@ impl Error {
         self.with(|_, report| report.state.retain(|wording| wording != of)).with_state(line)
     }
 
+    /// The same error, with each line about the state replaced by what this gives for it.
+    pub(crate) fn with_states(self, replace: impl Fn(String) -> Option<String>) -> Self {
+        self.with(|_, report| {
+            report.state = std::mem::take(&mut report.state).into_iter().filter_map(&replace).collect()
+        })
+    }
+
     pub(crate) fn with_state(self, line: impl Into<Wording>) -> Self {
         let mut lines = line.into().0.into_iter();
         self.with(|_, report| report.state.extend(lines.next()))

@@ -41,6 +41,30 @@ pub(crate) fn after(error: Error, report: &Report) -> Error {
     if report.is_empty() { error } else { error.with_state_instead(UNCHANGED, before(report)) }
 }
 
+/// A failure in a run over several databases, of which the failed run was a part: what it says of its run holds for all.
+/// `ids` are what the other parts had committed.
+pub(crate) fn in_part(error: Error, ids: &[&str]) -> Error {
+    let error = error.with_states(|line| match line.as_str() {
+        UNCHANGED | NOTHING_BEFORE if !ids.is_empty() => None,
+        ONE_TRANSACTION => {
+            Some("the patches of one role are one transaction: nothing of this one was committed".into())
+        }
+        line if line.ends_with(NOT_TRIED) => Some("no later patch was tried".to_owned()),
+        _ => Some(line),
+    });
+    if ids.is_empty() {
+        return error;
+    }
+    error.with_state(format!("applied and committed before, in this run: {}", listed(ids)))
+}
+
+/// The state after a failure at the first step.
+const NOTHING_BEFORE: &str = "nothing was committed before it in this run";
+/// The state after a failure of a run that is one transaction.
+const ONE_TRANSACTION: &str = "the whole run was one transaction: nothing of it was committed";
+/// Ends the line about the steps after the one that failed.
+const NOT_TRIED: &str = "not tried";
+
 /// Says what a run had committed before a failure.
 fn before(report: &Report) -> String {
     let (past, ids) = past(report);
@@ -392,17 +416,17 @@ fn state(run: &Run<'_>, stopped: &FailedJob, kept: bool) -> Vec<String> {
                 .to_owned()
         }
         _ if run.is_one_transaction() && failure.transaction_status == TransactionStatus::RolledBack => {
-            "the whole run was one transaction: nothing of it was committed".to_owned()
+            ONE_TRANSACTION.to_owned()
         }
         _ if !kept && failure.transaction_status != TransactionStatus::Unknown => {
             "the migrations before it in this run could not be committed either".to_owned()
         }
         None => "a migration before it in this run is committed exactly if `status` lists it as applied".to_owned(),
-        Some(before) if before.is_empty() => "nothing was committed before it in this run".to_owned(),
+        Some(before) if before.is_empty() => NOTHING_BEFORE.to_owned(),
         Some(before) => format!("{} and committed before it: {}", job.action.past(), listed(before)),
     });
     if *left > 0 {
-        lines.push(format!("{left} more {} not tried", if *left == 1 { "was" } else { "were" }));
+        lines.push(format!("{left} more {} {NOT_TRIED}", if *left == 1 { "was" } else { "were" }));
     }
     lines
 }

@@ -4,7 +4,7 @@ use super::answer::DatabaseReport;
 use super::as_roles::run_as_roles;
 use super::bootstrap;
 use super::survey::{Site, Survey};
-use crate::error::{Error, UNCHANGED};
+use crate::error::Error;
 use crate::event::Event;
 use crate::failure;
 
@@ -30,8 +30,5 @@ pub(super) async fn bring(site: &Site<'_>, survey: &Survey, report: &mut Databas
 /// Adds to an error what the run had committed in databases before.
 pub(super) fn after(error: Error, reports: &[DatabaseReport]) -> Error {
     let ids: Vec<&str> = reports.iter().flat_map(|report| &report.steps).map(|step| step.id.as_str()).collect();
-    if ids.is_empty() {
-        return error;
-    }
-    error.with_state_instead(UNCHANGED, format!("applied and committed before, in this run: {}", failure::listed(&ids)))
+    failure::in_part(error, &ids)
 }

@@ -114,6 +114,7 @@ async fn a_failure_stops_everything_and_what_was_applied_stays() {
     ] {
         assert!(shown.contains(words), "{words}: {shown}");
     }
+    assert!(!shown.contains("nothing was committed before"), "{shown}");
     assert_eq!(server.history("billing").await.len(), 1);
     assert!(server.owners("catalog").await.is_empty());
     server.run("billing", "DROP TABLE total").await;
