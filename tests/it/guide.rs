@@ -9,6 +9,7 @@ use lockgate_cli::{Options, Verb};
 use lockgate_source::Code;
 
 use crate::support::app::Place;
+use crate::support::nested;
 use crate::support::scratch::xtask;
 use crate::support::tree::root;
 
@@ -238,7 +239,8 @@ fn shell(line: &str, folder: &Path) -> String {
     let path = format!("{}:{}", xtask().parent().unwrap().display(), std::env::var("PATH").unwrap());
     let mut command = Command::new("bash");
     command.args(["-c", line]).current_dir(folder).env("PATH", path).env_remove("DATABASE_URL");
-    command.env("CARGO_NET_OFFLINE", "true").env("CARGO_TARGET_DIR", root().join("target/scratch"));
+    nested::configure(&mut command);
+    command.env("CARGO_NET_OFFLINE", "true");
     let output = command.output().unwrap();
     let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
     assert!(output.status.success(), "`{line}` failed:\n{text}");

@@ -3,11 +3,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 use std::time::{Duration, SystemTime};
 
 use lockgate_source::folder;
 use tempfile::TempDir;
+
+use crate::support::nested;
 
 const A: &str = "CREATE TABLE a (id BIGINT PRIMARY KEY);\n";
 const B: &str = "CREATE TABLE b (id BIGINT PRIMARY KEY);\n";
@@ -87,17 +89,13 @@ impl Crate {
     }
 
     fn cargo(&self, arguments: &[&str]) -> Output {
-        let target = std::env::current_exe().expect("a test knows its own file");
-        let target = target.ancestors().find(|path| path.ends_with("target") || path.join("CACHEDIR.TAG").exists());
-        let mut command = Command::new(env!("CARGO"));
+        let mut command = nested::cargo();
         command
             .args(arguments)
             .args(["--offline", "--manifest-path"])
             .arg(self.path("Cargo.toml"))
             // Not the crate's directory: nothing may depend on where cargo is started.
-            .current_dir(std::env::temp_dir())
-            .env("CARGO_TARGET_DIR", target.expect("a test is built below a target directory").join("tests/rebuild"))
-            .env_remove("RUSTFLAGS");
+            .current_dir(std::env::temp_dir());
         command.output().expect("cargo can be started")
     }
 

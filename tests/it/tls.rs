@@ -9,8 +9,8 @@ use lockgate_harness::server::{Options, Postgres};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tempfile::TempDir;
 
-use crate::support::postgres;
 use crate::support::tree::root;
+use crate::support::{nested, postgres};
 
 /// Its only migration fails on a connection that is not encrypted.
 const ENCRYPTED: &str = "DO $$ BEGIN\n    IF NOT (SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()) THEN\n        \
@@ -38,12 +38,9 @@ fn program(folder: &Path) -> PathBuf {
     std::fs::copy(root().join("Cargo.lock"), folder.join("Cargo.lock")).unwrap();
     write("src/main.rs", MAIN);
     write("migrations/0001_encrypted.sql", ENCRYPTED);
-    let target = root().join("target/tests");
-    let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    build.arg("build").current_dir(folder).env("CARGO_TARGET_DIR", &target).env_remove("RUSTFLAGS");
-    let output = build.output().unwrap();
+    let output = nested::cargo().arg("build").current_dir(folder).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    target.join("debug/encrypted")
+    nested::target().join("debug/encrypted")
 }
 
 /// Makes an authority `ca.crt` and a certificate of it for the name `localhost`, which belongs to this user.

@@ -4,6 +4,7 @@ pub(crate) mod app;
 pub(crate) mod child;
 pub(crate) mod database;
 pub(crate) mod gate;
+pub(crate) mod nested;
 pub(crate) mod pooler;
 pub(crate) mod postgres;
 pub(crate) mod scratch;

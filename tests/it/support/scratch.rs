@@ -6,6 +6,8 @@ use std::sync::OnceLock;
 
 use cargo_metadata::Message;
 
+use super::nested;
+
 /// A workspace with one package `app`, on which the built xtask is run.
 pub(crate) struct Scratch {
     directory: tempfile::TempDir,
@@ -88,9 +90,9 @@ impl Scratch {
     pub(crate) fn cargo_with(&self, variables: &[(&str, &str)], words: &[&str]) -> (bool, String) {
         let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         std::fs::copy(workspace.join("Cargo.lock"), self.path("Cargo.lock")).unwrap();
-        let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        let mut command = nested::cargo();
         command.args(words).arg("--offline").current_dir(self.path("app")).envs(variables.iter().copied());
-        let output = command.env("CARGO_TARGET_DIR", workspace.join("target/scratch")).output().unwrap();
+        let output = command.output().unwrap();
         std::fs::remove_file(self.path("Cargo.lock")).unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();
         (output.status.success(), text(output.stdout) + &text(output.stderr))
