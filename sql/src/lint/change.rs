@@ -107,6 +107,8 @@ pub(super) struct Index {
     pub(super) name: Option<Name>,
     pub(super) table: Name,
     pub(super) concurrently: bool,
+    /// `IF NOT EXISTS`
+    pub(super) tolerant: bool,
     /// The place after the word INDEX.
     pub(super) after_word: usize,
     /// The names within its parentheses and its condition.
@@ -121,6 +123,8 @@ pub(super) struct Index {
 #[derive(Clone, Debug)]
 pub(super) struct Column<'a> {
     pub(super) name: Name,
+    /// `IF NOT EXISTS`
+    pub(super) tolerant: bool,
     /// Its type, as [`Cursor::plain`] writes it, and the type's range.
     pub(super) kind: String,
     pub(super) kind_range: Range<usize>,
@@ -132,7 +136,11 @@ pub(super) struct Column<'a> {
 #[derive(Clone, Debug)]
 pub(super) enum Action<'a> {
     AddColumn(Column<'a>),
-    DropColumn(Name),
+    DropColumn {
+        column: Name,
+        /// `IF EXISTS`
+        tolerant: bool,
+    },
     ChangeType {
         column: Name,
         to: String,
@@ -280,7 +288,7 @@ fn index(mut at: Cursor<'_>) -> Option<Change<'_>> {
     let after_word = at.first()?.end;
     at.next();
     let concurrently = at.take("concurrently");
-    at.take("if not exists");
+    let tolerant = at.take("if not exists");
     let name = if at.is("on") { None } else { Some(at.name()?) };
     if !at.take("on") {
         return None;
@@ -292,7 +300,7 @@ fn index(mut at: Cursor<'_>) -> Option<Change<'_>> {
     if at.seek("where") {
         computed.extend(words_of(at));
     }
-    Some(Change::CreateIndex(Index { name, table, concurrently, after_word, names, plain, computed }))
+    Some(Change::CreateIndex(Index { name, table, concurrently, tolerant, after_word, names, plain, computed }))
 }
 
 /// Returns every name, and every word that may be one.
@@ -326,7 +334,7 @@ fn table(mut at: Cursor<'_>, temporary: bool, tolerant: bool) -> Option<Table<'_
 fn column_of_table(piece: Cursor<'_>) -> Option<Column<'_>> {
     const OTHERS: [&str; 9] =
         ["constraint", "primary", "unique", "check", "foreign", "exclude", "like", "key", "index"];
-    if piece.is_any(&OTHERS) { None } else { column(piece) }
+    if piece.is_any(&OTHERS) { None } else { column(piece, false) }
 }
 
 /// The words that begin a constraint of a column.
@@ -350,14 +358,14 @@ const CONSTRAINTS: [&str; 17] = [
     "on",
 ];
 
-fn column(mut at: Cursor<'_>) -> Option<Column<'_>> {
+fn column(mut at: Cursor<'_>, tolerant: bool) -> Option<Column<'_>> {
     let name = at.name()?;
     let has_type = !at.ended() && !at.is_any(&CONSTRAINTS);
     let kind = if has_type { at.before(&CONSTRAINTS) } else { at.on(&[]) };
     let (kind, kind_range) = (kind.plain(), kind.range());
     let rest = at;
     let default = at.seek("default").then(|| at.before(&CONSTRAINTS));
-    Some(Column { name, kind, kind_range, rest, default })
+    Some(Column { name, tolerant, kind, kind_range, rest, default })
 }
 
 fn alter(mut at: Cursor<'_>) -> Option<Change<'_>> {
@@ -438,8 +446,8 @@ fn action(mut at: Cursor<'_>) -> Option<Action<'_>> {
         if !column && at.is_any(&["constraint", "index", "key", "primary", "foreign", "check", "partition"]) {
             return None;
         }
-        at.take("if exists");
-        return at.name().map(Action::DropColumn);
+        let tolerant = at.take("if exists");
+        return at.name().map(|column| Action::DropColumn { column, tolerant });
     }
     if at.take("alter") {
         if at.is("constraint") {
@@ -486,8 +494,8 @@ fn action(mut at: Cursor<'_>) -> Option<Action<'_>> {
 
 fn add(mut at: Cursor<'_>) -> Option<Action<'_>> {
     if at.take("column") {
-        at.take("if not exists");
-        return column(at).map(Action::AddColumn);
+        let tolerant = at.take("if not exists");
+        return column(at, tolerant).map(Action::AddColumn);
     }
     let name = if at.take("constraint") { Some(at.name()?) } else { None };
     let kinds = [
@@ -506,8 +514,8 @@ fn add(mut at: Cursor<'_>) -> Option<Action<'_>> {
     if name.is_some() || at.is_any(&["index", "key", "fulltext", "spatial", "partition"]) {
         return None;
     }
-    at.take("if not exists");
-    column(at).map(Action::AddColumn)
+    let tolerant = at.take("if not exists");
+    column(at, tolerant).map(Action::AddColumn)
 }
 
 fn drop(mut at: Cursor<'_>) -> Option<Change<'_>> {

@@ -3,6 +3,7 @@
 use super::change::{self, Action, Change};
 use super::context::Context;
 use super::cursor::{Name, key};
+use super::no_effect::has_column;
 use super::schema_events::SchemaEvent;
 use super::{SqlFile, raise};
 use crate::lexer::{Kind, Lexer};
@@ -125,9 +126,9 @@ fn shown(made: &Created) -> String {
 /// Whether the script drops a column that the object depends on.
 fn drops_column(cx: &Context<'_, '_>, made: &Created) -> bool {
     cx.changes.iter().flatten().any(|change| match change {
-        Change::AlterTable { table, actions } if made.is_with(&table.key) => actions
-            .iter()
-            .any(|(_, action)| matches!(action, Action::DropColumn(column) if made.columns.contains(&column.key))),
+        Change::AlterTable { table, actions } if made.is_with(&table.key) => actions.iter().any(
+            |(_, action)| matches!(action, Action::DropColumn { column, .. } if made.columns.contains(&column.key)),
+        ),
         _ => false,
     })
 }
@@ -191,7 +192,7 @@ impl CreatedSoFar {
 /// Returns the objects that exist after the up script but not before it.
 fn made(cx: &Context<'_, '_>, at: usize, up: &SqlFile<'_>) -> Vec<Created> {
     let mut so_far = CreatedSoFar::default();
-    for statement in up.statements {
+    for (index, statement) in up.statements.iter().enumerate() {
         let tokens = change::tokens_of(up.reads_as, up.text, statement);
         match change::read(up.text, &tokens) {
             Some(Change::CreateTable(table)) if !table.temporary => {
@@ -219,12 +220,12 @@ fn made(cx: &Context<'_, '_>, at: usize, up: &SqlFile<'_>) -> Vec<Created> {
             Some(Change::AlterTable { table, actions }) => {
                 for (_, action) in actions {
                     match action {
-                        Action::AddColumn(column) => {
+                        Action::AddColumn(column) if !has_column(&table, &column, (at, index), cx.events) => {
                             if let Some(made) = so_far.add("column", &column.name, Some(&table)) {
                                 made.words.push(column.kind.rsplit('.').next().unwrap_or_default().to_owned());
                             }
                         }
-                        Action::DropColumn(column) => {
+                        Action::DropColumn { column, .. } => {
                             so_far.made.retain(|made| made.name.key != column.key || !made.is_with(&table.key));
                             so_far.before.insert(column.key);
                         }
@@ -260,7 +261,7 @@ fn is_there(cx: &Context<'_, '_>, at: usize, wanted: &str) -> bool {
 fn has_index(cx: &Context<'_, '_>, at: usize, wanted: &str) -> bool {
     let found = cx.events.earlier((at, 0), wanted, |event, _| match event {
         SchemaEvent::IndexCreated { name, .. } if name == wanted => Some(true),
-        SchemaEvent::IndexDropped { name } if name == wanted => Some(false),
+        SchemaEvent::IndexGone { name } if name == wanted => Some(false),
         _ => None,
     });
     found == Some(true)

@@ -376,7 +376,7 @@ fn by_index(cx: &Context<'_, '_>, table: &Name, name: &Written, word: &str, mut 
 fn free_name(cx: &Context<'_, '_>, table: &Name, name: &Written) -> Written {
     let drops = cx.up_to_here().any(|change| match change {
         Change::AlterTable { table: of, actions } if of.key == table.key => {
-            actions.iter().any(|(_, action)| matches!(action, Action::DropConstraint | Action::DropColumn(_)))
+            actions.iter().any(|(_, action)| matches!(action, Action::DropConstraint | Action::DropColumn { .. }))
         }
         Change::Drop { what: "index", names, .. } => names.iter().any(|dropped| dropped.written.last() == name.last()),
         _ => false,

@@ -50,11 +50,11 @@ pub(super) fn check(cx: &mut Context<'_, '_>, change: &Change<'_>) {
         Change::AlterTable { table, actions } => {
             for (range, action) in actions {
                 match action {
-                    Action::DropColumn(column) if cx.file.is_down => {
+                    Action::DropColumn { column, .. } if cx.file.is_down => {
                         let what = format!("what is in `{}` of `{}`", column.written, table.written);
                         lossy(cx, range.clone(), &what);
                     }
-                    Action::DropColumn(column) if !cx.is_new_column(table, column) => {
+                    Action::DropColumn { column, .. } if !cx.is_new_column(table, column) => {
                         drop_column(cx, table, column, range.clone());
                     }
                     Action::RenameColumn(column) if !cx.file.is_down && !cx.is_new_column(table, column) => {

@@ -15,6 +15,7 @@ mod empty;
 pub mod enums;
 mod locks;
 mod loss;
+mod no_effect;
 pub mod raise;
 mod rebuild;
 mod schema_events;
@@ -184,7 +185,11 @@ pub fn lint(input: &LintInput<'_>) -> Vec<Finding> {
             read.map_or_else(Vec::new, |statement| change::tokens_of(file.reads_as, file.text, statement))
         });
         let tokens: Vec<_> = tokens.collect();
-        let changes: Vec<_> = tokens.iter().map(|tokens| change::read(file.text, tokens)).collect();
+        let changes = tokens.iter().enumerate().map(|(at, tokens)| {
+            let change = change::read(file.text, tokens)?;
+            if file.is_down { Some(change) } else { no_effect::remove(change, (index, at), &events) }
+        });
+        let changes: Vec<_> = changes.collect();
         let mut cx = Context {
             input,
             file,

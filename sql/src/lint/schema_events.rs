@@ -26,6 +26,11 @@ pub(super) enum SchemaEvent {
         column: String,
         kind: String,
     },
+    /// A column was dropped, or has another name.
+    ColumnGone {
+        table: String,
+        column: String,
+    },
     /// The text of a constraint, or of the whole body of a table, in lower case.
     ConstraintText {
         table: String,
@@ -43,7 +48,8 @@ pub(super) enum SchemaEvent {
         /// Whether it belongs to a constraint.
         of_constraint: bool,
     },
-    IndexDropped {
+    /// An index was dropped, or has another name.
+    IndexGone {
         name: String,
     },
     /// A CHECK constraint, and the names in it.
@@ -121,6 +127,16 @@ impl<'s, 'a> SchemaEvents<'s, 'a> {
         None
     }
 
+    /// Whether an up script contains the name before this statement, or the text of a Rust step does.
+    pub(super) fn is_mentioned(&self, (index, at): (usize, usize), name: &str) -> bool {
+        let in_script = |(file, script): (usize, &SqlFile<'_>)| match file == index {
+            true => has_word(&script.text[..script.statements[at].range.start].to_lowercase(), name),
+            false => !script.is_down && has_word(self.lower[file].get_or_init(|| script.text.to_lowercase()), name),
+        };
+        self.input.steps.iter().any(|step| has_word(&step.to_lowercase(), name))
+            || self.input.files[..=index].iter().enumerate().any(in_script)
+    }
+
     /// The type that a column has before this statement, if a script says so.
     pub(super) fn type_of(&self, place: (usize, usize), of: &str, wanted: &str) -> Option<String> {
         let found = self.earlier(place, of, |event, of| match event {
@@ -170,6 +186,13 @@ impl<'s, 'a> SchemaEvents<'s, 'a> {
     }
 }
 
+/// Whether the text contains the word, and not only as a part of a longer one.
+fn has_word(text: &str, word: &str) -> bool {
+    let in_word = |c: char| c.is_alphanumeric() || c == '_';
+    text.match_indices(word)
+        .any(|(at, _)| !text[..at].ends_with(in_word) && !text[at + word.len()..].starts_with(in_word))
+}
+
 fn read(file: &SqlFile<'_>) -> Vec<(usize, SchemaEvent)> {
     let mut events = Vec::new();
     for (at, statement) in file.statements.iter().enumerate() {
@@ -180,6 +203,7 @@ fn read(file: &SqlFile<'_>) -> Vec<(usize, SchemaEvent)> {
                 | StatementKind::DropTable
                 | StatementKind::DropIndex
                 | StatementKind::AlterTable
+                | StatementKind::AlterOther
         );
         if !changes_schema {
             continue;
@@ -230,11 +254,12 @@ fn events_of(change: &Change<'_>, emit: &mut impl FnMut(SchemaEvent)) {
             }
         }
         Change::Drop { what: "index", names, .. } => {
-            names.iter().for_each(|name| emit(SchemaEvent::IndexDropped { name: name.key.clone() }));
+            names.iter().for_each(|name| emit(SchemaEvent::IndexGone { name: name.key.clone() }));
         }
         Change::Drop { what: "table", names, .. } => {
             names.iter().for_each(|name| emit(SchemaEvent::TableDropped { table: name.key.clone() }));
         }
+        Change::Rename { name, .. } => emit(SchemaEvent::IndexGone { name: name.key.clone() }),
         Change::AlterTable { table, actions } => {
             actions.iter().for_each(|(_, action)| emit_action(table, action, emit))
         }
@@ -251,6 +276,9 @@ fn emit_action(name: &Name, action: &Action<'_>, emit: &mut impl FnMut(SchemaEve
             emit_key_index(name, column, emit);
             let (column, kind) = (column.name.key.clone(), column.kind.clone());
             emit(SchemaEvent::ColumnDefined { table: table.clone(), column, kind });
+        }
+        Action::DropColumn { column, .. } | Action::RenameColumn(column) => {
+            emit(SchemaEvent::ColumnGone { table: table.clone(), column: column.key.clone() });
         }
         Action::ChangeType { column, to, .. } => {
             emit(SchemaEvent::ColumnDefined { table: table.clone(), column: column.key.clone(), kind: to.clone() });

@@ -116,6 +116,65 @@ fn building_and_dropping_indexes_without_concurrently_is_reported() {
 }
 
 #[test]
+fn what_does_nothing_because_of_if_exists_is_not_reported() {
+    let indexed = format!("{USERS} CREATE INDEX i ON users (name); CREATE INDEX ON users (age);");
+    let on = |draft: &str, expected: &[&str]| postgres().released(&indexed).draft(draft).finds(expected);
+
+    // The index exists.
+    let create = "CREATE INDEX IF NOT EXISTS i ON users (name);";
+    let builds = ["blocking-index: CREATE INDEX IF NOT EXISTS i ON users (name)"];
+    on(create, &[]);
+    postgres().released(USERS).draft(create).finds(&builds);
+    postgres().released(USERS).released(create).draft(create).finds(&[]);
+    // It was dropped, alone or with its column or table, or has another name.
+    let drop = "blocking-drop-index: DROP INDEX IF EXISTS i";
+    on(&format!("DROP INDEX IF EXISTS i; {create}"), &[drop, builds[0]]);
+    postgres().released(&indexed).released("DROP INDEX i;").draft(create).finds(&builds);
+    postgres().released(&indexed).released("ALTER INDEX i RENAME TO j;").draft(create).finds(&builds);
+    let again = "ALTER TABLE users DROP COLUMN name; ALTER TABLE users ADD COLUMN name text;";
+    postgres().released(&indexed).released(again).draft(create).finds(&builds);
+    postgres().released(&indexed).released(&format!("DROP TABLE users; {USERS}")).draft(create).finds(&builds);
+    let rebuilt = "CREATE TABLE u (name text); DROP TABLE users; ALTER TABLE u RENAME TO users;";
+    postgres().released(&indexed).released(rebuilt).draft(create).finds(&builds);
+
+    // Nobody has created the index, or it was dropped.
+    on("DROP INDEX IF EXISTS other;", &[]);
+    // Part of a longer name does not count.
+    on("DROP INDEX IF EXISTS user;", &[]);
+    on("DROP INDEX IF EXISTS other, i;", &["blocking-drop-index: DROP INDEX IF EXISTS other, i"]);
+    on("DROP INDEX other;", &["blocking-drop-index: DROP INDEX other"]);
+    postgres().released(&indexed).released("DROP INDEX i;").draft("DROP INDEX IF EXISTS i;").finds(&[]);
+    // It may exist: the server has chosen its name, or a function creates it.
+    on("DROP INDEX IF EXISTS users_age_idx;", &["blocking-drop-index: DROP INDEX IF EXISTS users_age_idx"]);
+    let renamed = format!("{indexed} ALTER INDEX i RENAME TO j;");
+    postgres()
+        .released(&renamed)
+        .draft("DROP INDEX IF EXISTS j;")
+        .finds(&["blocking-drop-index: DROP INDEX IF EXISTS j"]);
+
+    // The column exists, with the values that it has.
+    on("ALTER TABLE users ADD COLUMN IF NOT EXISTS name text NOT NULL;", &[]);
+    on("ALTER TABLE users ADD COLUMN IF NOT EXISTS name text UNIQUE;", &[]);
+    let add = "ALTER TABLE users ADD COLUMN IF NOT EXISTS email text;";
+    postgres().released(USERS).released(add).draft(add).down("SELECT 1;").finds(&[]);
+    let left = "ALTER TABLE users RENAME name TO label;";
+    postgres()
+        .released(USERS)
+        .released(left)
+        .draft("ALTER TABLE users ADD COLUMN IF NOT EXISTS name text NOT NULL;")
+        .finds(&["filled-table: ADD COLUMN IF NOT EXISTS name text NOT NULL"]);
+
+    // What was dropped has nothing to lose; what no script creates may have.
+    let dropped = "ALTER TABLE users DROP COLUMN age; CREATE TABLE t (a int); DROP TABLE t;";
+    postgres()
+        .released(USERS)
+        .released(dropped)
+        .draft("ALTER TABLE users DROP COLUMN IF EXISTS age; DROP TABLE IF EXISTS t;")
+        .finds(&[]);
+    on("DROP TABLE IF EXISTS other;", &["drop-table: other"]);
+}
+
+#[test]
 fn a_table_of_a_draft_is_new_for_the_next_draft_whatever_its_down_script_does() {
     let folder = || postgres().draft(USERS).down("DROP TABLE users;");
     folder().draft("CREATE INDEX i ON users (name);").down("DROP INDEX i;").finds(&[]);

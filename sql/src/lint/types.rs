@@ -132,7 +132,7 @@ fn built_anew(cx: &Context<'_, '_>, of: &Name, column: &Name, cost: Cost) -> Opt
     });
     let is_there = |name: &str| {
         let gone = cx.earlier(name, |event, _| match event {
-            SchemaEvent::IndexDropped { name: known } if known == name => Some(true),
+            SchemaEvent::IndexGone { name: known } if known == name => Some(true),
             SchemaEvent::IndexCreated { name: known, .. } if known == name => Some(false),
             _ => None,
         });
