@@ -8,6 +8,8 @@
 //! The grammar is the Python package `pglast`, whose source package also has the tests. Pip downloads both into
 //! `.corpus/oracle`; they are not committed.
 
+mod names;
+
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::num::NonZero;
@@ -69,6 +71,9 @@ pub(crate) struct Arguments {
     /// Show the statements on which the two differ
     #[arg(long)]
     show: bool,
+    /// Compare with real servers, PostgreSQL and SQLite, which keywords are names at which place
+    #[arg(long, conflicts_with = "files")]
+    names: bool,
 }
 
 /// The answer of the script about a statement.
@@ -93,7 +98,7 @@ struct Tally {
 impl Tally {
     fn count(&mut self, text: &str, valid: bool, output: &str) {
         self.all += 1;
-        let refused = refusal(text);
+        let refused = refusal(Dialect::Postgres, text);
         match (valid, refused) {
             (true, Some(why)) if is_refused_behind(text, &why) => self.behind += 1,
             (true, Some(why)) => self.differs.push((text.to_owned(), format!("Lockgate: {why}"))),
@@ -120,17 +125,20 @@ fn is_refused_behind(text: &str, why: &str) -> bool {
 }
 
 /// Returns the reason why the check refuses a statement, if it does.
-fn refusal(text: &str) -> Option<String> {
-    let split = sql::split(Dialect::Postgres, text);
+fn refusal(dialect: Dialect, text: &str) -> Option<String> {
+    let split = sql::split(dialect, text);
     // Only the command of a COPY was sent, without its data.
     if let Some(problem) = split.problems.iter().find(|problem| problem.code != "unterminated-copy-data") {
         return Some(problem.message.clone());
     }
-    let found = check(Dialect::Postgres, text, &split.statements, None);
+    let found = check(dialect, text, &split.statements, None);
     found.into_iter().find(|finding| finding.kind.is_refusal()).map(|finding| finding.kind.to_string())
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    if arguments.names {
+        return names::run(arguments.show);
+    }
     let folder = workspace::root().join(".corpus").join("oracle");
     let python = python(&folder)?;
     let files = match &*arguments.files {

@@ -4,6 +4,7 @@
 mod exceptions;
 mod keywords;
 mod mistakes;
+mod names;
 pub(super) mod releases;
 mod words;
 
@@ -45,6 +46,9 @@ pub(super) fn check(text: &str, kind: StatementKind, release: Option<Release>) -
     if let Some(wrong) = mistakes::find(&parse.syntax_node(), text) {
         // The parser may accept a keyword as a name only because it misses this mistake.
         return vec![first.as_ref().map_or(wrong, found)];
+    }
+    if let Some(wrong) = names::find(&parse.syntax_node()) {
+        return vec![wrong];
     }
     let mut found = Vec::new();
     if matches!(kind, StatementKind::CreateFunction | StatementKind::Do) {
@@ -126,6 +130,9 @@ fn wrong(text: &str, error: &SyntaxError) -> ParserFinding {
             ParserFinding::new(range, FindingKind::Refused(format!("expected {expected}")))
         }
         words::ParserMessage::Expected(None) => stuck(Dialect::Postgres, text, range.start, None),
+        words::ParserMessage::Rule(rule) if rule.ends_with("is a reserved keyword") => {
+            names::reserved(&text[range.clone()], range)
+        }
         words::ParserMessage::Rule(rule) => ParserFinding::new(range, FindingKind::Refused(rule)),
     }
 }

@@ -19,7 +19,7 @@ pub(super) fn find(
     keywords: &[String],
     parse: impl Fn(&str) -> Option<usize>,
 ) -> ParserFinding {
-    if text.len() > TRIED_MAX {
+    if wrong.repair.is_some() || text.len() > TRIED_MAX {
         return wrong;
     }
     let found = token_at(dialect, text, wrong.range.start);
@@ -33,6 +33,12 @@ pub(super) fn find(
     let foreign = if dialect == Dialect::Postgres { foreign(&text[found.start..]) } else { None };
     if let Some(help) = foreign {
         wrong.repair = Some(help.to_owned());
+        return wrong;
+    }
+    if expected.as_ref().is_some_and(|expected| expected.as_deref() == Some("a name"))
+        && let Some(quoted) = repair.quoted(found, keywords)
+    {
+        wrong.repair = Some(quoted);
         return wrong;
     }
     if let Some((token, word)) = repair.keyword(dialect, &before, found, keywords) {
@@ -66,6 +72,11 @@ fn foreign(text: &str) -> Option<&'static str> {
     } else {
         None
     }
+}
+
+/// The repair of a reserved word.
+pub(super) fn quote(word: &str) -> String {
+    format!("write `\"{word}\"`, here and wherever it is used, or choose another name")
 }
 
 const COMMA: &str = "write a `,` before it";
@@ -102,6 +113,14 @@ impl<P: Fn(&str) -> Option<usize>> Repair<'_, P> {
     /// Returns the text with these bytes replaced.
     fn with(&self, start: usize, end: usize, new: &str) -> String {
         format!("{}{new}{}", &self.text[..start], &self.text[end..])
+    }
+
+    /// Tries a keyword as a name in quotes.
+    fn quoted(&self, found: Token, keywords: &[String]) -> Option<String> {
+        let word = self.text[found.start..found.end].to_lowercase();
+        let is_keyword = found.kind == Kind::Word && keywords.contains(&word);
+        let quoted = || self.with(found.start, found.end, &format!("\"{word}\""));
+        (is_keyword && (self.parse)(&quoted()).is_none()).then(|| quote(&word))
     }
 
     /// Looks for a misspelt keyword at the place or shortly before it.

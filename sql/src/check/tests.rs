@@ -56,6 +56,56 @@ fn values_of_sqlite_are_neither_ordered_nor_limited() {
     }
 }
 
+/// `cargo xtask oracle --names` tries every keyword at every place.
+#[test]
+fn a_reserved_word_is_no_name_without_quotes() {
+    for (text, at, word) in [
+        ("ALTER TABLE t ADD COLUMN order int;", 26, "order"),
+        ("ALTER TABLE t RENAME TO user;", 25, "user"),
+        ("ALTER TABLE t RENAME COLUMN a TO Select;", 34, "Select"),
+        ("ALTER TABLE t ADD CONSTRAINT check CHECK (a > 0);", 30, "check"),
+        ("CREATE TRIGGER user AFTER INSERT ON t EXECUTE FUNCTION f();", 16, "user"),
+        ("CREATE POLICY order ON t USING (true);", 15, "order"),
+        ("SAVEPOINT select;", 11, "select"),
+        ("CREATE SCHEMA analyze;", 15, "analyze"),
+        ("CREATE DATABASE table;", 17, "table"),
+        // These name functions.
+        ("CREATE TABLE left (a int);", 14, "left"),
+        ("CREATE VIEW full AS SELECT 1;", 13, "full"),
+        ("ALTER VIEW v RENAME TO right;", 24, "right"),
+        ("INSERT INTO authorization VALUES (1);", 13, "authorization"),
+        ("ALTER FUNCTION f(int) RENAME TO left;", 33, "left"),
+        // These name columns.
+        ("CREATE FUNCTION between() RETURNS int LANGUAGE sql AS 'SELECT 1';", 17, "between"),
+        ("CREATE TABLE t (a coalesce);", 19, "coalesce"),
+    ] {
+        let quoted = word.to_lowercase();
+        let found = rendered(Dialect::Postgres, text);
+        let fact = format!("1:{at} expected a name, found `{word}`");
+        assert!(found.starts_with(&fact), "{text}: {found}");
+        let repair = format!("; write `\"{quoted}\"`, here and wherever it is used, or choose another name");
+        assert!(found.ends_with(&repair), "{text}: {found}");
+        postgres(&text.replace(word, &format!("\"{quoted}\"")), "");
+    }
+    for text in [
+        "SELECT a AS order, t.select FROM s.user AS t;",
+        "CREATE TABLE s.order (left_id int, between int);",
+        "CREATE FUNCTION left(full int) RETURNS TABLE (right text) LANGUAGE sql AS 'SELECT 1';",
+        "DROP FUNCTION between;",
+        "CREATE TABLE t (a int) WITH (user = 1);",
+        "ALTER TABLE t DISABLE TRIGGER user, ENABLE TRIGGER all;",
+        "SELECT * FROM current_date, current_user;",
+        "GRANT SELECT ON t TO current_user;",
+        "DEALLOCATE all; CLOSE all; SET CONSTRAINTS all DEFERRED;",
+        "ALTER TABLE t OWNER TO session_user;",
+    ] {
+        postgres(text, "");
+    }
+    let repair = "write `\"order\"`, here and wherever it is used, or choose another name";
+    sqlite("ALTER TABLE t RENAME TO order;", &format!("1:25 expected a name, found `order`; {repair}"));
+    sqlite("CREATE TABLE t (a int, \"order\" int);", "");
+}
+
 #[test]
 fn a_misspelt_keyword_is_corrected() {
     let both = |text: &str, expected: &str| {

@@ -79,6 +79,7 @@ fn candidates(text: &str, at: usize, keywords: &[String]) -> Vec<Range<usize>> {
     // A statement does not begin with a name.
     let tried = (1..tokens.len()).rev().take(TRIED_MAX);
     let parameters = parameters_end(text);
+    let returned = returned_columns(text, parameters);
     let names = tried.filter(|place| {
         let token = &tokens[*place];
         token.kind == Kind::Word
@@ -86,6 +87,7 @@ fn candidates(text: &str, at: usize, keywords: &[String]) -> Vec<Range<usize>> {
             && !(token.end <= parameters && is_in(COLUMN, shown(token)))
             && !is_refused(shown(token), tokens[place - 1].kind, &text[token.end..])
             && (is_name(shown(token), shown(&tokens[place - 1]), text[token.end..].trim_start().starts_with('('))
+                || returned.contains(&token.start) && is_in(FUNCTION, shown(token))
                 || is_label(shown(token), &text[token.end..]))
     });
     names.map(|place| tokens[place].start..tokens[place].end).collect()
@@ -106,6 +108,21 @@ fn before(text: &str, range: Range<usize>, at: usize) -> Vec<Token> {
             return tokens;
         }
     }
+}
+
+/// Whether the word cannot be a name without quotes.
+pub(super) fn is_reserved(word: &str) -> bool {
+    is_in(RESERVED, word)
+}
+
+/// Whether the word names a column or a table, but no function and no type.
+pub(super) fn is_value_word(word: &str) -> bool {
+    is_in(COLUMN, word)
+}
+
+/// Whether the word names a function or a type, but no column and no table.
+pub(super) fn is_function_word(word: &str) -> bool {
+    is_in(FUNCTION, word)
 }
 
 fn is_in(words: &str, word: &str) -> bool {
@@ -132,6 +149,17 @@ fn parameters_end(text: &str) -> usize {
     at.token.start
 }
 
+/// Returns where the columns of `RETURNS TABLE (…)` are. Their names are those of functions too.
+fn returned_columns(text: &str, parameters_end: usize) -> Range<usize> {
+    let mut at = Words::new(Dialect::Postgres, text, parameters_end);
+    if parameters_end == 0 || !at.take("returns") || !at.take("table") {
+        return 0..0;
+    }
+    let start = at.token.start;
+    at.skip_parentheses();
+    start..at.token.start
+}
+
 /// Whether the server refuses this keyword although a name would be valid here: it reads `SET` after `UPDATE t` never
 /// as an alias, and units of time after a constant never as a label.
 fn is_refused(word: &str, last: Kind, rest: &str) -> bool {
@@ -147,7 +175,7 @@ fn is_name(word: &str, last: &str, before_parenthesis: bool) -> bool {
         return false;
     }
     if is_in(FUNCTION, word) {
-        return before_parenthesis;
+        return before_parenthesis && !last.eq_ignore_ascii_case("table") || last.eq_ignore_ascii_case("language");
     }
     // `coalesce()` calls no function of this name, but a table may have it.
     const TABLE_FOLLOWS: [&str; 5] = ["into", "table", "on", "exists", "references"];
