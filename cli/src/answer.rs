@@ -52,6 +52,12 @@ pub(crate) enum Body {
     /// Whether several databases have every migration.
     #[cfg(feature = "postgres")]
     AllReady(Vec<(&'static str, Readiness)>),
+    /// How databases compare with their mirror.
+    #[cfg(feature = "postgres")]
+    Mirror(Vec<lockgate::MirrorStatus>),
+    /// The mirror has taken a database over, which differed like this.
+    #[cfg(feature = "postgres")]
+    MirrorAccepted(lockgate::MirrorStatus),
     /// A text that is not about a database: a schema, a script for a shell, a page of the manual.
     Document(String),
 }
@@ -83,6 +89,9 @@ pub(crate) struct Stand {
     pub(crate) status: Status,
     /// Whether `up` would refuse to run.
     pub(crate) up_refuses: bool,
+    /// How the database compares with its mirror, if it has one.
+    #[cfg(feature = "postgres")]
+    pub(crate) mirror: Option<lockgate::MirrorStatus>,
     /// Whether to show every migration, however many there are.
     pub(crate) all: bool,
 }

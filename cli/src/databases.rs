@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use lockgate::{
     DatabaseMigrations, DatabaseParts, DatabasePlan, Databases, DatabasesMigrator, Dialect, Migrations, Migrator,
+    Report,
 };
 
 use crate::answer::{Answer, Body, DatabasePlanned, NothingToDo, Planned, Stands};
@@ -11,11 +12,14 @@ use crate::cli::{self, Cli};
 use crate::command_error::CommandError;
 use crate::connect::Chosen;
 use crate::exit::Exit;
-use crate::invocation::Invocation;
+use crate::invocation::{Access, Invocation};
 use crate::options::Options;
 use crate::output::Output;
 use crate::render::Counts;
-use crate::verb::{Verb, baseline, doctor, drift, history, mark_stage, repair, wait};
+use crate::url::DatabaseUrl;
+use crate::verb::{
+    Caution, Verb, baseline, doctor, down, drift, history, mark_stage, mirror, plan, redo, repair, wait,
+};
 use crate::watch::{View, shown};
 
 /// Lockgate's command line for several databases.
@@ -72,6 +76,10 @@ pub struct DatabasesOptions {
 pub enum DatabasesVerb {
     /// Apply what is pending in each database, and make those that do not exist
     Up(Up),
+    /// Revert patches of the database that `--database` names, each as its role
+    Down(down::Arguments),
+    /// Revert the newest patches of the database that `--database` names, and apply them again
+    Redo(redo::Arguments),
     /// Show what is applied in each database, what is pending and what differs
     Status(StatusOf),
     /// Show what `up` would run, and execute nothing
@@ -90,6 +98,8 @@ pub enum DatabasesVerb {
     Repair(repair::Arguments),
     /// Look at everything that could stop a run in the database that `--database` names
     Doctor(doctor::Arguments),
+    /// Compare the databases with their mirror, or accept one as it is
+    Mirror(mirror::Arguments),
     /// Mark the database that `--database` names with its stage
     MarkStage(mark_stage::Arguments),
     /// Print a script that completes these commands in a shell
@@ -148,10 +158,13 @@ struct Standalone {
 /// A command as it is carried out.
 enum Task {
     Up(Up),
+    Down(down::Arguments),
+    Redo(redo::Arguments),
     Status(StatusOf),
     Plan(PlanOf),
     Wait(wait::Arguments),
     Ready,
+    Mirror(mirror::Arguments),
     /// On one database, as a program with that database alone would do it.
     One(Verb),
     /// Without any database.
@@ -214,6 +227,9 @@ impl DatabasesCli {
         let task = verb.task();
         let writes = match &task {
             Task::Up(arguments) => !arguments.dry_run,
+            Task::Down(arguments) => !arguments.dry_run,
+            Task::Redo(arguments) => !arguments.dry_run,
+            Task::Mirror(arguments) => arguments.what.is_some(),
             Task::One(verb) => verb.writes(),
             Task::Status(_) | Task::Plan(_) | Task::Wait(_) | Task::Ready | Task::Without(_) => false,
         };
@@ -228,6 +244,8 @@ impl DatabasesCli {
                 return answer.expect("a verb without a database answers without one");
             }
             Task::One(verb) => return self.on_one(output, options, &verb).await,
+            Task::Down(arguments) => return self.down(output, options, &arguments).await,
+            Task::Redo(arguments) => return self.redo(output, options, &arguments).await,
             task => task,
         };
         let Chosen { url, note } = self.cli.choose(&options.options)?;
@@ -259,7 +277,14 @@ impl DatabasesCli {
                 self.ready(&migrator, url).await
             }
             Task::Ready => self.ready(&migrator, url).await,
-            Task::One(_) | Task::Without(_) => unreachable!("they are answered above"),
+            Task::Mirror(arguments) => match &arguments.what {
+                None => Ok(mirror::compared(migrator.mirror_status(url).await?)),
+                Some(mirror::What::Accept(accept)) => {
+                    let accepted = migrator.accept_in_mirror(url, &accept.database, &accept.reason).await?;
+                    Ok(mirror::accepted(accepted))
+                }
+            },
+            Task::Down(_) | Task::Redo(_) | Task::One(_) | Task::Without(_) => unreachable!("they are answered above"),
         }
     }
 
@@ -281,6 +306,12 @@ impl DatabasesCli {
             .passwords_from_environment(prefix)
             .wait_for_server(options.options.wait_for_server.unwrap_or_default())
             .options(|migrator| options.options.configure(self.cli.configured(migrator)));
+        let of_run = &options.options;
+        if of_run.without_mirror {
+            migrator = migrator.without_mirror();
+        } else if let Some(mirror) = &of_run.mirror {
+            migrator = migrator.mirror(mirror.reveal());
+        }
         if options.set_role {
             migrator = migrator.set_role();
         }
@@ -337,11 +368,52 @@ impl DatabasesCli {
 
     /// Runs a verb on the database that was named, as the user of the URL.
     async fn on_one(&self, output: Output, options: &DatabasesOptions, verb: &Verb) -> Result<Answer, CommandError> {
+        let (_, _, invocation) = self.one(output, options, verb.name())?;
+        verb.run(&invocation).await
+    }
+
+    async fn down(
+        &self,
+        output: Output,
+        options: &DatabasesOptions,
+        arguments: &down::Arguments,
+    ) -> Result<Answer, CommandError> {
+        let (databases, name, invocation) = self.one(output, options, "down")?;
+        let destination = arguments.downward.destination(&invocation)?;
+        let (migrator, server) = (self.migrator(options, databases), self.cli.choose(&options.options)?.url);
+        let planned = migrator.plan_revert(server.reveal(), name, destination).await?;
+        let exit = arguments.nothing.exit(planned.is_empty());
+        let of_run = OfRun { verbose: arguments.verbose, dry_run: arguments.dry_run, caution: arguments.caution };
+        let answer =
+            carry_out(&invocation, migrator, server.reveal(), name, planned, of_run, Counts::Migrations).await?;
+        Ok(Answer { exit, ..answer })
+    }
+
+    async fn redo(
+        &self,
+        output: Output,
+        options: &DatabasesOptions,
+        arguments: &redo::Arguments,
+    ) -> Result<Answer, CommandError> {
+        let (databases, name, invocation) = self.one(output, options, "redo")?;
+        let (migrator, server) = (self.migrator(options, databases), self.cli.choose(&options.options)?.url);
+        let planned = migrator.plan_redo(server.reveal(), name, arguments.steps).await?;
+        let of_run = OfRun { verbose: arguments.verbose, dry_run: arguments.dry_run, caution: arguments.caution };
+        carry_out(&invocation, migrator, server.reveal(), name, planned, of_run, Counts::Steps).await
+    }
+
+    /// The database that was named, and the invocation of a verb on it, as the user of the URL.
+    fn one<'o>(
+        &'o self,
+        output: Output,
+        options: &'o DatabasesOptions,
+        verb: &str,
+    ) -> Result<(&'static Databases, &'o str, Invocation<'o>), CommandError> {
         let databases = self.databases(options)?;
         let known: Vec<String> = databases.iter().map(|database| format!("`{}`", database.name())).collect();
         let which = format!("write `--database NAME` with one of {}", known.join(", "));
         let Some(name) = &options.database else {
-            return Err(CommandError::usage(format!("`{}` works on one database", verb.name()), which));
+            return Err(CommandError::usage(format!("`{verb}` works on one database"), which));
         };
         let Some(database) = databases.get(name) else {
             return Err(CommandError::usage(format!("there are no patches for the database `{name}`"), which));
@@ -354,12 +426,52 @@ impl DatabasesCli {
                 "write `postgres://user@host/postgres`",
             ));
         };
-        let Ok(url) = url.parse();
-        let migrator = self.cli.configured(Migrator::new(database.migrations()));
+        let Ok(url): Result<DatabaseUrl, _> = url.parse();
+        let mut migrator = self.cli.configured(Migrator::new(database.migrations()));
+        if let Some(mirror) = databases.mirror() {
+            let Ok(mirror): Result<DatabaseUrl, _> = mirror.parse();
+            migrator = migrator.mirror(mirror.beside(&url));
+        }
         let chosen = Chosen { url, note };
         let (options, prefix) = (&options.options, self.cli.prefix());
-        verb.run(&Invocation::new(database.migrations(), migrator, chosen, options, prefix, output)).await
+        let invocation = Invocation::new(database.migrations(), migrator, chosen, options, prefix, output);
+        Ok((databases, name, invocation))
     }
+}
+
+/// How a plan is carried out.
+#[derive(Clone, Copy, Debug)]
+struct OfRun {
+    verbose: bool,
+    dry_run: bool,
+    caution: Caution,
+}
+
+/// Runs a plan on one of several databases, or shows it.
+async fn carry_out(
+    invocation: &Invocation<'_>,
+    migrator: DatabasesMigrator,
+    server: &str,
+    name: &str,
+    planned: lockgate::Plan,
+    of_run: OfRun,
+    counts: Counts,
+) -> Result<Answer, CommandError> {
+    if of_run.dry_run {
+        let mut database = invocation.connect(Access::Read).await?;
+        return plan::answer(invocation, planned, &mut database, of_run.verbose).await;
+    }
+    if of_run.caution.asks(invocation) {
+        let database = invocation.connect(Access::Write).await?;
+        of_run.caution.ask(invocation, &planned, &database).await?;
+    }
+    let (output, view) = (invocation.output(), View { verbose: of_run.verbose, counts });
+    let began = std::time::Instant::now();
+    let ran = migrator.options(|options| shown(output, options, view)).apply_plan(server, name, &planned).await;
+    output.bar(|bar| bar.end());
+    let mut report = Report::default();
+    (report.steps, report.elapsed) = (ran?.steps, began.elapsed());
+    Ok(Answer::done(Body::Run(report)))
 }
 
 impl DatabasesVerb {
@@ -367,10 +479,13 @@ impl DatabasesVerb {
     fn name(&self) -> &'static str {
         match self.task() {
             Task::Up(_) => "up",
+            Task::Down(_) => "down",
+            Task::Redo(_) => "redo",
             Task::Status(_) => "status",
             Task::Plan(_) => "plan",
             Task::Wait(_) => "wait",
             Task::Ready => "ready",
+            Task::Mirror(_) => "mirror",
             Task::One(verb) | Task::Without(verb) => verb.name(),
         }
     }
@@ -378,10 +493,13 @@ impl DatabasesVerb {
     fn task(&self) -> Task {
         match self.clone() {
             Self::Up(arguments) => Task::Up(arguments),
+            Self::Down(arguments) => Task::Down(arguments),
+            Self::Redo(arguments) => Task::Redo(arguments),
             Self::Status(arguments) => Task::Status(arguments),
             Self::Plan(arguments) => Task::Plan(arguments),
             Self::Wait(arguments) => Task::Wait(arguments),
             Self::Ready => Task::Ready,
+            Self::Mirror(arguments) => Task::Mirror(arguments),
             Self::Drift(arguments) => Task::One(Verb::Drift(arguments)),
             Self::History(arguments) => Task::One(Verb::History(arguments)),
             Self::Baseline(arguments) => Task::One(Verb::Baseline(arguments)),

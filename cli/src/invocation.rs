@@ -53,7 +53,14 @@ impl<'a> Invocation<'a> {
 
     /// The migrator with the program's options and the flags; flags win.
     pub(crate) fn migrator(&self) -> Migrator {
-        self.options.configure(self.migrator.clone())
+        let migrator = self.options.configure(self.migrator.clone());
+        #[cfg(feature = "postgres")]
+        let migrator = match &self.options.mirror {
+            _ if self.options.without_mirror => migrator.without_mirror(),
+            Some(mirror) => migrator.mirror(mirror.beside(&self.url)),
+            None => migrator,
+        };
+        migrator
     }
 
     /// The URL with its secrets.

@@ -88,6 +88,23 @@ pub struct Options {
     #[arg(long, global = true)]
     pub out_of_order: bool,
 
+    /// Keep a second record of the history in this database, and compare before each run: a name on the same server, or
+    /// a URL (PostgreSQL)
+    #[cfg(feature = "postgres")]
+    #[arg(
+        id = "lockgate_mirror",
+        long = "mirror",
+        global = true,
+        value_name = "DATABASE",
+        conflicts_with = "without_mirror"
+    )]
+    pub mirror: Option<DatabaseUrl>,
+
+    /// Leave the mirror out of this run; the next run with it adds what it lacks
+    #[cfg(feature = "postgres")]
+    #[arg(long, global = true)]
+    pub without_mirror: bool,
+
     /// Run even if another tool has migrated this database and Lockgate has not
     #[arg(long, global = true)]
     pub beside_other_tools: bool,

@@ -36,6 +36,16 @@ impl DatabaseUrl {
         Self(lockgate::__private::existing(&self.0))
     }
 
+    /// The URL of the database that this names, where it may be only a name on the server of another URL.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn beside(&self, other: &Self) -> String {
+        if self.0.contains("://") {
+            return self.0.clone();
+        }
+        let parts = lockgate::DatabaseParts { name: Some(self.0.clone()), ..lockgate::DatabaseParts::default() };
+        lockgate::__private::with_parts(&other.0, &parts).unwrap_or_else(|| self.0.clone())
+    }
+
     /// The file of a SQLite URL that creates a missing file.
     pub(crate) fn file_to_create(&self) -> Option<PathBuf> {
         let rest = self.0.strip_prefix("sqlite:")?;

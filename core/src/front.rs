@@ -60,6 +60,19 @@ impl Front {
         self.pick("`revert` with `DownTo::Empty`", "`down --all`")
     }
 
+    /// Accepts that a database differs from its mirror.
+    pub fn accept_in_mirror(self, database: impl Display) -> String {
+        match self {
+            Self::Rust => "accept it with `accept_in_mirror`".to_owned(),
+            Self::CommandLine => format!("accept it with `mirror accept {database} --reason \"why\"`"),
+        }
+    }
+
+    /// Leaves the mirror out of a run.
+    pub const fn without_mirror(self) -> &'static str {
+        self.pick("with `without_mirror`", "with `--without-mirror`")
+    }
+
     /// Creates the role and the database of a program.
     pub const fn bootstrap(self) -> &'static str {
         self.pick("`bootstrap::create`", "`bootstrap`")

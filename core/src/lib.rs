@@ -15,6 +15,7 @@ pub mod history;
 mod leb128;
 pub mod limit;
 pub mod migration;
+pub mod mirror;
 pub mod other_tools;
 pub mod patch;
 pub mod plan;

@@ -209,12 +209,16 @@ fn each_block(
     // A folder without a patch depends on its policy and its lockfile too.
     let tracked = folder.tracked.iter().map(|path| text(path)).collect::<Result<Vec<_>, _>>().map_err(not_utf8)?;
     let warnings = warn(warnings);
+    let mirror = match &folder.policy.mirror {
+        Some(mirror) => quote! { ::core::option::Option::Some(#mirror) },
+        None => quote! { ::core::option::Option::None },
+    };
     Ok(quote! {
         {
             #warnings
             #(const _: &[u8] = ::core::include_bytes!(#tracked);)*
             const EACH: &[#krate::DatabaseMigrations] = &[#(#values),*];
-            const DATABASES: #krate::Databases = #krate::__private::databases(EACH);
+            const DATABASES: #krate::Databases = #krate::__private::databases(EACH, #mirror);
             DATABASES
         }
     })

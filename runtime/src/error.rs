@@ -486,6 +486,8 @@ pub(crate) enum Class {
     NotADatabase,
     /// Wrong password, or no such user.
     Login,
+    /// A role that the script names does not exist.
+    NoRole,
     /// The user may not do this.
     Privilege,
     ReadOnly,
@@ -543,6 +545,7 @@ impl Class {
             Self::InDoubt => ErrorKind::Refused,
             Self::Unknown => ErrorKind::Unsupported,
             Self::Absent
+            | Self::NoRole
             | Self::Syntax
             | Self::LockTimeout
             | Self::Held
@@ -679,7 +682,9 @@ impl Class {
                      session; then run again"
                     .to_owned()
             }
-            Self::Absent | Self::Unfit | Self::Syntax | Self::Usage | Self::InDoubt | Self::Other => return None,
+            Self::Absent | Self::NoRole | Self::Unfit | Self::Syntax | Self::Usage | Self::InDoubt | Self::Other => {
+                return None;
+            }
         };
         Some(line)
     }

@@ -34,6 +34,13 @@ pub enum Event {
         /// The database.
         database: String,
     },
+    /// A run has ended in a database, and its mirror could not be told. The next run tells it.
+    MirrorBehind {
+        /// The database.
+        database: String,
+        /// Why.
+        reason: String,
+    },
     /// Another run holds the lock; this one waits.
     LockWaiting {
         /// Who holds it, if the database says so.

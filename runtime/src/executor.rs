@@ -66,6 +66,10 @@ pub(crate) async fn execute(
         if plan.is_empty() {
             break;
         }
+        if let Some(mirror) = run.mirror {
+            let told = mirror.before(&plan, &run.history_table.set).await;
+            told.map_err(|error| failure::after(error, &report))?;
+        }
         match locked(backend, run, &plan, &history, waiting.deadline, &decide, &mut report).await? {
             Attempt::Done => break,
             Attempt::Overtaken { by } => {

@@ -59,6 +59,8 @@ mod invalid_index;
 mod log;
 mod migrations;
 mod migrator;
+#[cfg(feature = "postgres")]
+mod mirror;
 mod parts;
 mod psql;
 #[cfg(feature = "schema")]
@@ -104,6 +106,8 @@ pub use event::{Event, ServerProgress};
 pub use log::LogEntry;
 pub use migrations::{BoxError, Migrations, StepResult};
 pub use migrator::Migrator;
+#[cfg(feature = "postgres")]
+pub use mirror::{MirrorMismatch, MirrorStatus};
 pub use parts::DatabaseParts;
 #[cfg(feature = "schema")]
 pub use reader::read_schema;
@@ -172,8 +176,11 @@ pub mod __private {
     }
 
     /// The value of `embed_migrations!(databases)`.
-    pub const fn databases(each: &'static [crate::DatabaseMigrations]) -> crate::Databases {
-        crate::Databases::from_parts(each)
+    pub const fn databases(
+        each: &'static [crate::DatabaseMigrations],
+        mirror: Option<&'static str>,
+    ) -> crate::Databases {
+        crate::Databases::from_parts(each).with_mirror(mirror)
     }
 
     /// The patches of one database, for [`databases`].

@@ -22,7 +22,7 @@ use crate::log::LogEntry;
 use crate::migrations::Migrations;
 use crate::psql::Variables;
 use crate::report::Report;
-use crate::run::{Run, StageRule};
+use crate::run::{Mirroring, Run, StageRule};
 use crate::stage;
 use crate::table_size::TableSize;
 use crate::target::Target;
@@ -70,6 +70,8 @@ pub struct Migrator {
     /// Whether each patch runs as the role in its name, by SET ROLE.
     role_of_name: bool,
     on_event: Option<OnEvent>,
+    /// Where the mirror is, and its URL.
+    mirror: Option<(Arc<dyn Mirroring>, String)>,
 }
 
 impl Migrator {
@@ -93,6 +95,7 @@ impl Migrator {
             variables: Variables::default(),
             role_of_name: false,
             on_event: None,
+            mirror: None,
         }
     }
 
@@ -753,12 +756,23 @@ impl Migrator {
     ) -> Result<Report, Error> {
         let run = Run { to_head, ..self.run()? };
         let mut backend = open(target).await?;
+        let mirror = match &self.mirror {
+            Some((mirror, _)) => Some(mirror.settle(&run, &mut *backend).await?),
+            None => None,
+        };
+        let run = Run { mirror: mirror.as_deref(), ..run };
         let dialect = backend.dialect();
         let decide = |history: &History| decide(history, dialect);
         let executed = executor::execute(&mut *backend, &run, changed, &decide);
         #[cfg(feature = "tracing")]
         let executed = crate::spans::of_run(executed, &self.set);
-        executed.await
+        let executed = executed.await;
+        if let Some(mirror) = &mirror
+            && !executed.as_ref().is_ok_and(Report::is_empty)
+        {
+            mirror.after(&run, &mut *backend).await;
+        }
+        executed
     }
 
     fn decide(&self, history: &History, destination: Destination, dialect: Dialect) -> Result<Plan, Error> {
@@ -788,6 +802,24 @@ impl Migrator {
             beside_others: self.beside_others,
             can_adopt: cfg!(feature = "adopt"),
         }
+    }
+
+    /// The same, with this mirror, of which also the URL is kept.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn mirrored(self, mirror: Option<(Arc<dyn Mirroring>, String)>) -> Self {
+        Self { mirror, ..self }
+    }
+
+    /// The URL of the mirror.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn mirror_url(&self) -> Option<&str> {
+        self.mirror.as_ref().map(|(_, url)| url.as_str())
+    }
+
+    /// The name of its set in the history.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn set_name(&self) -> &str {
+        &self.set
     }
 
     /// The same settings for other migrations, kept in the history under the name of this set and a suffix.
@@ -828,6 +860,12 @@ impl Migrator {
         let decide = |history: &History| self.decide(history, UpTo::Latest.into(), dialect);
         let plan = stage::decide(&mut *backend, &run, &history, &decide).await;
         Ok((status, plan))
+    }
+
+    /// The digest of the history.
+    #[cfg(feature = "postgres")]
+    pub(crate) async fn digest(&self, target: impl Target) -> Result<lockgate_core::Digest, Error> {
+        Ok(self.open(target).await?.history.digest())
     }
 
     /// What would remove every row of this set from the history.
@@ -902,6 +940,7 @@ impl Migrator {
             to_head: false,
             role_of_name: self.role_of_name,
             beside: None,
+            mirror: None,
         })
     }
 }

@@ -1,9 +1,9 @@
 //! The options of a run.
 
-use lockgate_core::{Atomicity, Stage, Version};
+use lockgate_core::{Atomicity, Plan, Stage, Version};
 
 use crate::backend::{Backend, BoxFuture, Deadline, Job, Limits, LockRequest, Pace, SessionCleanup};
-use crate::error::Cause;
+use crate::error::{Cause, Error};
 use crate::event::{Event, OnEvent};
 use crate::history_table::{Adopted, HistoryTable};
 use crate::migrations::Migrations;
@@ -39,6 +39,27 @@ pub(crate) struct Run<'a> {
     pub(crate) role_of_name: bool,
     /// What the run does in its transaction besides its plan. The whole run must be one transaction.
     pub(crate) beside: Option<&'a dyn Beside>,
+    /// Who is told what the run is about to do, in another database.
+    pub(crate) mirror: Option<&'a dyn Mirrored>,
+}
+
+/// Where a second record of the history is kept, in another database.
+pub(crate) trait Mirroring: Send + Sync {
+    /// Opens it, and compares the database with it before a run changes anything.
+    fn settle<'b>(
+        &'b self,
+        run: &'b Run<'_>,
+        backend: &'b mut dyn Backend,
+    ) -> BoxFuture<'b, Result<Box<dyn Mirrored>, Error>>;
+}
+
+/// The second record, during a run.
+pub(crate) trait Mirrored: Send + Sync {
+    /// Before a run takes the lock.
+    fn before<'b>(&'b self, plan: &'b Plan, set: &'b str) -> BoxFuture<'b, Result<(), Error>>;
+
+    /// After a run, whatever became of it.
+    fn after<'b>(&'b self, run: &'b Run<'_>, backend: &'b mut dyn Backend) -> BoxFuture<'b, ()>;
 }
 
 /// What a run does in its transaction besides its plan.

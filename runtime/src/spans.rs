@@ -20,6 +20,7 @@ pub(crate) fn write(event: &Event) {
         Event::BootstrapLeftOut { id, database } => {
             warn!(migration = id, database, "a bootstrap does not run, as its database exists");
         }
+        Event::MirrorBehind { database, reason } => warn!(database, reason, "the mirror could not be told"),
         Event::LockWaiting { holder } => warn!(holder, "another run holds the lock, waiting"),
         Event::Tolerated(drift) => warn!(%drift, "the history differs from the embedded migrations"),
         Event::Planned { steps } => info!(steps, "the lock is held"),

@@ -48,12 +48,14 @@ pub(super) fn statuses(stands: &Stands, width: Option<u16>) -> Text {
         if let Some(stage) = stand.status.stage {
             text.out.push(format!("stage of {}: {stage}", stand.database));
         }
+        text.out.extend(stand.mirror.as_ref().map(super::answer::mirrored));
         if stand.up_refuses {
             text.out.push(format!("\n{}", remark(&format!("`up` refuses to run until {} is fixed", stand.database))));
         }
-        if !stand.exists {
+        let is_expected = stand.mirror.as_ref().is_some_and(|mirror| mirror.mismatch.is_some());
+        if !stand.exists && !is_expected {
             text.notes.push(missing(&stand.database, stand.bootstraps.len()));
-        } else if !stand.bootstraps.is_empty() {
+        } else if stand.exists && !stand.bootstraps.is_empty() {
             let rest = count(stand.bootstraps.len(), "bootstrap");
             text.notes
                 .push(format!("a run that made the database `{}` was interrupted: {rest} to run", stand.database));

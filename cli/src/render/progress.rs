@@ -172,6 +172,9 @@ fn shown(event: &Event, counts: Counts) -> Option<String> {
             super::remark(&format!("there is no password for the role `{role}`, so its name is tried{way}"))
         }
         Event::BootstrapLeftOut { id, database } => super::remark(&left_out(id, database)),
+        Event::MirrorBehind { database, reason } => super::remark(&format!(
+            "the mirror of `{database}` could not be written, and the next run does that: {reason}"
+        )),
         // A newer runtime may have other events. A run can be understood without them.
         _ => return None,
     })

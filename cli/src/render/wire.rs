@@ -52,6 +52,8 @@ enum Content {
     },
     /// A bootstrap that is not recorded does not run, because its database exists.
     BootstrapLeftOut { migration: String, database: String },
+    /// A run has ended in a database, and its mirror could not be written. The next run does that.
+    MirrorBehind { database: String, reason: String },
     /// Another run holds the lock; this one waits.
     LockWaiting {
         /// Who holds it, as far as the database says.
@@ -161,8 +163,30 @@ enum Shown {
     /// Whether each of several databases has every migration.
     #[cfg(feature = "postgres")]
     AllReady(Vec<DatabaseReady>),
+    /// How databases compare with their mirror.
+    #[cfg(feature = "postgres")]
+    Mirror(Vec<MirrorValue>),
+    /// The mirror has taken a database over, which had differed like this.
+    #[cfg(feature = "postgres")]
+    MirrorAccepted(MirrorValue),
     /// A text that is not about a database.
     Document(String),
+}
+
+/// How a database compares with its mirror.
+#[derive(Serialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+struct MirrorValue {
+    database: String,
+    /// How many migrations the mirror has of it.
+    remembered: usize,
+    /// How many are applied that the mirror lacks. The next run adds them.
+    behind: usize,
+    /// `dropped`, `cleared`, `older`, `rewritten`, `replaced` or `moved`; null if nothing differs.
+    difference: Option<&'static str>,
+    message: String,
+    /// Whether the database was looked at.
+    is_compared: bool,
 }
 
 #[cfg(feature = "postgres")]
@@ -339,6 +363,8 @@ struct Status {
     /// Every migration that is embedded or recorded, in their order.
     migrations: Vec<Migration>,
     drift: Vec<Difference>,
+    /// How it compares with its mirror; null if it has none.
+    mirror: Option<MirrorValue>,
 }
 
 #[derive(Serialize)]
@@ -520,6 +546,9 @@ impl Line {
             Event::BootstrapLeftOut { id, database } => {
                 Content::BootstrapLeftOut { migration: id.clone(), database: database.clone() }
             }
+            Event::MirrorBehind { database, reason } => {
+                Content::MirrorBehind { database: database.clone(), reason: reason.clone() }
+            }
             Event::LockWaiting { holder } => Content::LockWaiting { holder: holder.clone() },
             Event::Tolerated(drift) => Content::Tolerated { drift: Difference::of(drift) },
             Event::Planned { steps } => Content::Planned { steps: *steps },
@@ -590,6 +619,10 @@ impl Line {
                     .map(|(name, ready)| DatabaseReady { database: (*name).to_owned(), ready: Ready::of(ready) })
                     .collect(),
             ),
+            #[cfg(feature = "postgres")]
+            Body::Mirror(statuses) => Shown::Mirror(statuses.iter().map(MirrorValue::of).collect()),
+            #[cfg(feature = "postgres")]
+            Body::MirrorAccepted(status) => Shown::MirrorAccepted(MirrorValue::of(status)),
             Body::Document(text) => Shown::Document(text.clone()),
         };
         Self::of(Content::Result(ResultLine { verb: verb.to_owned(), end: End::of(answer.exit), answer: shown }))
@@ -670,7 +703,12 @@ impl DatabasePlanValue {
 #[cfg(feature = "postgres")]
 impl DatabaseStand {
     fn of(stand: &lockgate::DatabaseStatus) -> Self {
-        let of_it = Stand { status: stand.status.clone(), up_refuses: stand.up_refuses, all: true };
+        let of_it = Stand {
+            status: stand.status.clone(),
+            up_refuses: stand.up_refuses,
+            mirror: stand.mirror.clone(),
+            all: true,
+        };
         Self {
             database: stand.database.clone(),
             exists: stand.exists,
@@ -788,6 +826,24 @@ impl Status {
             stage: status.stage.map(Stage::as_str),
             migrations: status.entries.iter().map(Migration::of).collect(),
             drift: status.drift.iter().map(Difference::of).collect(),
+            #[cfg(feature = "postgres")]
+            mirror: stand.mirror.as_ref().map(MirrorValue::of),
+            #[cfg(not(feature = "postgres"))]
+            mirror: None,
+        }
+    }
+}
+
+#[cfg(feature = "postgres")]
+impl MirrorValue {
+    fn of(status: &lockgate::MirrorStatus) -> Self {
+        Self {
+            database: status.database.clone(),
+            remembered: status.remembered,
+            behind: status.behind,
+            difference: status.mismatch.as_ref().map(lockgate::MirrorMismatch::code),
+            message: status.to_string(),
+            is_compared: status.is_compared,
         }
     }
 }

@@ -46,7 +46,7 @@ pub struct Downward {
 }
 
 impl Downward {
-    fn destination(&self, invocation: &Invocation<'_>) -> Result<DownTo, CommandError> {
+    pub(crate) fn destination(&self, invocation: &Invocation<'_>) -> Result<DownTo, CommandError> {
         match (&self.to, self.steps, self.all) {
             (Some(migration), _, _) => Ok(DownTo::Version(migration.version(invocation.migrations())?)),
             (None, Some(steps), _) => Ok(DownTo::Steps(steps)),

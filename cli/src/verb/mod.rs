@@ -24,6 +24,8 @@ pub mod json_schema;
 #[cfg(feature = "man")]
 pub mod man;
 pub mod mark_stage;
+#[cfg(feature = "postgres")]
+pub mod mirror;
 pub mod plan;
 pub mod ready;
 pub mod redo;
@@ -66,6 +68,9 @@ pub enum Verb {
     Doctor(doctor::Arguments),
     /// Mark the database with its stage: development, test, staging or production
     MarkStage(mark_stage::Arguments),
+    /// Compare the database with its mirror, or accept it as it is (PostgreSQL)
+    #[cfg(feature = "postgres")]
+    Mirror(mirror::Arguments),
     /// Create the role and the database of the URL on a server that lacks them (PostgreSQL)
     Bootstrap(bootstrap::Arguments),
     /// Open `psql` or `sqlite3` on the database, with the role and the settings of a run
@@ -100,6 +105,8 @@ impl Verb {
             Self::Repair(_) => "repair",
             Self::Doctor(_) => "doctor",
             Self::MarkStage(_) => "mark-stage",
+            #[cfg(feature = "postgres")]
+            Self::Mirror(_) => "mirror",
             Self::Bootstrap(_) => "bootstrap",
             Self::Sql(_) => "sql",
             #[cfg(feature = "completions")]
@@ -127,6 +134,8 @@ impl Verb {
             Self::JsonSchema(arguments) => Some(Ok(json_schema::run(arguments))),
             #[cfg(feature = "adopt")]
             Self::Adopt(_) => None,
+            #[cfg(feature = "postgres")]
+            Self::Mirror(_) => None,
             Self::Up(_)
             | Self::Down(_)
             | Self::Redo(_)
@@ -151,6 +160,8 @@ impl Verb {
             Self::Up(_) | Self::Baseline(_) | Self::Repair(_) | Self::MarkStage(_) => true,
             #[cfg(feature = "adopt")]
             Self::Adopt(arguments) => arguments.write || arguments.undo,
+            #[cfg(feature = "postgres")]
+            Self::Mirror(arguments) => arguments.writes(),
             Self::Down(arguments) => !arguments.dry_run,
             Self::Redo(arguments) => !arguments.dry_run,
             Self::Status(_)
@@ -186,6 +197,8 @@ impl Verb {
             Self::Repair(arguments) => repair::run(invocation, arguments).await,
             Self::Doctor(arguments) => doctor::run(invocation, arguments).await,
             Self::MarkStage(arguments) => mark_stage::run(invocation, arguments).await,
+            #[cfg(feature = "postgres")]
+            Self::Mirror(arguments) => mirror::run(invocation, arguments).await,
             Self::Bootstrap(arguments) => bootstrap::run(invocation, arguments).await,
             Self::Sql(arguments) => sql::run(invocation, arguments).await,
             Self::Wait(arguments) => wait::run(invocation, arguments).await,
@@ -210,12 +223,17 @@ pub struct Caution {
 
 impl Caution {
     /// Whether to ask.
-    fn asks(self, invocation: &Invocation<'_>) -> bool {
+    pub(crate) fn asks(self, invocation: &Invocation<'_>) -> bool {
         !self.yes && confirm::is_possible(invocation)
     }
 
     /// Shows what would run on which database, and continues only if the answer is yes.
-    async fn ask(self, invocation: &Invocation<'_>, plan: &Plan, database: &Database) -> Result<(), CommandError> {
+    pub(crate) async fn ask(
+        self,
+        invocation: &Invocation<'_>,
+        plan: &Plan,
+        database: &Database,
+    ) -> Result<(), CommandError> {
         if plan.is_empty() {
             return Ok(());
         }

@@ -42,7 +42,7 @@ pub(super) async fn of_up(
 }
 
 /// Returns the answer that shows a plan.
-pub(super) async fn answer(
+pub(crate) async fn answer(
     invocation: &Invocation<'_>,
     plan: Plan,
     database: &mut Database,

@@ -29,6 +29,19 @@ pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> R
             Err(error) => return Err(error.into()),
         },
     };
+    #[cfg(feature = "postgres")]
+    let mirror = migrator.mirror_status(&mut database).await?;
+    #[cfg(feature = "postgres")]
+    let up_refuses = up_refuses || mirror.as_ref().is_some_and(|mirror| mirror.mismatch.is_some());
     let exit = if up_refuses { Exit::Refused } else { Exit::Done };
-    Ok(Answer { exit, body: Body::Status(Stand { status, up_refuses, all: arguments.all }) })
+    Ok(Answer {
+        exit,
+        body: Body::Status(Stand {
+            status,
+            up_refuses,
+            #[cfg(feature = "postgres")]
+            mirror,
+            all: arguments.all,
+        }),
+    })
 }

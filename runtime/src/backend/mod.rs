@@ -13,6 +13,7 @@ use lockgate_core::{
     Statement, StatementFlags, Step, Touch, Unit, unit,
 };
 
+use lockgate_core::mirror::Identity;
 use lockgate_core::patch::Patch;
 use tokio::time::Instant;
 
@@ -490,6 +491,9 @@ pub(crate) trait Backend: Send {
 
     /// The stage that the database is marked with. After a `read` it takes no round trip.
     fn stage(&mut self) -> BoxFuture<'_, Result<Option<Stage>, Cause>>;
+
+    /// The name of the database, and which one it is. `None` if this kind of database cannot say so.
+    fn identity(&mut self) -> BoxFuture<'_, Result<Option<(String, Identity)>, Cause>>;
 
     /// What could stop a run, and what is as it should be. A `read` has run before, and may have failed.
     fn examine(&mut self, examination: Examination) -> BoxFuture<'_, Result<Vec<Finding>, Cause>>;

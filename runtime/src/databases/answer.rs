@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use lockgate_core::{Drift, Plan, Status};
 
+use crate::mirror::MirrorStatus;
 use crate::report::FinishedStep;
 
 /// What a run did on the databases of a server. Nothing to do is a report without steps.
@@ -47,6 +48,8 @@ pub struct DatabaseStatus {
     pub status: Status,
     /// Whether an apply would be refused.
     pub up_refuses: bool,
+    /// How it compares with its mirror. `None` if there is no mirror, or not yet.
+    pub mirror: Option<MirrorStatus>,
 }
 
 /// What would run on one database.

@@ -1,6 +1,6 @@
 //! Runs what is pending at a place, each part as its role: consecutive scripts of a role are one run as that role.
 
-use lockgate_core::{Plan, UpTo};
+use lockgate_core::{DownTo, Plan, UpTo};
 
 use super::server::{Login, lost, place};
 use super::survey::{Place, Roles, Site};
@@ -48,6 +48,43 @@ pub(super) async fn run_as_roles(
     Ok(last)
 }
 
+/// Runs the steps of a plan, each part as its role. The history must be the one that the plan was made for.
+pub(super) async fn run_plan(
+    site: &Site<'_>,
+    at: &Place<'_>,
+    plan: &Plan,
+    steps: &mut Vec<FinishedStep>,
+) -> Result<(), Error> {
+    let mut rest = plan.steps.as_slice();
+    let mut seen = Some(plan.seen);
+    while let Some(first) = rest.first() {
+        let role = first.role().filter(|_| site.roles == Roles::LogIn);
+        let len = match role {
+            Some(role) => rest.iter().take_while(|step| step.role() == Some(role)).count(),
+            None => rest.len(),
+        };
+        let (part, others) = rest.split_at(len);
+        rest = others;
+        let login = role.map_or(Login::OfUrl, Login::Role);
+        let here = place(at.database, login);
+        let mut connected = site.enter(at.database, login).await?;
+        if let Some(role) = role {
+            admit(site, at, &mut connected, role).await?;
+        }
+        at.migrator.tell(Event::Entered { database: at.database.to_owned(), role: role.map(str::to_owned) })?;
+        let migrator = if role.is_none() { at.migrator.as_roles_of_names() } else { at.migrator.clone() };
+        // Of the parts after the first, each step still has to fit its row.
+        let seen = match seen.take() {
+            Some(seen) => seen,
+            None => migrator.digest(&mut connected).await.map_err(|error| error.in_front(&here))?,
+        };
+        let part = Plan { steps: part.to_vec(), seen, ..plan.clone() };
+        let ran = migrator.apply_plan(&mut connected, &part).await.map_err(|error| error.in_front(&here))?;
+        steps.extend(ran.steps);
+    }
+    Ok(())
+}
+
 /// Applies all that is pending as the user of the URL, who becomes each role by SET ROLE.
 async fn run_as_login(site: &Site<'_>, at: &Place<'_>) -> Result<Report, Error> {
     let mut connected = site.enter(at.database, Login::OfUrl).await?;
@@ -61,17 +98,34 @@ fn next_role(plan: &Plan) -> Option<String> {
     plan.steps.first().and_then(|step| step.role()).map(str::to_owned)
 }
 
+/// What a plan can be made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Goal {
+    Up,
+    Down(DownTo),
+    Redo(usize),
+}
+
 /// The role of the first pending script.
 async fn first_role(site: &Site<'_>, at: &Place<'_>) -> Result<Option<String>, Error> {
+    planned(site, at, Goal::Up).await.map(|plan| next_role(&plan))
+}
+
+/// Makes a plan, as somebody who may read the history.
+pub(super) async fn planned(site: &Site<'_>, at: &Place<'_>, goal: Goal) -> Result<Plan, Error> {
     let mut first: Option<Error> = None;
     for reader in &at.readers {
         let read = async {
             let mut connected = site.enter(at.database, *reader).await?;
-            let plan = at.migrator.plan(&mut connected, UpTo::Latest).await;
+            let plan = match goal {
+                Goal::Up => at.migrator.plan(&mut connected, UpTo::Latest).await,
+                Goal::Down(destination) => at.migrator.plan_revert(&mut connected, destination).await,
+                Goal::Redo(steps) => at.migrator.plan_redo(&mut connected, steps).await,
+            };
             plan.map_err(|error| error.in_front(&place(at.database, *reader)))
         };
         match read.await {
-            Ok(plan) => return Ok(next_role(&plan)),
+            Ok(plan) => return Ok(plan),
             Err(error) if error.kind() == ErrorKind::Denied => {
                 first.get_or_insert(error);
             }

@@ -6,10 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lockgate_core::patch::Patch;
+use lockgate_core::{DownTo, Plan};
 use tokio::time::Instant;
 
 use super::answer::{DatabasePlan, DatabaseReport, DatabaseStatus, DatabasesReport};
+use super::as_roles::{self, Goal};
 use super::bring;
+use super::mirroring;
 use super::password::Passwords;
 use super::server::Server;
 use super::set::{DatabaseMigrations, Databases};
@@ -18,6 +21,7 @@ use crate::error::Error;
 use crate::history_table::TableName;
 use crate::migrations::Migrations;
 use crate::migrator::Migrator;
+use crate::mirror::{self, Mirror, MirrorStatus};
 use crate::wait::{self, Readiness};
 
 /// Migrates several databases of one PostgreSQL server, each patch as the role in its name.
@@ -50,6 +54,18 @@ pub struct DatabasesMigrator {
     roles: Roles,
     wait: Duration,
     only: Option<String>,
+    mirror: Mirroring,
+}
+
+/// Where the mirror is.
+#[derive(Clone)]
+enum Mirroring {
+    /// Where the policy says.
+    OfPolicy,
+    /// In the database of this URL, or of this name on the same server.
+    In(String),
+    /// Nowhere.
+    Off,
 }
 
 /// No migrations, for the options.
@@ -65,6 +81,7 @@ impl DatabasesMigrator {
             roles: Roles::LogIn,
             wait: Duration::ZERO,
             only: None,
+            mirror: Mirroring::OfPolicy,
         }
     }
 
@@ -131,6 +148,23 @@ impl DatabasesMigrator {
         self
     }
 
+    /// Keeps a mirror of all histories, in the database of this name on the same server, or of this URL. It is made if it
+    /// does not exist. Each run compares all databases with it before it changes anything, and is refused if one was
+    /// dropped, restored to an older state, or replaced by another one; [`accept_in_mirror`](Self::accept_in_mirror)
+    /// settles that. Default: the database that `mirror` in `migrations.toml` names, or no mirror, which costs nothing.
+    #[must_use]
+    pub fn mirror(mut self, database: impl Into<String>) -> Self {
+        self.mirror = Mirroring::In(database.into());
+        self
+    }
+
+    /// Leaves the mirror out, for example while it cannot be reached. The next run with the mirror adds what it lacks.
+    #[must_use]
+    pub fn without_mirror(mut self) -> Self {
+        self.mirror = Mirroring::Off;
+        self
+    }
+
     /// The databases that are migrated.
     pub fn databases(&self) -> &'static Databases {
         self.databases
@@ -152,6 +186,13 @@ impl DatabasesMigrator {
         let began = Instant::now();
         let server = self.server(server)?;
         let sites = self.sites(&server)?;
+        let mirror = match self.mirror_url(&server)? {
+            Some(url) => Some(Mirror::open(&url).await?),
+            None => None,
+        };
+        if let Some(mirror) = &mirror {
+            mirroring::settle(mirror, &sites).await?;
+        }
         let mut surveys = Vec::with_capacity(sites.len());
         for site in &sites {
             let mut survey = site.survey().await?;
@@ -163,6 +204,11 @@ impl DatabasesMigrator {
         for (site, survey) in sites.iter().zip(&surveys) {
             let mut of_it = DatabaseReport { database: site.name().to_owned(), ..DatabaseReport::default() };
             let brought = bring::bring(site, survey, &mut of_it).await;
+            if let Some(mirror) = &mirror
+                && !(brought.is_ok() && of_it.steps.is_empty())
+            {
+                mirroring::record(mirror, site).await?;
+            }
             report.databases.push(of_it);
             brought.map_err(|error| bring::after(error, &report.databases))?;
         }
@@ -181,15 +227,24 @@ impl DatabasesMigrator {
     pub async fn status(&self, server: &str) -> Result<Vec<DatabaseStatus>, Error> {
         let server = self.server(server)?;
         let mut stand = Vec::new();
-        for site in self.sites(&server)? {
-            let survey = site.survey().await?;
+        let sites = self.sites(&server)?;
+        let mirrored = mirroring::look(self.mirror_url(&server)?, &sites).await?;
+        for (number, site) in sites.iter().enumerate() {
+            let mirror = mirrored.as_ref().map(|(_, statuses)| statuses[number].clone());
+            // A dropped database without bootstraps is no error of the status, which says so.
+            let survey = match site.survey().await {
+                Err(_) if mirror.as_ref().is_some_and(MirrorStatus::is_dropped) => site.nothing()?,
+                survey => survey?,
+            };
+            let up_refuses = survey.plan.is_err() || mirror.as_ref().is_some_and(|mirror| mirror.mismatch.is_some());
             stand.push(DatabaseStatus {
                 database: site.name().to_owned(),
                 exists: survey.exists,
                 bootstraps: survey.bootstraps.steps.into_iter().map(|step| step.id).collect(),
                 left_out: survey.left_out,
                 status: survey.status,
-                up_refuses: survey.plan.is_err(),
+                up_refuses,
+                mirror,
             });
         }
         Ok(stand)
@@ -203,7 +258,11 @@ impl DatabasesMigrator {
     pub async fn plan(&self, server: &str) -> Result<Vec<DatabasePlan>, Error> {
         let server = self.server(server)?;
         let mut plans = Vec::new();
-        for site in self.sites(&server)? {
+        let sites = self.sites(&server)?;
+        if let Some((_, statuses)) = mirroring::look(self.mirror_url(&server)?, &sites).await? {
+            mirror::refuse(&statuses)?;
+        }
+        for site in sites {
             let survey = site.survey().await?;
             plans.push(DatabasePlan {
                 database: site.name().to_owned(),
@@ -214,6 +273,81 @@ impl DatabasesMigrator {
             });
         }
         Ok(plans)
+    }
+
+    /// What [`revert`](Self::revert) would run on a database. Takes no lock and writes nothing.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Migrator::plan_revert`], and [`ErrorKind::Usage`](crate::ErrorKind::Usage) for a database without
+    /// patches.
+    pub async fn plan_revert(&self, server: &str, database: &str, destination: DownTo) -> Result<Plan, Error> {
+        self.planned(server, database, Goal::Down(destination)).await
+    }
+
+    /// What [`redo`](Self::redo) would run on a database. Takes no lock and writes nothing.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Migrator::plan_redo`], and [`ErrorKind::Usage`](crate::ErrorKind::Usage) for a database without patches.
+    pub async fn plan_redo(&self, server: &str, database: &str, steps: usize) -> Result<Plan, Error> {
+        self.planned(server, database, Goal::Redo(steps)).await
+    }
+
+    /// Reverts patches of one database down to a destination, each as the role in its name.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Migrator::revert`], and [`ErrorKind::Usage`](crate::ErrorKind::Usage) for a database without patches.
+    pub async fn revert(&self, server: &str, database: &str, destination: DownTo) -> Result<DatabaseReport, Error> {
+        let plan = self.plan_revert(server, database, destination).await?;
+        self.apply_plan(server, database, &plan).await
+    }
+
+    /// Reverts this many of the newest patches of one database, and applies the same ones again, each as the role in its
+    /// name.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Migrator::redo`], and [`ErrorKind::Usage`](crate::ErrorKind::Usage) for a database without patches.
+    pub async fn redo(&self, server: &str, database: &str, steps: usize) -> Result<DatabaseReport, Error> {
+        let plan = self.plan_redo(server, database, steps).await?;
+        self.apply_plan(server, database, &plan).await
+    }
+
+    /// Runs exactly this plan on a database, made by [`plan_revert`](Self::plan_revert) or [`plan_redo`](Self::plan_redo).
+    /// Consecutive patches of a role are one run as that role.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::PlanStale`](crate::ErrorKind::PlanStale) if the history has changed since the plan was made: nothing
+    /// was run. Otherwise those of [`Migrator::apply_plan`].
+    pub async fn apply_plan(&self, server: &str, database: &str, plan: &Plan) -> Result<DatabaseReport, Error> {
+        let (server, one) = (self.server(server)?, self.clone().only(database));
+        let sites = one.sites(&server)?;
+        let site = sites.first().expect("a database that is not known is an error");
+        let mirror = match self.mirror_url(&server)? {
+            Some(url) => Some(Mirror::open(&url).await?),
+            None => None,
+        };
+        if let Some(mirror) = &mirror {
+            mirroring::settle(mirror, &sites).await?;
+            mirror.expect(site.name(), site.migrator.set_name(), plan).await?;
+        }
+        let mut report = DatabaseReport { database: site.name().to_owned(), ..DatabaseReport::default() };
+        let ran = as_roles::run_plan(site, &site.own(), plan, &mut report.steps).await;
+        if let Some(mirror) = &mirror {
+            mirroring::record(mirror, site).await?;
+        }
+        ran.map_err(|error| bring::after(error, std::slice::from_ref(&report)))?;
+        Ok(report)
+    }
+
+    async fn planned(&self, server: &str, database: &str, goal: Goal) -> Result<Plan, Error> {
+        let (server, one) = (self.server(server)?, self.clone().only(database));
+        let sites = one.sites(&server)?;
+        let site = sites.first().expect("a database that is not known is an error");
+        as_roles::planned(site, &site.own(), goal).await
     }
 
     /// Whether a service may work on each database, and what is missing, as [`wait::readiness`] says it.
@@ -246,6 +380,52 @@ impl DatabasesMigrator {
             waited.map_err(|error| error.in_front(&super::server::place(site.name(), reader)))?;
         }
         Ok(())
+    }
+
+    /// Compares each database with the [`mirror`](Self::mirror), and lists the others that the mirror has. Writes nothing.
+    /// Empty if there is no mirror, or not yet.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`status`](Self::status), of the databases and of the mirror.
+    pub async fn mirror_status(&self, server: &str) -> Result<Vec<MirrorStatus>, Error> {
+        let server = self.server(server)?;
+        let looked = mirroring::look(self.mirror_url(&server)?, &self.sites(&server)?).await?;
+        Ok(looked.map_or_else(Vec::new, |(memories, mut statuses)| {
+            let others = memories.others(&statuses);
+            statuses.extend(others.into_iter().filter(|_| self.only.is_none()));
+            statuses
+        }))
+    }
+
+    /// Accepts a database as it is: the [`mirror`](Self::mirror) takes its history over, or forgets it if the database
+    /// does not exist, and keeps the reason. Returns what differed.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) without a mirror or a reason, or for a database without patches;
+    /// otherwise as for [`status`](Self::status), of the database and of the mirror.
+    pub async fn accept_in_mirror(&self, server: &str, database: &str, reason: &str) -> Result<MirrorStatus, Error> {
+        let server = self.server(server)?;
+        let url = self.mirror_url(&server)?;
+        let one = self.clone().only(database);
+        let sites = one.sites(&server)?;
+        let site = sites.first().expect("a database that is not known is an error");
+        let mirror = Mirror::open(mirror::accepting(url.as_deref(), reason)?).await?;
+        mirroring::accept(&mirror, site, reason).await
+    }
+
+    /// The URL of the mirror.
+    fn mirror_url(&self, server: &Server<'_>) -> Result<Option<String>, Error> {
+        let named = match &self.mirror {
+            Mirroring::OfPolicy => self.databases.mirror(),
+            Mirroring::In(named) => Some(named.as_str()),
+            Mirroring::Off => None,
+        };
+        let Some(named) = named else { return Ok(None) };
+        let url = mirror::url(named, server.url())?;
+        mirror::check_place(&url, server.url(), self.databases.iter().map(DatabaseMigrations::name))?;
+        Ok(Some(url))
     }
 
     fn server<'a>(&'a self, url: &'a str) -> Result<Server<'a>, Error> {

@@ -2,7 +2,7 @@
 //!
 //! `set` is what a program embeds; `migrator` has the options and the verbs; `server` logs in, with the passwords that
 //! `password` finds; `survey` looks at a database before anything runs; `as_roles` runs scripts as their roles, `bootstrap`
-//! makes a database that does not exist, and `bring` does both; `answer` is what the verbs answer.
+//! makes a database that does not exist, and `bring` does both; `mirroring` compares databases with their mirror; `answer` is what the verbs answer.
 
 #[cfg(feature = "postgres")]
 mod answer;
@@ -14,6 +14,8 @@ mod bootstrap;
 mod bring;
 #[cfg(feature = "postgres")]
 mod migrator;
+#[cfg(feature = "postgres")]
+mod mirroring;
 #[cfg(feature = "postgres")]
 mod password;
 #[cfg(feature = "postgres")]

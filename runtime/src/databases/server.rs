@@ -71,6 +71,11 @@ impl<'a> Server<'a> {
         Ok(Self { url, user: parts.user, maintenance, passwords, migrator, wait, assumed })
     }
 
+    /// The URL of the server.
+    pub(super) fn url(&self) -> &str {
+        self.url
+    }
+
     /// The URL of a database, with the password of the login.
     pub(super) fn url_of(&self, database: &str, login: Login<'_>) -> Result<String, Error> {
         let mut parts = DatabaseParts { name: Some(database.to_owned()), ..DatabaseParts::default() };

@@ -23,6 +23,7 @@ use crate::migrations::Migrations;
 #[derive(Clone, Copy)]
 pub struct Databases {
     each: &'static [DatabaseMigrations],
+    mirror: Option<&'static str>,
 }
 
 /// The patches of one database.
@@ -34,12 +35,24 @@ pub struct DatabaseMigrations {
 
 impl Databases {
     /// No database.
-    pub const EMPTY: Self = Self { each: &[] };
+    pub const EMPTY: Self = Self { each: &[], mirror: None };
 
     /// Called by what the macro emits.
     #[doc(hidden)]
     pub const fn from_parts(each: &'static [DatabaseMigrations]) -> Self {
-        Self { each }
+        Self { each, mirror: None }
+    }
+
+    /// The same, with the database of the mirror that the policy names.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn with_mirror(self, mirror: Option<&'static str>) -> Self {
+        Self { mirror, ..self }
+    }
+
+    /// The database of the mirror, if `migrations.toml` names one.
+    pub const fn mirror(&self) -> Option<&'static str> {
+        self.mirror
     }
 
     /// Makes the value of sets that were made without the macro: of each database its name, its bootstraps and its other
@@ -53,7 +66,7 @@ impl Databases {
                 DatabaseMigrations::from_parts(name.leak(), bootstraps.into(), migrations.into())
             })
             .collect();
-        Self { each: each.leak() }
+        Self { each: each.leak(), mirror: None }
     }
 
     /// The patches of the database of this name.

@@ -1,6 +1,7 @@
 //! Looks at a database before anything runs: whether it exists, what is pending, and whether each role that has something
 //! to do can log in and may write the history.
 
+use lockgate_core::mirror::Found;
 use lockgate_core::patch::Patch;
 use lockgate_core::{Body, Dialect, History, Migration, Plan, Status, UpTo};
 
@@ -12,6 +13,10 @@ use crate::error::{Cause, Error, ErrorKind, UNCHANGED};
 use crate::history_table::{TableName, identifier};
 use crate::migrations::Migrations;
 use crate::migrator::Migrator;
+use crate::mirror;
+
+/// What follows the name of the set, where the history of a database records its bootstraps.
+const BOOTSTRAPS: &str = "/bootstraps";
 
 /// How roles are taken on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +98,7 @@ impl Site<'_> {
 
     /// The bootstraps, as the history of their database records them.
     pub(super) fn recorded(&self) -> Migrator {
-        self.migrator.with_migrations(self.of.bootstraps(), "/bootstraps")
+        self.migrator.with_migrations(self.of.bootstraps(), BOOTSTRAPS)
     }
 
     /// The bootstraps, as the maintenance database records them while they run.
@@ -151,6 +156,61 @@ impl Site<'_> {
             if !existing.database {
                 return self.survey_absent().await;
             }
+        }
+        Err(refused.error)
+    }
+
+    /// A database that does not exist, without a look at the server.
+    pub(super) fn nothing(&self) -> Result<Survey, Error> {
+        let decided = |migrator: &Migrator| migrator.decided(&History::Absent, UpTo::Latest, Dialect::Postgres);
+        Ok(Survey {
+            exists: false,
+            unfinished: false,
+            bootstraps: decided(&self.running())?,
+            left_out: Vec::new(),
+            status: lockgate_core::status(self.of.migrations().set(), &History::Absent),
+            plan: decided(&self.migrator),
+        })
+    }
+
+    /// The names under which its history has its patches and its bootstraps.
+    pub(super) fn sets(&self) -> Vec<String> {
+        mirror::sets(self.migrator.set_name(), &[BOOTSTRAPS])
+    }
+
+    /// Which database it is, and its history; `None` if it does not exist. It is read as [`survey`](Self::survey) does.
+    pub(super) async fn observe(&self) -> Result<Option<Found>, Error> {
+        let mut first: Option<Refused> = None;
+        for reader in self.own().readers {
+            let mut database = match self.server.enter(self.name(), reader).await {
+                Ok(database) => database,
+                Err(refused) => match refused.why {
+                    Why::NoDatabase => return Ok(None),
+                    Why::Login if reader != Login::OfUrl => {
+                        first.get_or_insert(refused);
+                        continue;
+                    }
+                    Why::Login | Why::Other => return Err(refused.error),
+                },
+            };
+            let unread = |cause| Error::from_cause("the database cannot be reached", cause);
+            let read = async {
+                let mut backend = database.backend().await.map_err(unread)?;
+                mirror::observe(&self.migrator.run()?, &mut *backend, &self.sets()).await
+            };
+            match read.await {
+                Ok((_, found)) => return Ok(Some(found)),
+                Err(error) if error.kind() == ErrorKind::Denied => {
+                    let error = error.in_front(&place(self.name(), reader));
+                    first.get_or_insert(Refused { why: Why::Other, error });
+                }
+                Err(error) => return Err(error.in_front(&place(self.name(), reader))),
+            }
+        }
+        let refused = first.expect("somebody was asked");
+        // The role may be missing together with the database.
+        if refused.why == Why::Login && !self.existing(&[]).await?.database {
+            return Ok(None);
         }
         Err(refused.error)
     }

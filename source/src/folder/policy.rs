@@ -28,6 +28,8 @@ pub struct Policy {
     pub down: Need,
     /// Whether each migration needs a test file.
     pub tests: Need,
+    /// The database, on the same server, that keeps a second record of all histories.
+    pub mirror: Option<String>,
     /// The level of each lint that the policy names.
     pub lints: BTreeMap<Code, LintLevel>,
 }
@@ -40,6 +42,7 @@ impl Default for Policy {
             numbering: Numbering::Any,
             down: Need::Optional,
             tests: Need::Optional,
+            mirror: None,
             lints: BTreeMap::new(),
         }
     }
@@ -127,7 +130,7 @@ pub struct Key {
 }
 
 /// Every key.
-pub const KEYS: [Key; 6] = [
+pub const KEYS: [Key; 7] = [
     Key {
         name: "dialects",
         doc: "the databases that every script must be valid for: postgres, sqlite, mysql",
@@ -176,6 +179,16 @@ pub const KEYS: [Key; 6] = [
         example: "tests = \"required\"",
     },
     Key {
+        name: "mirror",
+        doc: "the database, on the same server, that keeps a second record of the histories of several databases",
+        more: &[
+            "It is for programs with `embed_migrations!(\"patches\", databases)`. Each run compares the databases with it \
+             before it changes anything; see the chapter on several databases.",
+        ],
+        default: "there is none",
+        example: "numbering = \"encoded\"\nmirror = \"lockgate_state\"",
+    },
+    Key {
         name: "lint",
         doc: "the level of each lint: \"deny\" is an error, \"warn\" a warning, \"allow\" nothing",
         more: &["Scripts that the lockfile records as released are not linted, and tables that a draft creates are \
@@ -189,7 +202,8 @@ pub const KEYS: [Key; 6] = [
 /// Reads a policy; `file` is its path in messages.
 pub fn parse(text: &str, file: &str) -> (Policy, Vec<Diagnostic>) {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut reader = Reader { text, file, policy: Policy::default(), release: None, diagnostics: Vec::new() };
+    let mut reader =
+        Reader { text, file, policy: Policy::default(), release: None, mirror: None, diagnostics: Vec::new() };
     let (table, errors) = DeTable::parse_recoverable(text);
     // One syntax error often causes others, so only the first is reported.
     if let Some(error) = errors.iter().min_by_key(|error| error.span().map_or(0, |range| range.start)) {
@@ -223,6 +237,8 @@ struct Reader<'a> {
     policy: Policy,
     /// Where `postgres` names a release.
     release: Option<Range<usize>>,
+    /// Where `mirror` names a database.
+    mirror: Option<Range<usize>>,
     diagnostics: Vec<Diagnostic>,
 }
 
@@ -242,6 +258,7 @@ impl Reader<'_> {
                     self.policy.tests = need;
                 }
             }
+            "mirror" => self.mirror(value),
             "lint" => self.lints(value),
             unknown => {
                 let help = match suggest::nearest(unknown, KEYS.map(|key| key.name)) {
@@ -301,11 +318,34 @@ impl Reader<'_> {
 
     /// Whether what the policy says fits together.
     fn together(&mut self) {
+        if let Some(range) = self.mirror.clone().filter(|_| self.policy.numbering != Numbering::Encoded) {
+            let message = "`mirror` is for the patches of several databases".to_owned();
+            let help = "set `numbering = \"encoded\"` too, or delete the line and use `Migrator::mirror` or `--mirror`";
+            self.error(Code::BadValue, range, message, "", help.to_owned());
+        }
         let Some(range) = self.release.clone() else { return };
         if !self.policy.dialects.is_some_and(|dialects| dialects.contains(Dialect::Postgres)) {
             let message = "`postgres` names a release, but `dialects` does not name PostgreSQL".to_owned();
             let help = "name it in `dialects` too: `dialects = [\"postgres\"]`".to_owned();
             self.error(Code::BadValue, range, message, "", help);
+        }
+    }
+
+    fn mirror(&mut self, value: &Spanned<DeValue<'_>>) {
+        let help = "write the name of a database: `mirror = \"lockgate_state\"`".to_owned();
+        match value.get_ref().as_str() {
+            Some(name) if name.contains("://") => {
+                // The URL is not shown, as it may have a password.
+                let help = "name a database on the same server; a URL is for `DatabasesMigrator::mirror` or `--mirror`";
+                self.error(Code::BadValue, value.span(), "`mirror` is not a URL".to_owned(), "", help.to_owned());
+            }
+            Some(name) if !name.trim().is_empty() => {
+                self.policy.mirror = Some(name.to_owned());
+                self.mirror = Some(value.span());
+            }
+            Some(_) | None => {
+                self.error(Code::BadValue, value.span(), "`mirror` names no database".to_owned(), "", help);
+            }
         }
     }
 
@@ -425,6 +465,25 @@ rename = \"allow\"
     }
 
     #[test]
+    fn a_mirror_is_a_database_for_several() {
+        check(
+            "mirror = \"lockgate_state\"\n",
+            "\
+error[bad-value]: `mirror` is for the patches of several databases
+ --> migrations/migrations.toml:1:10
+  |
+1 | mirror = \"lockgate_state\"
+  |          ^^^^^^^^^^^^^^^^
+  |
+  = help: set `numbering = \"encoded\"` too, or delete the line and use `Migrator::mirror` or `--mirror`",
+        );
+        let (_, diagnostics) = parse("numbering = \"encoded\"\nmirror = \"postgres://a:secret@b/c\"\n", "m.toml");
+        assert_eq!(diagnostics[0].message, "`mirror` is not a URL");
+        let (_, diagnostics) = parse("numbering = \"encoded\"\nmirror = \"\"\n", "m.toml");
+        assert_eq!(diagnostics[0].message, "`mirror` names no database");
+    }
+
+    #[test]
     fn without_a_file_nothing_is_required() {
         assert_eq!(parse("", "migrations.toml"), (Policy::default(), vec![]));
         assert_eq!(Policy::default().dialects(), Dialects::ALL);
@@ -448,7 +507,7 @@ error[unknown-key]: there is no key `colour`
 3 | colour = 1
   | ^^^^^^ unknown
   |
-  = help: the keys are `dialects`, `postgres`, `numbering`, `down`, `tests`, `lint`",
+  = help: the keys are `dialects`, `postgres`, `numbering`, `down`, `tests`, `mirror`, `lint`",
         );
         check(
             "numbering = \"sequenc\"\ndown = true\n",

@@ -101,6 +101,12 @@ async fn a_bootstrap_that_fails_leaves_those_before_it_recorded() {
     let shown = format!("{error:?}");
     assert!(shown.contains("`shop.00000000.0002.postgres.database` failed at statement 1 of 1"), "{shown}");
     assert!(shown.contains("the database `postgres` as the role `postgres`"), "{shown}");
+    for help in
+        ["create the role on this server, as an administrator: `CREATE ROLE \"nobody_at_all\"`", "an earlier bootstrap"]
+    {
+        assert!(shown.contains(help), "{shown}");
+    }
+    assert!(!shown.contains("correct migrations/"), "{shown}");
     assert!(!server.exists("shop").await);
     let history = server.history("postgres").await;
     assert_eq!(history[0], "default/bootstraps of shop shop.00000000.0001.postgres.role postgres");

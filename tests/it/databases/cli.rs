@@ -105,6 +105,39 @@ async fn json_names_the_database() {
 }
 
 #[tokio::test]
+async fn an_operator_settles_what_the_mirror_has_noticed() {
+    let Some(server) = Server::new().await else { return };
+    let with_mirror = |arguments: &[&str]| patches(&server, &[arguments, &["--mirror", "lockgate_state"]].concat());
+    assert!(with_mirror(&["mirror"]).out.contains("there is no mirror yet"));
+    let up = with_mirror(&["up"]);
+    assert_eq!(up.code, Some(0), "{up:#?}");
+    let mirror = with_mirror(&["mirror"]);
+    assert!(mirror.out.contains("mirror of billing: the mirror has the same 4 migrations"), "{mirror:#?}");
+    server.admin("DROP DATABASE billing").await;
+    let up = with_mirror(&["up"]);
+    assert_eq!(up.code, Some(3), "{up:#?}");
+    assert!(up.err.contains("accept it with `mirror accept billing --reason \"why\"`"), "{up:#?}");
+    let status = with_mirror(&["status"]);
+    assert_eq!(status.code, Some(3), "{status:#?}");
+    assert!(
+        status.out.contains("mirror of billing: it does not exist, and the mirror has 4 migrations"),
+        "{status:#?}"
+    );
+    let json = last(&with_mirror(&["status", "--format", "json"]));
+    assert_eq!(json["statuses"][1]["status"]["mirror"]["difference"].as_str(), Some("dropped"), "{json}");
+    // What works on one database looks at its mirror too.
+    let one = with_mirror(&["baseline", "1.1", "--database", "billing"]);
+    assert_ne!(one.code, Some(0), "{one:#?}");
+    let accepted = with_mirror(&["mirror", "accept", "billing", "--reason", "it may be made anew"]);
+    assert_eq!(accepted.code, Some(0), "{accepted:#?}");
+    assert!(accepted.out.contains("accepted `billing` as it is, although it does not exist"), "{accepted:#?}");
+    assert_eq!(with_mirror(&["up"]).code, Some(0));
+    let away = patches(&server, &["up", "--mirror", "postgres://x@127.0.0.1:1/lockgate_state"]);
+    assert!(away.err.contains("or leave the mirror out of this run, with `--without-mirror`"), "{away:#?}");
+    assert_eq!(patches(&server, &["up", "--without-mirror"]).code, Some(0));
+}
+
+#[tokio::test]
 async fn passwords_have_a_prefix_or_are_in_files() {
     let Some(server) = Server::with_databases().await else { return };
     let wrong = run(&server.url(), &["up", "--prefix", "PATCH_"], |_| {});

@@ -1,4 +1,4 @@
-//! SIGKILL at every moment of a run that makes three databases: each script runs exactly once.
+//! SIGKILL at every moment of a run that makes two databases and their mirror: each script runs exactly once.
 
 use std::io::{BufRead, BufReader};
 use std::process::Child;
@@ -14,7 +14,7 @@ const CHILD: &str = "LOCKGATE_TEST_DATABASES_URL";
 /// Two databases. The bootstraps cannot run twice: a role and a database of one name are created once.
 fn patches() -> &'static Databases {
     databases(&[
-        ("migrations.toml", "numbering = \"encoded\"\ndialects = [\"postgres\"]\n"),
+        ("migrations.toml", "numbering = \"encoded\"\ndialects = [\"postgres\"]\nmirror = \"lockgate_state\"\n"),
         ("one.00000000.0001.postgres.role.sql", "CREATE ROLE guest_one;"),
         (
             "one.00000000.0002.postgres.database.sql",
@@ -57,7 +57,7 @@ fn child(url: &str) -> Child {
 }
 
 async fn clear(server: &Server) {
-    for database in ["one", "two"] {
+    for database in ["one", "two", "lockgate_state"] {
         let gone = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}'");
         server.texts("postgres", &format!("SELECT count(*)::text FROM ({gone}) x")).await;
         server.admin(&format!("DROP DATABASE IF EXISTS {database}")).await;

@@ -5,6 +5,7 @@ mod apply;
 mod bootstraps;
 mod cli;
 mod killed;
+mod mirror;
 mod refusals;
 mod rights;
 

@@ -17,10 +17,12 @@ pub(crate) fn migrations(files: &[(&str, &str)]) -> &'static Migrations {
 /// Makes the patches of each database in a folder with these files.
 pub(crate) fn databases(files: &[(&str, &str)]) -> &'static Databases {
     let place = written(files);
-    let each = checked(place.path()).each_database().expect("the names have databases");
+    let folder = checked(place.path());
+    let each = folder.each_database().expect("the names have databases");
     let set = |folder: &folder::Folder| folder.leak("tests 1.2.3");
     let each = each.iter().map(|one| (one.name.clone(), set(&one.bootstraps), set(&one.patches)));
-    Box::leak(Box::new(Databases::leak(each)))
+    let mirror = folder.policy.mirror.clone().map(|mirror| &*mirror.leak());
+    Box::leak(Box::new(Databases::leak(each).with_mirror(mirror)))
 }
 
 /// Like [`migrations`], with the functions of Rust steps.

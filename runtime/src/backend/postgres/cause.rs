@@ -18,7 +18,7 @@ pub(crate) fn cause(error: &sqlx::Error) -> Cause {
         Some(PgErrorPosition::Original(position)) => Some(position),
         Some(PgErrorPosition::Internal { .. }) | None => None,
     };
-    Cause {
+    let cause = Cause {
         class: class(error.code(), matches!(error.severity(), PgSeverity::Fatal | PgSeverity::Panic)),
         message: error.message().to_owned(),
         code: Some(format!("SQLSTATE {}", error.code()).into()),
@@ -28,7 +28,24 @@ pub(crate) fn cause(error: &sqlx::Error) -> Cause {
         position: position.and_then(NonZero::new),
         advice: None,
         source: None,
+    };
+    // Messages are in any language; the function of the server that has failed is not.
+    match error.routine() {
+        Some(routine) if error.code() == "42704" && routine.starts_with("get_role") => no_role(cause),
+        _ => cause,
     }
+}
+
+/// Says how the role comes to be that a script names. Roles belong to the server, so it may be right that the database
+/// has none.
+fn no_role(cause: Cause) -> Cause {
+    let name = cause.message.split('"').nth(1).map(identifier);
+    let statement = name.map_or_else(|| "CREATE ROLE".to_owned(), |name| format!("CREATE ROLE {name}"));
+    let advice = format!(
+        "create the role on this server, as an administrator: `{statement}`, with `LOGIN` if it is to log in; or correct \
+         its name in the script; then run again. Where the script is a bootstrap, an earlier bootstrap can create it"
+    );
+    Cause { class: Class::NoRole, ..cause }.with_advice(advice)
 }
 
 /// Adds the GRANT that a role lacks, if the server's message names the object. `ours` are the history table and the

@@ -12,6 +12,7 @@ mod doctor;
 mod facts;
 mod look;
 mod message;
+pub(crate) mod mirror;
 mod outside_transaction;
 pub(crate) mod rights;
 mod run;
@@ -27,6 +28,7 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use futures_util::TryStreamExt;
+use lockgate_core::mirror::Identity;
 use lockgate_core::{Atomicity, Dialect, History, Probe, Set, Stage};
 use sqlx::postgres::{PgQueryResult, PgRow, PgTransactionManager};
 use sqlx::{AssertSqlSafe, Connection, Either, PgConnection, Postgres, Row};
@@ -763,6 +765,10 @@ impl Backend for PostgresBackend<'_> {
             let stage: Option<String> = rows.first().and_then(|row| row.try_get(0).ok()).flatten();
             Ok(stage.and_then(|stage| stage.parse().ok()))
         })
+    }
+
+    fn identity(&mut self) -> BoxFuture<'_, Result<Option<(String, Identity)>, Cause>> {
+        Box::pin(async move { mirror::identified(&self.rows(mirror::identity()).await?).map(Some) })
     }
 
     fn examine(&mut self, examination: Examination) -> BoxFuture<'_, Result<Vec<Finding>, Cause>> {

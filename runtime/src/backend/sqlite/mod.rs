@@ -22,6 +22,7 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use futures_util::TryStreamExt;
+use lockgate_core::mirror::Identity;
 use lockgate_core::{Atomicity, Dialect, History, Set, Stage, State, other_tools};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, Connection, Either, Row, Sqlite, SqliteConnection};
@@ -639,6 +640,10 @@ impl Backend for SqliteBackend<'_> {
 
     fn stage(&mut self) -> BoxFuture<'_, Result<Option<Stage>, Cause>> {
         Box::pin(async move { self.application_id().await.map(Stage::of_application_id) })
+    }
+
+    fn identity(&mut self) -> BoxFuture<'_, Result<Option<(String, Identity)>, Cause>> {
+        Box::pin(async { Ok(None) })
     }
 
     fn examine(&mut self, examination: Examination) -> BoxFuture<'_, Result<Vec<Finding>, Cause>> {
