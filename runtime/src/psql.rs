@@ -110,6 +110,12 @@ impl PsqlScript {
         before.map(|(_, text)| text.as_str())
     }
 
+    /// The last `\connect` line before a statement, and its database.
+    pub(crate) fn connect_before(&self, statement: usize) -> Option<(usize, &str)> {
+        let before = self.expanded.connects.iter().take_while(|(index, _)| *index <= statement);
+        before.last().map(|(index, database)| (*index, database.as_str()))
+    }
+
     /// Takes the values out of what the server said.
     pub(crate) fn hide(&self, cause: &mut Cause) {
         cause.message = self.expanded.hide(&cause.message);

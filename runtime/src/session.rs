@@ -6,7 +6,7 @@ use sqlx::Connection;
 use sqlx::pool::{Pool, PoolConnection};
 
 /// The connection options of a driver.
-type OptionsOf<DB> = <<DB as sqlx::Database>::Connection as Connection>::Options;
+pub(crate) type OptionsOf<DB> = <<DB as sqlx::Database>::Connection as Connection>::Options;
 
 /// The connection of one verb.
 pub(crate) enum HeldConnection<'a, DB: sqlx::Database> {
@@ -17,6 +17,8 @@ pub(crate) enum HeldConnection<'a, DB: sqlx::Database> {
     /// The connection of a [`Database`](crate::Database), empty after it was abandoned, and the options to make
     /// another.
     Owned(&'a mut Option<DB::Connection>, Arc<OptionsOf<DB>>),
+    /// A second one of this run. Empty after it was abandoned.
+    Second(Option<DB::Connection>, Arc<OptionsOf<DB>>),
 }
 
 impl<DB: sqlx::Database> HeldConnection<'_, DB> {
@@ -25,12 +27,22 @@ impl<DB: sqlx::Database> HeldConnection<'_, DB> {
             Self::Pool(_, pooled) => pooled.as_deref_mut().expect("an abandoned connection is not used again"),
             Self::Borrowed(connection) => connection,
             Self::Owned(place, _) => place.as_mut().expect("an abandoned connection is not used again"),
+            Self::Second(place, _) => place.as_mut().expect("an abandoned connection is not used again"),
         }
     }
 
     /// Whether it belongs to the caller, who alone may close it.
     pub(crate) fn is_borrowed(&self) -> bool {
         matches!(self, Self::Borrowed(_))
+    }
+
+    /// The options that make another one. A borrowed connection does not tell them.
+    pub(crate) fn options(&self) -> Option<Arc<OptionsOf<DB>>> {
+        match self {
+            Self::Pool(pool, _) => Some(pool.connect_options()),
+            Self::Borrowed(_) => None,
+            Self::Owned(_, options) | Self::Second(_, options) => Some(Arc::clone(options)),
+        }
     }
 
     /// Whether it came from a pool.
@@ -44,6 +56,7 @@ impl<DB: sqlx::Database> HeldConnection<'_, DB> {
             Self::Pool(_, pooled) => pooled.is_none(),
             Self::Borrowed(_) => false,
             Self::Owned(place, _) => place.is_none(),
+            Self::Second(place, _) => place.is_none(),
         }
     }
 
@@ -54,6 +67,7 @@ impl<DB: sqlx::Database> HeldConnection<'_, DB> {
             Self::Pool(_, pooled) => drop(pooled.take().map(PoolConnection::detach)),
             Self::Borrowed(_) => {}
             Self::Owned(place, _) => drop(place.take()),
+            Self::Second(place, _) => drop(place.take()),
         }
     }
 
@@ -63,6 +77,7 @@ impl<DB: sqlx::Database> HeldConnection<'_, DB> {
             Self::Pool(_, pooled) => pooled.take().map(PoolConnection::detach),
             Self::Borrowed(_) => None,
             Self::Owned(place, _) => place.take(),
+            Self::Second(place, _) => place.take(),
         };
         if let Some(closed) = closed {
             // If it cannot be closed properly, it is gone anyway.
@@ -72,6 +87,7 @@ impl<DB: sqlx::Database> HeldConnection<'_, DB> {
             Self::Pool(pool, pooled) => *pooled = Some(pool.acquire().await?),
             Self::Borrowed(_) => {}
             Self::Owned(place, options) => **place = Some(DB::Connection::connect_with(options).await?),
+            Self::Second(place, options) => *place = Some(DB::Connection::connect_with(options).await?),
         }
         Ok(())
     }

@@ -73,15 +73,19 @@ pub struct Problem {
 
 /// Whether `\connect` may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Connect {
+pub enum Connect<'a> {
     /// In a script that goes on in another database.
     Allowed,
-    /// In a script that belongs to one database.
+    /// The same, in a script that is one transaction, which cannot go on in another database.
+    InTransaction,
+    /// In a script that belongs to this database: it may name no other.
+    Within(&'a str),
+    /// In a script whose database is not known.
     Refused,
 }
 
 /// Reads one file.
-pub fn read(text: &str, connect: Connect) -> Script {
+pub fn read(text: &str, connect: Connect<'_>) -> Script {
     let found = split::psql_lines(text);
     let mut reader = Reader { text, connect, script: Script::default(), open: Vec::new() };
     reader.script.places = found.places;
@@ -185,7 +189,7 @@ fn in_brackets(text: &str, statements: &[Range<usize>], at: usize) -> bool {
 
 struct Reader<'a> {
     text: &'a str,
-    connect: Connect,
+    connect: Connect<'a>,
     script: Script,
     /// The `\if` lines that are open, and whether their `\else` was seen.
     open: Vec<(Range<usize>, bool)>,
@@ -349,22 +353,32 @@ impl Reader<'_> {
     }
 
     fn connect(&self, words: &[Vec<Piece>]) -> Result<What, (String, String)> {
-        if self.connect == Connect::Refused {
-            return Err((
-                "`\\connect` would leave the database that this script belongs to".to_owned(),
-                "give each database its own migrations; a dump without `--create` has no such line".to_owned(),
-            ));
-        }
         let unknown = || {
             ("this `\\connect` names more than a database".to_owned(), "write it like `\\connect database`".to_owned())
         };
-        match words {
-            [word] => Ok(What::Connect(words::without_quotes(word).ok_or_else(unknown)?)),
+        let database = match words {
+            [word] => words::without_quotes(word).ok_or_else(unknown),
             // What pg_dump writes for a name that is no plain word.
             [option, target] if words::is(option, "-reuse-previous=on") => {
-                Ok(What::Connect(words::database_of(target).ok_or_else(unknown)?))
+                words::database_of(target).ok_or_else(unknown)
             }
             _ => Err(unknown()),
+        };
+        let leaves = |of: &str| {
+            (
+                format!("`\\connect` would leave the database {of}"),
+                "give each database its own migrations; a dump without `--create` has no such line".to_owned(),
+            )
+        };
+        match self.connect {
+            Connect::Allowed => Ok(What::Connect(database?)),
+            Connect::InTransaction => Err((
+                "`\\connect` would leave the transaction of this script".to_owned(),
+                "write `-- lockgate: no-transaction` in the head".to_owned(),
+            )),
+            Connect::Within(of) if database.as_ref().is_ok_and(|word| words::is(word, of)) => Ok(What::Nothing),
+            Connect::Within(of) => Err(leaves(&format!("`{of}`, which this script belongs to"))),
+            Connect::Refused => Err(leaves("that this script belongs to")),
         }
     }
 }

@@ -167,6 +167,11 @@ impl Sql {
         self.finished.get(usize::try_from(done).ok()?.checked_sub(1)?)
     }
 
+    /// The `\connect` line after which a statement runs, and its database. `None` before the first such line.
+    pub(crate) fn connect_before(&self, statement: usize) -> Option<(usize, &str)> {
+        self.psql.as_ref()?.connect_before(statement)
+    }
+
     /// Its units, if it runs outside a transaction.
     pub(crate) fn units(&self) -> Vec<Unit> {
         unit::units(self.dialect, &self.text, &self.statements)

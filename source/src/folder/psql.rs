@@ -13,6 +13,7 @@ use super::directive::Directives;
 use super::model::{Folder, relocate};
 use super::read;
 use crate::checksum::with_line_feeds;
+use crate::id::Id;
 use crate::sql::psql::{self, Connect};
 use crate::sql::{self, Split};
 use crate::{Code, Diagnostic};
@@ -36,9 +37,16 @@ pub(super) struct Assembled {
     pub(super) diagnostics: Vec<Diagnostic>,
 }
 
-/// Whether psql's lines are read in a script, and whether it may go on in another database. Here alone it is decided.
-pub(super) fn reading(directives: &Directives) -> Option<Connect> {
-    directives.psql.is_some().then_some(Connect::Refused)
+/// Whether psql's lines are read in a script, and whether it may go on in another database. Here alone it is decided: a
+/// bootstrap may, because it makes databases, if it is no transaction.
+pub(super) fn reading<'a>(directives: &Directives, id: &'a Id) -> Option<Connect<'a>> {
+    directives.psql.as_ref()?;
+    Some(match id.database() {
+        Some(_) if id.is_bootstrap() && directives.no_transaction.is_some() => Connect::Allowed,
+        Some(_) if id.is_bootstrap() => Connect::InTransaction,
+        Some(database) => Connect::Within(database),
+        None => Connect::Refused,
+    })
 }
 
 /// Whether the interpreter would take each of psql's lines in this text.
@@ -47,7 +55,13 @@ pub(super) fn would_read(text: &str) -> bool {
 }
 
 /// Puts a script together. `path` is its path below the folder.
-pub(super) fn assemble(folder: &Folder, path: &str, text: &str, declared: Vec<String>, connect: Connect) -> Assembled {
+pub(super) fn assemble(
+    folder: &Folder,
+    path: &str,
+    text: &str,
+    declared: Vec<String>,
+    connect: Connect<'_>,
+) -> Assembled {
     let mut assembler = Assembler {
         folder,
         connect,
@@ -91,7 +105,7 @@ pub(super) fn assemble(folder: &Folder, path: &str, text: &str, declared: Vec<St
 
 struct Assembler<'a> {
     folder: &'a Folder,
-    connect: Connect,
+    connect: Connect<'a>,
     text: String,
     files: Vec<String>,
     parts: Vec<Part>,

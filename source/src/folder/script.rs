@@ -94,7 +94,9 @@ fn read(folder: &Folder, name: &Name, found: &FolderFile) -> (ReadScript, Vec<Di
     let (directives, mut diagnostics) = directive::parse(&script.text, &file, comment);
     diagnostics.extend(contradictions(name.kind, &directives, folder.policy.dialects, &script.text, &file));
     let mut assembled = None;
-    if let Some(connect) = psql::reading(&directives).filter(|_| is_for_psql(name.kind, folder.policy.dialects)) {
+    if let Some(connect) =
+        psql::reading(&directives, &name.id).filter(|_| is_for_psql(name.kind, folder.policy.dialects))
+    {
         let declared = directives.variables.iter().map(|(name, _)| name.clone()).collect();
         let Assembled { text, masked, program, split, included, diagnostics: problems } =
             psql::assemble(folder, &found.path, &script.text, declared, connect);

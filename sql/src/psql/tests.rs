@@ -115,10 +115,27 @@ fn a_bootstrap_may_connect() {
     assert_eq!(connects("\\c \"my app\""), to("my app"));
     assert_eq!(connects("\\connect -reuse-previous=on \"dbname='it\\'s \\\\ \"'\""), None);
     assert_eq!(connects("\\connect -reuse-previous=on \"dbname='it\\'s'\""), to("it's"));
+    assert_eq!(connects("\\connect -reuse-previous=on \"dbname='odd \"\"one'\""), to("odd \"one"));
+    assert_eq!(connects("\\c \"odd \"\"one\""), to("odd \"one"));
     assert_eq!(connects("\\connect :name"), Some(What::Connect(vec![variable("name", Form::Plain)])));
     for refused in ["\\connect", "\\connect app someone", "\\connect -", "\\connect host=x", "\\connect \"host=x\""] {
         assert_eq!(connects(refused), None, "{refused}");
     }
+}
+
+#[test]
+fn a_script_of_one_database_may_name_that_one() {
+    let within = |line: &str| read(line, Connect::Within("my app"));
+    assert_eq!(within("\\connect \"my app\"").lines[0].what, What::Nothing);
+    assert_eq!(within("\\connect -reuse-previous=on \"dbname='my app'\"").problems, []);
+    for line in ["\\connect other", "\\connect :name"] {
+        assert_eq!(
+            within(line).problems[0].message,
+            "`\\connect` would leave the database `my app`, which this script belongs to"
+        );
+    }
+    let transaction = read("\\connect app", Connect::InTransaction);
+    assert_eq!(transaction.problems[0].help, "write `-- lockgate: no-transaction` in the head");
 }
 
 #[test]

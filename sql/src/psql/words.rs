@@ -142,15 +142,27 @@ pub(super) fn without_quotes(word: &Word) -> Option<Word> {
         let is_plain = |piece: &Piece| matches!(piece, Piece::Variable(variable) if variable.form == Form::Plain);
         return word.iter().all(is_plain).then(|| word.clone());
     };
-    let inner = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
-    let name = inner.unwrap_or(text);
-    (!name.is_empty() && !name.contains(['"', '=']) && name != "-").then(|| vec![Piece::Text(name.to_owned())])
+    let name = match quoted_name(text) {
+        Some(name) => name?,
+        None if text.contains('"') => return None,
+        None => text.clone(),
+    };
+    (!name.is_empty() && !name.contains('=') && name != "-").then(|| vec![Piece::Text(name)])
+}
+
+/// What a text in double quotes is, in which two of them stand for one. `None` if it is not in quotes, and `Some(None)` if
+/// there is a single one in it.
+fn quoted_name(text: &str) -> Option<Option<String>> {
+    let inner = text.strip_prefix('"')?.strip_suffix('"')?;
+    let name = inner.replace("\"\"", "\0");
+    Some((!name.contains('"')).then(|| name.replace('\0', "\"")))
 }
 
 /// The database in `"dbname='…'"`.
 pub(super) fn database_of(word: &Word) -> Option<Word> {
     let [Piece::Text(text)] = word.as_slice() else { return None };
-    let inner = text.strip_prefix("\"dbname='")?.strip_suffix("'\"")?;
+    let unquoted = quoted_name(text)??;
+    let inner = unquoted.strip_prefix("dbname='")?.strip_suffix('\'')?;
     let mut name = String::new();
     let mut chars = inner.chars();
     while let Some(c) = chars.next() {

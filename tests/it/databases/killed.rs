@@ -18,7 +18,9 @@ fn patches() -> &'static Databases {
         ("one.00000000.0001.postgres.role.sql", "CREATE ROLE guest_one;"),
         (
             "one.00000000.0002.postgres.database.sql",
-            "-- lockgate: no-transaction\nCREATE DATABASE one OWNER auditor;\nALTER DATABASE one SET work_mem = '5MB';\n\
+            "-- lockgate: psql\n-- lockgate: no-transaction\nCREATE DATABASE one OWNER auditor;\n\
+             ALTER DATABASE one SET work_mem = '5MB';\n\\connect one\nCREATE TABLE moved (id int);\n\
+             INSERT INTO moved VALUES (1);\nCOPY moved FROM stdin;\n2\n\\.\n\\connect postgres\n\
              COMMENT ON DATABASE one IS 'one';\n",
         ),
         ("one.00000000.0003.postgres.last.sql", "CREATE ROLE guest_last;"),
@@ -108,6 +110,11 @@ async fn kill_after(first: usize) {
         assert!(again.is_empty(), "killed after word {after}: {again:?}");
         assert_eq!(server.history("one").await.len(), 6, "killed after word {after}");
         assert_eq!(server.history("two").await.len(), 2, "killed after word {after}");
+        let mirror = "SELECT database || ' ' || count(*) FROM lockgate_mirror.history GROUP BY database ORDER BY 1";
+        let mirror = server.texts("lockgate_state", mirror).await;
+        assert_eq!(mirror, ["lockgate_state 1", "one 6", "two 2"], "killed after word {after}");
+        let moved = server.texts("one", "SELECT id::text FROM moved ORDER BY id").await;
+        assert_eq!(moved, ["1", "2"], "killed after word {after}");
         let once = |names: Vec<String>| names.iter().all(|name| name.ends_with(" 1"));
         for database in ["one", "two", "postgres"] {
             let applied = server.applied(database).await;

@@ -4,6 +4,8 @@
 mod apply;
 mod bootstraps;
 mod cli;
+mod connect;
+mod down;
 mod killed;
 mod mirror;
 mod refusals;

@@ -6,6 +6,7 @@ use crate::error::{Cause, Class, Wording};
 use crate::history_table::{FIELD, ROW, TableName, identifier};
 
 /// The facts about a database.
+#[derive(Clone)]
 pub(super) struct DatabaseFacts {
     pub(super) database: String,
     pub(super) in_transaction: bool,

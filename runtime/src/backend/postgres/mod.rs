@@ -9,6 +9,7 @@ mod catalogue;
 mod cause;
 mod copy;
 mod doctor;
+mod elsewhere;
 mod facts;
 mod look;
 mod message;
@@ -84,6 +85,10 @@ pub(crate) struct PostgresBackend<'a> {
     string_syntax: StringSyntax,
     /// The error of a pooler, if that is why the connection is lost.
     refused: Option<Cause>,
+    /// The session in another database in which a script goes on.
+    elsewhere: Option<elsewhere::Elsewhere>,
+    /// The transaction of the statement that was started last in another database; empty if it has none.
+    started_there: Option<String>,
     /// The SQL that releases the claim on a script outside a transaction.
     claimed: Option<String>,
     /// How many migrations one message may hold.
@@ -161,6 +166,8 @@ impl<'a> PostgresBackend<'a> {
             dirty: false,
             unflushed: false,
             claimed: None,
+            elsewhere: None,
+            started_there: None,
             string_syntax: StringSyntax::OfSession,
             refused: None,
             batch: bookkeeping::FIRST_JOBS,

@@ -26,7 +26,7 @@ const BACKEND_START: &str =
 const MOMENT: &str = "'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'";
 
 /// The error codes of a statement that cannot run in a transaction.
-const REFUSES_TRANSACTION: [&str; 2] = ["SQLSTATE 25001", "SQLSTATE 2D000"];
+pub(super) const REFUSES_TRANSACTION: [&str; 2] = ["SQLSTATE 25001", "SQLSTATE 2D000"];
 
 /// The error code of a failed check: no row was written, or it is not ours.
 const GUARD: &str = sql::check::UNWRITTEN;
@@ -35,14 +35,16 @@ const GUARD: &str = sql::check::UNWRITTEN;
 const CLAIMS: u32 = 3;
 
 /// A script that this run has claimed.
-struct Claim<'a> {
+pub(super) struct Claim<'a> {
     history_table: &'a HistoryTable,
     job: &'a Job,
-    sql: &'a Sql,
+    pub(super) sql: &'a Sql,
     /// Our value of the column `owner`.
-    owner: String,
+    pub(super) owner: String,
     /// The statement, counted from 1, that an earlier run started and that may have finished.
-    under_way: Option<u32>,
+    pub(super) under_way: Option<u32>,
+    /// The transaction in which it was started, if that was in another database.
+    pub(super) transaction: Option<i64>,
     scope: SettingsScope,
 }
 
@@ -59,7 +61,7 @@ enum SettingsScope {
 fn settings_scope(sql: &Sql, units: &[Unit]) -> SettingsScope {
     let mut settings = Vec::new();
     for unit in units {
-        for index in unit.statements.clone() {
+        for index in unit.statements.clone().filter(|index| sql.connect_before(*index).is_none()) {
             let statement = &sql.statements[index];
             let has = |flag| statement.flags.contains(flag);
             if has(StatementFlags::RUNS_CODE) {
@@ -84,7 +86,7 @@ impl Claim<'_> {
     }
 }
 
-fn at_statement(index: usize, cause: Cause) -> Failure {
+pub(super) fn at_statement(index: usize, cause: Cause) -> Failure {
     Failure::new(0, FailedAt::Statement { index, byte: None }, cause)
 }
 
@@ -104,6 +106,7 @@ impl PostgresBackend<'_> {
             self.renew().await.map_err(|cause| Failure::new(0, FailedAt::Begin, cause))?;
         }
         progress(Progress::Started(0..1));
+        (self.elsewhere, self.started_there) = (None, None);
         // Set first, in case this future is dropped.
         self.dirty = true;
         let scope = if self.facts().plpgsql { settings_scope(sql, &units) } else { SettingsScope::WholeScript };
@@ -125,6 +128,7 @@ impl PostgresBackend<'_> {
             Err(failure) if failure.cause.class != Class::Lost => self.may_be_half_done(&claim, failure).await,
             Ok(()) | Err(_) => false,
         };
+        self.elsewhere = None;
         self.put_back(sql).await;
         if let Err(failure) = &ran {
             if failure.cause.class != Class::Lost {
@@ -154,7 +158,9 @@ impl PostgresBackend<'_> {
             );
             return Err(Failure::new(0, FailedAt::Begin, Cause::new(Class::Other, message)));
         }
-        let set_before = |unit: &&Unit| unit.statements.end <= done && unit.kind == UnitKind::Session;
+        // Lines that are not sent, such as `\connect` itself, are at the beginning of a unit.
+        let is_here = |unit: &&Unit| claim.sql.connect_before(unit.statements.end - 1).is_none();
+        let set_before = |unit: &&Unit| unit.statements.end <= done && unit.kind == UnitKind::Session && is_here(unit);
         for unit in units.iter().filter(|_| claim.scope == SettingsScope::WholeScript).filter(set_before) {
             // The session that had these settings has ended, or was restored.
             for index in unit.statements.clone() {
@@ -168,7 +174,7 @@ impl PostgresBackend<'_> {
             // If the text was split differently when it was recorded, resume where the record says.
             let unit = Unit { statements: unit.statements.start.max(done)..unit.statements.end, kind: unit.kind };
             progress(Progress::StatementStarted(0, unit.statements.start));
-            self.run_unit(claim, &unit).await?;
+            self.run_unit(claim, units, &unit).await?;
             progress(Progress::Statement(0, u32::try_from(unit.statements.end).unwrap_or(u32::MAX)));
         }
         if units.last().is_none_or(|last| last.statements.end <= done) {
@@ -177,11 +183,14 @@ impl PostgresBackend<'_> {
         Ok(())
     }
 
-    async fn run_unit(&mut self, claim: &Claim<'_>, unit: &Unit) -> Result<(), Failure> {
+    async fn run_unit(&mut self, claim: &Claim<'_>, units: &[Unit], unit: &Unit) -> Result<(), Failure> {
         let sent = |index: &usize| !claim.sql.statements[*index].flags.contains(StatementFlags::CLIENT_ONLY);
         let Some(first) = unit.statements.clone().find(sent) else {
             return self.record(claim, unit.statements.end).await;
         };
+        if claim.sql.connect_before(first).is_some() {
+            return self.run_elsewhere(claim, units, unit, first).await;
+        }
         let outside = claim.sql.statements[first].flags.contains(StatementFlags::OUTSIDE_TRANSACTION);
         let of_transaction = sets_transaction_mode(claim.sql, &claim.sql.statements[first]);
         match unit.kind {
@@ -316,7 +325,7 @@ impl PostgresBackend<'_> {
 
     /// The directives of a script as SET statements. By default there is no lock timeout: CREATE INDEX CONCURRENTLY
     /// waits for every older transaction as if for a lock, and a timeout would leave an invalid index behind.
-    fn head(&self, sql: &Sql, scope: &str) -> Vec<String> {
+    pub(super) fn head(&self, sql: &Sql, scope: &str) -> Vec<String> {
         let script = &sql.script;
         let wait = script.lock_timeout().map_or(0, |timeout| timeout.as_millis());
         let mut words = vec![format!("SET {scope}lock_timeout = {wait}")];
@@ -339,7 +348,7 @@ impl PostgresBackend<'_> {
         )
     }
 
-    async fn send_part(&mut self, claim: &Claim<'_>, message: Message) -> Result<(), Failure> {
+    pub(super) async fn send_part(&mut self, claim: &Claim<'_>, message: Message) -> Result<(), Failure> {
         let Err((results, cause)) = self.send(message.sql.clone(), |_| ()).await else { return Ok(()) };
         let slot = message.slots.get(results).copied().unwrap_or(Slot::Bookkeeping(0));
         let _ = self.roll_back().await;
@@ -451,7 +460,7 @@ impl PostgresBackend<'_> {
     }
 
     /// Records that `done` statements have finished, in its own transaction.
-    async fn record(&mut self, claim: &Claim<'_>, done: usize) -> Result<(), Failure> {
+    pub(super) async fn record(&mut self, claim: &Claim<'_>, done: usize) -> Result<(), Failure> {
         let mut message = Message::default();
         message.push(Slot::Bookkeeping(0), BEGIN);
         self.push_record(claim, done, &mut message);
@@ -512,7 +521,7 @@ impl PostgresBackend<'_> {
 
     /// The settings for Lockgate's own statements in this transaction: the role of the run. The search path stays,
     /// because deferred triggers run at the commit.
-    fn keep(&self, sql: &Sql) -> Vec<String> {
+    pub(super) fn keep(&self, sql: &Sql) -> Vec<String> {
         let mut settings = Vec::new();
         let changes = |statement: &lockgate_core::Statement| {
             let flags = statement.flags;
@@ -555,6 +564,7 @@ impl PostgresBackend<'_> {
                         sql,
                         owner,
                         under_way: under_way.and_then(|number| u32::try_from(number).ok()),
+                        transaction: row.and_then(|row| row.try_get::<String, _>("transaction").ok()?.parse().ok()),
                         scope,
                     });
                 }
@@ -659,14 +669,17 @@ impl PostgresBackend<'_> {
             moment(0)
         );
         statements.push(format!(
-            "WITH w AS (UPDATE {table} AS h SET owner = {me}, state = '{}'{checksum}{anew} \
-             WHERE h.set_name {EQ} {} AND h.version {EQ} {}::bigint AND {expected} AND NOT {} RETURNING h.owner, h.under_way) \
+            "WITH o AS (SELECT pg_catalog.split_part(h.owner, '/', 5) AS transaction FROM {table} h \
+             WHERE h.set_name {EQ} {set} AND h.version {EQ} {version}::bigint), \
+             w AS (UPDATE {table} AS h SET owner = {me}, state = '{}'{checksum}{anew} \
+             WHERE h.set_name {EQ} {set} AND h.version {EQ} {version}::bigint AND {expected} AND NOT {} \
+             RETURNING h.owner, h.under_way) \
              SELECT pg_catalog.max(owner) AS owner, pg_catalog.max(under_way) AS under_way, \
-             1 {PER} pg_catalog.count(*)::integer AS taken FROM w",
+             (SELECT o.transaction FROM o) AS transaction, 1 {PER} pg_catalog.count(*)::integer AS taken FROM w",
             state.as_str(),
-            literal(&history_table.set),
-            job.entry.version,
             alive(),
+            set = literal(&history_table.set),
+            version = job.entry.version,
         ));
         if triggers {
             statements.push(sql::counted(history_table, table, self.rows, i64::from(job.action == Action::Apply)));
@@ -697,6 +710,18 @@ impl PostgresBackend<'_> {
         if matches!(failure.cause.class, Class::InDoubt | Class::Busy) {
             return true;
         }
+        // What was sent to another database is looked for there.
+        if let Some(mut elsewhere) = self.elsewhere.take() {
+            let effect = Probe::of(&claim.sql.text, statement);
+            let half = match &effect {
+                Probe::Index { .. } | Probe::Rebuilt(_) | Probe::Detached(_) => {
+                    elsewhere.backend.is_half_made(&effect).await.unwrap_or(true)
+                }
+                _ => statement.flags.contains(StatementFlags::RUNS_CODE) && failure.cause.context.is_some(),
+            };
+            // What ran in a transaction was rolled back.
+            return half && self.started_there.as_ref().is_some_and(String::is_empty);
+        }
         match Probe::of(&claim.sql.text, statement) {
             effect @ (Probe::Index { .. } | Probe::Rebuilt(_) | Probe::Detached(_)) => {
                 self.is_half_made(&effect).await.unwrap_or(true)
@@ -710,10 +735,14 @@ impl PostgresBackend<'_> {
     /// Releases the claim on a script that failed. Removes the record of a started statement that left nothing.
     async fn give_up(&mut self, claim: &Claim<'_>, left: bool) {
         let forget = if left { "" } else { ", under_way = NULL" };
+        let owner = match self.started_there.take().filter(|transaction| left && !transaction.is_empty()) {
+            Some(transaction) => kept_owner(&transaction),
+            None => "owner = NULL".to_owned(),
+        };
         self.claimed = None;
         let mut statements = vec![BEGIN.to_owned()];
         statements.extend(self.keep(claim.sql));
-        statements.push(format!("UPDATE {} SET owner = NULL{forget}{}", self.table(), where_owned(claim)));
+        statements.push(format!("UPDATE {} SET {owner}{forget}{}", self.table(), where_owned(claim)));
         statements.push("COMMIT".to_owned());
         // If this fails, the next run finds a dead owner.
         if self.execute(statements.join("; ")).await.is_err() {
@@ -722,7 +751,7 @@ impl PostgresBackend<'_> {
     }
 
     /// Runs one statement of a script outside a transaction.
-    async fn run_statement(&mut self, sql: &Sql, index: usize) -> Result<(), (FailedAt, Cause)> {
+    pub(super) async fn run_statement(&mut self, sql: &Sql, index: usize) -> Result<(), (FailedAt, Cause)> {
         let statement = &sql.statements[index];
         if statement.data.is_some() {
             let hide = self.messages("SET", true);
@@ -788,7 +817,9 @@ fn set_by_code(sql: &Sql, units: &[Unit], done: usize) -> Option<usize> {
     if next.kind == UnitKind::Session {
         return None;
     }
-    (0..done.min(sql.statements.len())).rev().find(|index| {
+    // After `\connect`, only the statements since then belong to the session.
+    let from = sql.connect_before(next.statements.end - 1).map_or(0, |(at, _)| at);
+    (from..done.min(sql.statements.len())).rev().find(|index| {
         let statement = &sql.statements[*index];
         let unit = units.iter().find(|unit| unit.statements.contains(index));
         statement.flags.contains(StatementFlags::RUNS_CODE)
@@ -849,7 +880,7 @@ fn same_session(claim: &Claim<'_>) -> String {
 }
 
 /// A WHERE clause for the row of this script, if it is still ours.
-fn where_owned(claim: &Claim<'_>) -> String {
+pub(super) fn where_owned(claim: &Claim<'_>) -> String {
     of_owner(claim.history_table, claim.job, &claim.owner)
 }
 
@@ -869,14 +900,19 @@ fn owner_now(owner: &str) -> String {
 }
 
 /// The time `ago` seconds ago, as a text that sorts by time.
-fn moment(ago: u32) -> String {
+pub(super) fn moment(ago: u32) -> String {
     format!(
         "pg_catalog.to_char((pg_catalog.clock_timestamp() {LESS} interval '{ago} seconds') AT TIME ZONE 'UTC', {MOMENT})"
     )
 }
 
+/// What the row keeps of a run that has given up, if a statement in another database may have taken effect.
+pub(super) fn kept_owner(transaction: &str) -> String {
+    format!("owner = '0////{transaction}'")
+}
+
 /// Wraps a statement so that it fails if it writes no row.
-fn checked(statement: &str) -> String {
+pub(super) fn checked(statement: &str) -> String {
     format!("WITH w AS ({statement} RETURNING 1) SELECT 1 {PER} pg_catalog.count(*)::integer FROM w")
 }
 
@@ -973,6 +1009,15 @@ fn prepares(sql: &Sql, unit: &Unit) -> Option<usize> {
 
 /// Checks that a unit can be recorded. The error is the index of a statement, and the reason.
 fn check_unit(sql: &Sql, unit: &Unit) -> Result<(), (usize, &'static str)> {
+    let is_sent = |index: &usize| !sql.statements[*index].flags.contains(StatementFlags::CLIENT_ONLY);
+    let mut sent = unit.statements.clone().filter(is_sent);
+    let ends = sent.next().map(|first| (first, sent.next_back().unwrap_or(first)));
+    if let Some((first, last)) = ends
+        && let Some((at, _)) = sql.connect_before(last)
+        && at > first
+    {
+        return Err((at, "`\\connect` would leave the transaction that is open here: end it before"));
+    }
     if unit.kind != UnitKind::Block {
         return Ok(());
     }
@@ -981,6 +1026,10 @@ fn check_unit(sql: &Sql, unit: &Unit) -> Result<(), (usize, &'static str)> {
         return Err((chain, "progress cannot be recorded after `AND CHAIN`: write COMMIT and BEGIN instead"));
     }
     let ends = |index: usize| matches!(control(index), Some(Control::Commit | Control::Rollback | Control::Prepare));
+    let prepared = unit.statements.clone().find(|index| control(*index) == Some(Control::Prepare));
+    if let Some(prepared) = prepared.filter(|index| sql.connect_before(*index).is_some()) {
+        return Err((prepared, "progress cannot be recorded for a prepared transaction after `\\connect`"));
+    }
     if !unit.statements.clone().any(ends) {
         let first = unit.statements.clone().find(|index| control(*index).is_some()).unwrap_or(unit.statements.start);
         return Err((first, "the transaction that begins here does not end in the script: add a COMMIT"));
