@@ -219,7 +219,7 @@ impl Error {
     }
 
     /// The same error, with this in front of its summary.
-    #[cfg(feature = "postgres")]
+    #[cfg(any(feature = "postgres", feature = "schema"))]
     pub(crate) fn in_front(self, words: &str) -> Self {
         self.with(|_, report| report.summary = format!("{words}: {}", report.summary))
     }

@@ -78,6 +78,8 @@ mod target;
 mod transaction;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod url;
+#[cfg(feature = "schema")]
+mod verify;
 pub mod wait;
 
 pub use lockgate_core::Action;

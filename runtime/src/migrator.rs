@@ -881,6 +881,12 @@ impl Migrator {
         Ok(())
     }
 
+    /// The same migrations and variables for a scratch database: without events, stage and mirror.
+    #[cfg(feature = "schema")]
+    pub(crate) fn for_scratch(&self) -> Self {
+        Self { on_event: None, stage: StageRule::default(), mirror: None, ..self.clone() }
+    }
+
     /// For [`crate::__private::leaving`].
     pub(crate) fn leaving(&self) -> Self {
         Self { session_cleanup: SessionCleanup::SettingsOnly, ..self.clone() }

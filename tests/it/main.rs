@@ -47,6 +47,7 @@ mod secrets;
 mod stage;
 mod states;
 mod support;
+mod takeover;
 mod terminal;
 mod testdb;
 mod throwaway;

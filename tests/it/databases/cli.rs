@@ -185,6 +185,7 @@ async fn patches_beside_the_binary_have_the_same_rules() {
     let nothing = typed(&["up", "--files", "db/**/*.sql", "nowhere/*.sql"]);
     assert_eq!(nothing.code, Some(2), "{nothing:#?}");
     assert!(nothing.err.contains("no file matches `nowhere/*.sql`"), "{nothing:#?}");
+    write("db/one/billing.00000001.0001.billing_owner.a.down.sql", "DROP TABLE a;");
     write("db/two/audit.00000001.0001.auditor.again.sql", "CREATE TABLE c (id int);");
     let twice = typed(&["up", "--files", "db/**/*.sql"]);
     assert_eq!(twice.code, Some(2), "{twice:#?}");
@@ -197,4 +198,29 @@ async fn patches_beside_the_binary_have_the_same_rules() {
     assert!(server.owners("billing").await.contains(&"a billing_owner".to_owned()));
     let again = typed(&["status", "--files", "db/**/*.sql"]);
     assert!(again.out.starts_with("up to date: 2 migrations applied"), "{again:#?}");
+
+    // One database goes down and up again, as the role of its patches.
+    let which = typed(&["down", "1", "--files", "db/**/*.sql"]);
+    assert!(which.err.contains("`down` works on one database"), "{which:#?}");
+    let billing =
+        |arguments: &[&str]| typed(&[arguments, &["--database", "billing", "--files", "db/**/*.sql"]].concat());
+    let dry = billing(&["down", "1", "--dry-run"]);
+    assert!(dry.out.contains("DROP TABLE a") && dry.code == Some(0), "{dry:#?}");
+    assert_eq!(billing(&["redo"]).code, Some(0));
+    let down = billing(&["down", "1"]);
+    assert!(down.out.contains("reverted billing.00000001.0001.billing_owner.a"), "{down:#?}");
+    assert!(down.out.contains("billing, as billing_owner"), "{down:#?}");
+    assert_eq!(billing(&["down", "--all", "--exit-code"]).code, Some(10));
+
+    // A database that is there already is compared before it is taken over.
+    server.run("billing", "CREATE TABLE a (id bigint); ALTER TABLE a OWNER TO billing_owner").await;
+    let refused = billing(&["baseline", "1.1", "--verify"]);
+    assert_eq!(refused.code, Some(3), "{refused:#?}");
+    for says in ["column id: type was integer, is bigint", "accept them with `--accept real`"] {
+        assert!(refused.err.contains(says), "{says}: {refused:#?}");
+    }
+    let accepted = billing(&["baseline", "1.1", "--verify", "--accept", "real,owner", "--scratch", &server.url()]);
+    assert_eq!(accepted.code, Some(0), "{accepted:#?}");
+    let without = billing(&["baseline", "1.1", "--accept", "real"]);
+    assert_eq!(without.code, Some(2), "{without:#?}");
 }

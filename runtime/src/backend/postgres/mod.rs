@@ -19,6 +19,8 @@ pub(crate) mod rights;
 mod run;
 #[cfg(feature = "schema")]
 mod schema;
+#[cfg(feature = "schema")]
+pub(crate) mod scratch;
 mod session_state;
 mod sql;
 mod verifier;
