@@ -345,7 +345,7 @@ INSERT INTO "Größe" VALUES (':ä', 'x', '2 mons');
 ];
 
 /// The rows of every table of a user's, as text.
-async fn rows(url: &str) -> Vec<(String, Vec<String>)> {
+pub(crate) async fn rows(url: &str) -> Vec<(String, Vec<String>)> {
     let mut connection = PgConnection::connect(url).await.unwrap();
     let tables = "SELECT oid::regclass::text FROM pg_class WHERE relkind = 'r' AND oid >= 16384 AND relname NOT LIKE \
                   'lockgate%' AND relnamespace <> 'pg_toast'::regnamespace ORDER BY 1";
@@ -368,7 +368,7 @@ async fn create(server: &Postgres, databases: &[&str]) {
 }
 
 /// Dumps a database with this schema, and restores the dump with psql and with Lockgate.
-async fn restores_as_with_psql(folder: &Path, server: &Postgres, index: usize, schema: &str) {
+pub(crate) async fn restores_as_with_psql(folder: &Path, server: &Postgres, index: usize, schema: &str) {
     let names = [format!("original{index}"), format!("by_psql{index}"), format!("by_us{index}")];
     let [original, by_psql, by_us] = names.each_ref().map(|name| server.url(name));
     create(server, &[&names[0]]).await;
