@@ -72,10 +72,12 @@ async fn encrypts(server: &Postgres, folder: &Path, on: bool) {
     }
     admin.execute("SELECT pg_reload_conf()").await.unwrap();
     loop {
-        let mut fresh = PgConnection::connect(&server.url("postgres")).await.unwrap();
-        let now: String = sqlx::query_scalar("SHOW ssl").fetch_one(&mut fresh).await.unwrap();
-        if (now == "on") == on {
-            return;
+        // A connection may fail while the server reads its settings again.
+        if let Ok(mut fresh) = PgConnection::connect(&server.url("postgres")).await {
+            let now: String = sqlx::query_scalar("SHOW ssl").fetch_one(&mut fresh).await.unwrap();
+            if (now == "on") == on {
+                return;
+            }
         }
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
