@@ -36,7 +36,7 @@ pub(super) fn find(
         return wrong;
     }
     if expected.as_ref().is_some_and(|expected| expected.as_deref() == Some("a name"))
-        && let Some(quoted) = repair.quoted(found, keywords)
+        && let Some(quoted) = repair.quoted(dialect, found, keywords)
     {
         wrong.repair = Some(quoted);
         return wrong;
@@ -50,6 +50,18 @@ pub(super) fn find(
         return wrong;
     }
     wrong.repair = repair.mark(dialect, &before, found);
+    // Parsers of lists end the list where they find a reserved word: `CREATE TABLE t (a int, user text)`.
+    if wrong.repair.is_none()
+        && let Some(Some(other)) = &expected
+        && other != "an expression"
+        && let Some(quoted) = repair.quoted(dialect, found, keywords)
+    {
+        wrong.repair = Some(quoted);
+        if let Some(expected) = expected {
+            *expected = Some("a name".to_owned());
+        }
+        return wrong;
+    }
     // Parsers of lists expect a comma at almost any mistake, so it is shown only if adding it helps.
     if let Some(expected) = expected.filter(|expected| expected.as_deref() == Some("`,`"))
         && wrong.repair.as_deref() != Some(COMMA)
@@ -115,12 +127,16 @@ impl<P: Fn(&str) -> Option<usize>> Repair<'_, P> {
         format!("{}{new}{}", &self.text[..start], &self.text[end..])
     }
 
-    /// Tries a keyword as a name in quotes.
-    fn quoted(&self, found: Token, keywords: &[String]) -> Option<String> {
+    /// Tries a keyword as a name in quotes. It helps if the parser then gets beyond the next token.
+    fn quoted(&self, dialect: Dialect, found: Token, keywords: &[String]) -> Option<String> {
+        const QUOTES: usize = 2;
         let word = self.text[found.start..found.end].to_lowercase();
-        let is_keyword = found.kind == Kind::Word && keywords.contains(&word);
-        let quoted = || self.with(found.start, found.end, &format!("\"{word}\""));
-        (is_keyword && (self.parse)(&quoted()).is_none()).then(|| quote(&word))
+        if found.kind != Kind::Word || !keywords.contains(&word) {
+            return None;
+        }
+        let next = token_at(dialect, self.text, found.end);
+        let stop = (self.parse)(&self.with(found.start, found.end, &format!("\"{word}\"")));
+        stop.is_none_or(|stop| stop >= next.end + QUOTES).then(|| quote(&word))
     }
 
     /// Looks for a misspelt keyword at the place or shortly before it.

@@ -67,6 +67,9 @@ fn a_reserved_word_is_no_name_without_quotes() {
         ("CREATE TRIGGER user AFTER INSERT ON t EXECUTE FUNCTION f();", 16, "user"),
         ("CREATE POLICY order ON t USING (true);", 15, "order"),
         ("SAVEPOINT select;", 11, "select"),
+        ("CREATE TABLE t (id int, user text);", 25, "user"),
+        ("CREATE INDEX end ON t (a);", 14, "end"),
+        ("INSERT INTO t (id, limit) VALUES (1, 2);", 20, "limit"),
         ("CREATE SCHEMA analyze;", 15, "analyze"),
         ("CREATE DATABASE table;", 17, "table"),
         // These name functions.
@@ -87,6 +90,9 @@ fn a_reserved_word_is_no_name_without_quotes() {
         assert!(found.ends_with(&repair), "{text}: {found}");
         postgres(&text.replace(word, &format!("\"{quoted}\"")), "");
     }
+    // With several of them, one after the other.
+    let first = rendered(Dialect::Postgres, "CREATE TABLE t (id int, user text, end date);");
+    assert!(first.starts_with("1:25 expected a name, found `user`; write"), "{first}");
     for text in [
         "SELECT a AS order, t.select FROM s.user AS t;",
         "CREATE TABLE s.order (left_id int, between int);",
@@ -96,6 +102,7 @@ fn a_reserved_word_is_no_name_without_quotes() {
         "ALTER TABLE t DISABLE TRIGGER user, ENABLE TRIGGER all;",
         "SELECT * FROM current_date, current_user;",
         "GRANT SELECT ON t TO current_user;",
+        "DROP OPERATOR # (int4, NONE);",
         "DEALLOCATE all; CLOSE all; SET CONSTRAINTS all DEFERRED;",
         "ALTER TABLE t OWNER TO session_user;",
     ] {

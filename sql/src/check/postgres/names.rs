@@ -55,9 +55,9 @@ pub(super) fn reserved(word: &str, range: Range<usize>) -> ParserFinding {
 const VALUES: &str = "current_catalog current_date current_role current_schema current_time current_timestamp current_user \
     localtime localtimestamp session_user user";
 
-/// Keywords that name a type by themselves.
-const TYPES: &str = "bigint bit boolean char character dec decimal float int integer interval national nchar numeric real setof \
-    smallint time timestamp varchar json";
+/// Keywords that name a type by themselves, and `none`, the missing operand of an operator.
+const TYPES: &str = "bigint bit boolean char character dec decimal float int integer interval national nchar none numeric real \
+    setof smallint time timestamp varchar json";
 
 /// Returns what the token names, if it stands in a place for a name. A place that is not listed may be for any word.
 fn place(token: &SyntaxToken) -> Option<Names> {
