@@ -116,9 +116,10 @@ pub struct Row {
 }
 
 impl Row {
-    /// Version and name: `7_add_tags`. If the name contains the version, the name alone:
+    /// Version and name: `7_add_tags`. The name alone if the version is in it, or follows from it.
     pub fn id(&self) -> String {
-        if Patch::parse(&self.name).is_some_and(|patch| patch.version() == self.version) {
+        let is_in_name = Patch::parse(&self.name).is_some_and(|patch| patch.version() == self.version);
+        if is_in_name || Version::of_name(&self.name) == self.version {
             return self.name.clone();
         }
         format!("{}_{}", self.version, self.name)

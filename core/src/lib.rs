@@ -7,6 +7,7 @@
 
 pub mod action;
 pub mod checksum;
+pub mod companion;
 pub mod destination;
 pub mod dialect;
 pub mod drift;
@@ -33,6 +34,7 @@ pub mod version;
 
 pub use action::{Action, Direction};
 pub use checksum::Checksum;
+pub use companion::{Companion, CompanionKind};
 pub use destination::{Destination, DownTo, UpTo};
 pub use dialect::{Dialect, Dialects};
 pub use drift::Drift;

@@ -10,7 +10,9 @@ use std::time::Duration;
 use crate::patch::Patch;
 use crate::psql::Program;
 use crate::table::{self, Names, Reader};
-use crate::{Action, Checksum, Dialect, Dialects, Direction, Statement, Touch, Unit, Version, unit};
+use crate::{
+    Action, Checksum, Companion, CompanionKind, Dialect, Dialects, Direction, Statement, Touch, Unit, Version, unit,
+};
 
 /// The ordered migrations embedded in a program.
 #[derive(Clone, Copy)]
@@ -20,6 +22,7 @@ pub struct Set {
     texts: &'static str,
     paths: &'static str,
     table: &'static [u8],
+    companions: &'static [Companion],
 }
 
 impl Set {
@@ -38,7 +41,13 @@ impl Set {
         table: &'static [u8],
     ) -> Self {
         table::check(table, texts.len(), paths.len());
-        Self { folder, application, texts, paths, table }
+        Self { folder, application, texts, paths, table, companions: &[] }
+    }
+
+    /// The same set with these companions.
+    #[must_use]
+    pub const fn with_companions(self, companions: &'static [Companion]) -> Self {
+        Self { companions, ..self }
     }
 
     /// A set without migrations. The macro emits it after an error.
@@ -114,6 +123,16 @@ impl Set {
     /// the hashes of its rows, see [`row_hash`](crate::row_hash).
     pub fn applied_digest(&self) -> Option<i128> {
         table::digest(self.table)
+    }
+
+    /// The sets that it brings along.
+    pub fn companions(&self) -> &'static [Companion] {
+        self.companions
+    }
+
+    /// The companion of this kind, if it has one.
+    pub fn companion(&self, kind: CompanionKind) -> Option<Self> {
+        self.companions.iter().find(|companion| companion.kind == kind).map(|companion| companion.set)
     }
 
     /// The newest migration.

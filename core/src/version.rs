@@ -23,6 +23,23 @@ impl Version {
         if number < 0 { None } else { Some(Self(number)) }
     }
 
+    /// The version of a script that has only a name, such as `R__active_users`: a number of 16 digits that follows from
+    /// the name. It is from 2⁵² to below 2⁵³, where neither counted numbers nor times are, and which JSON can hold.
+    ///
+    /// ```
+    /// use lockgate_core::Version;
+    ///
+    /// assert_eq!(Version::of_name("R__active_users").get(), 7_876_166_205_326_143);
+    /// ```
+    pub fn of_name(name: &str) -> Self {
+        // FNV-1a. It is in history tables, so it must never change.
+        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+        for byte in name.bytes() {
+            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+        Self(((1 << 52) | ((hash ^ (hash >> 52)) & ((1 << 52) - 1))).cast_signed())
+    }
+
     /// The number.
     pub const fn get(self) -> i64 {
         self.0

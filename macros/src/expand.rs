@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use lockgate_source::core::{Dialect, Dialects};
+use lockgate_source::core::{CompanionKind, Dialect, Dialects};
 use lockgate_source::folder::{self, DatabaseFolder, Embedded, EmbeddedText, Migration, NoDatabase, RustStep};
 use lockgate_source::{Diagnostic, Folder, Loaded, Severity, build_warnings, policy};
 use proc_macro2::{Ident, Literal, Span, TokenStream};
@@ -154,29 +154,57 @@ pub(crate) fn block<'a>(
     warnings: &[&Diagnostic],
 ) -> Result<TokenStream, &'a Path> {
     let warnings = warn(warnings);
+    let steps = embedded.rust_steps.iter().map(|step| module(krate, step)).collect::<Result<Vec<_>, _>>()?;
+    let values = embedded.rust_steps.iter().map(|step| value(krate, step));
+    let set = set(krate, shown, embedded)?;
+    Ok(quote! {
+        {
+            #warnings
+            #(#steps)*
+            const MIGRATIONS: #krate::Migrations = #krate::__private::migrations(
+                #set,
+                &[#(#values),*],
+            );
+            MIGRATIONS
+        }
+    })
+}
+
+/// Emits a set with its companions, as a block. The error is a path that is not UTF-8.
+fn set<'a>(krate: &syn::Path, shown: &str, embedded: &'a Embedded) -> Result<TokenStream, &'a Path> {
     // A script that is not embedded by `include_str!` needs to be tracked by `include_bytes!`.
     let odd = embedded.texts.iter().filter(|script| !script.as_in_file).map(|script| &script.file);
     let tracked = embedded.tracked.iter().chain(odd).map(|path| text(path)).collect::<Result<Vec<_>, _>>()?;
     let scripts = embedded.texts.iter().map(script).collect::<Result<Vec<_>, _>>()?;
-    let steps = embedded.rust_steps.iter().map(|step| module(krate, step)).collect::<Result<Vec<_>, _>>()?;
-    let values = embedded.rust_steps.iter().map(|step| value(krate, step));
     let (paths, table) = (&embedded.encoded.paths, Literal::byte_string(&embedded.encoded.table));
+    let mut companions = Vec::with_capacity(embedded.companions.len());
+    for (kind, embedded) in &embedded.companions {
+        let set = set(krate, shown, embedded)?;
+        let kind = match kind {
+            CompanionKind::Repeatable => quote! { Repeatable },
+            CompanionKind::Manual => quote! { Manual },
+            CompanionKind::Create => quote! { Create },
+        };
+        companions.push(quote! {
+            #krate::__private::Companion { kind: #krate::__private::CompanionKind::#kind, set: #set }
+        });
+    }
+    let with_companions = if companions.is_empty() {
+        quote! {}
+    } else {
+        quote! { .with_companions(&[#(#companions),*]) }
+    };
     Ok(quote! {
         {
-            #warnings
             #(const _: &[u8] = ::core::include_bytes!(#tracked);)*
-            #(#steps)*
-            const MIGRATIONS: #krate::Migrations = #krate::__private::migrations(
-                #krate::__private::Set::from_parts(
-                    #shown,
-                    ::core::concat!(::core::env!("CARGO_PKG_NAME"), " ", ::core::env!("CARGO_PKG_VERSION")),
-                    ::core::concat!(#(#scripts),*),
-                    #paths,
-                    #table,
-                ),
-                &[#(#values),*],
-            );
-            MIGRATIONS
+            #krate::__private::Set::from_parts(
+                #shown,
+                ::core::concat!(::core::env!("CARGO_PKG_NAME"), " ", ::core::env!("CARGO_PKG_VERSION")),
+                ::core::concat!(#(#scripts),*),
+                #paths,
+                #table,
+            )
+            #with_companions
         }
     })
 }

@@ -124,8 +124,8 @@ pub use transaction::Transaction;
 #[doc(hidden)]
 pub mod __private {
     pub use crate::migrations::{Migrations, RustStep, StepFn, StepFuture};
-    pub use lockgate_core::Set;
     pub use lockgate_core::limit::duration;
+    pub use lockgate_core::{Companion, CompanionKind, Set};
 
     use crate::Migrator;
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lockgate_core::{
-    Ahead, Atomicity, Destination, Dialect, DownTo, Drift, Front, History, Limit, OutOfOrder, Plan, Refusal, Request,
-    Stage, Status, UpTo, Version,
+    Ahead, Atomicity, CompanionKind, Destination, Dialect, DownTo, Drift, Front, History, Limit, OutOfOrder, Plan,
+    Refusal, Request, Stage, Status, UpTo, Version,
     plan::{self, plan},
 };
 
@@ -48,7 +48,10 @@ use crate::target::Target;
 /// ```
 #[derive(Clone)]
 pub struct Migrator {
-    migrations: &'static Migrations,
+    /// What the program embeds.
+    embedded: &'static Migrations,
+    /// What the verbs work with: the same, or one of its companions.
+    migrations: Migrations,
     history_table: String,
     set: String,
     /// `None` is no limit.
@@ -78,7 +81,8 @@ impl Migrator {
     /// A migrator of these migrations, with the default settings.
     pub fn new(migrations: &'static Migrations) -> Self {
         Self {
-            migrations,
+            embedded: migrations,
+            migrations: *migrations,
             history_table: "lockgate_history".to_owned(),
             set: "default".to_owned(),
             lock_timeout: Some(Duration::from_secs(3)),
@@ -701,7 +705,7 @@ impl Migrator {
 
     /// The embedded migrations.
     pub fn migrations(&self) -> &'static Migrations {
-        self.migrations
+        self.embedded
     }
 
     async fn go(&self, target: impl Target, destination: Destination) -> Result<Report, Error> {
@@ -825,7 +829,15 @@ impl Migrator {
     /// The same settings for other migrations, kept in the history under the name of this set and a suffix.
     #[cfg(feature = "postgres")]
     pub(crate) fn with_migrations(&self, migrations: &'static Migrations, suffix: &str) -> Self {
-        Self { migrations, set: format!("{}{suffix}", self.set), ..self.clone() }
+        Self { embedded: migrations, migrations: *migrations, set: format!("{}{suffix}", self.set), ..self.clone() }
+    }
+
+    /// The same settings for the companion of this kind, which has a history of its own. `None` if there is none.
+    #[expect(dead_code, reason = "repeatable and manual scripts use it")]
+    pub(crate) fn of_companion(&self, kind: CompanionKind) -> Option<Self> {
+        let set = self.migrations.set().companion(kind)?;
+        let migrations = Migrations::from(set);
+        Some(Self { migrations, set: format!("{}{}", self.set, kind.suffix()), ..self.clone() })
     }
 
     /// The same, without events: for what is only bookkeeping.
@@ -929,7 +941,7 @@ impl Migrator {
         };
         self.variables.check(self.migrations.set())?;
         Ok(Run {
-            migrations: self.migrations,
+            migrations: &self.migrations,
             history_table: HistoryTable {
                 table,
                 set: self.set.clone(),

@@ -15,6 +15,15 @@ pub enum Id {
     Numbered(Numbered),
     /// A patch: `billing.00000001.0002.billing_owner.add_invoices`.
     Patch(Patch),
+    /// A name alone, of a script of a companion set: `R__active_users`.
+    Named(Named),
+}
+
+/// The id of a script that has only a name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Named {
+    text: String,
+    version: Version,
 }
 
 /// A version and a name, with one character between them: `0001_create_users`.
@@ -60,6 +69,11 @@ impl Id {
         Self::Numbered(Numbered { text: text.to_owned(), version, digits })
     }
 
+    /// Creates the id of a script that has only a name. Its version follows from it.
+    pub fn named(text: &str) -> Self {
+        Self::Named(Named { text: text.to_owned(), version: Version::of_name(text) })
+    }
+
     pub(crate) fn of_patch(text: &str, patch: patch::Patch<'_>) -> Self {
         let (database, key) = (patch.database().len(), patch.key().len());
         let user = key + 1 + patch.user().len();
@@ -71,29 +85,32 @@ impl Id {
         match self {
             Self::Numbered(id) => &id.text,
             Self::Patch(id) => &id.text,
+            Self::Named(id) => &id.text,
         }
     }
 
-    /// Its version. For a patch, major and minor as one number.
+    /// Its version. For a patch, major and minor as one number; for a name alone, [`Version::of_name`].
     pub fn version(&self) -> Version {
         match self {
             Self::Numbered(id) => id.version,
             Self::Patch(id) => id.version,
+            Self::Named(id) => id.version,
         }
     }
 
-    /// Its name without the version: `create_users`. For a patch, the description.
+    /// Its name without the version: `create_users`. For a patch, the description; for a name alone, all of it.
     pub fn name(&self) -> &str {
         match self {
             Self::Numbered(id) => &id.text[id.digits + 1..],
             Self::Patch(id) => &id.text[id.user + 1..],
+            Self::Named(id) => &id.text,
         }
     }
 
     /// Whether it is a patch that runs only if its database does not exist: `database.00000000.MINOR.user.description`.
     pub fn is_bootstrap(&self) -> bool {
         match self {
-            Self::Numbered(_) => false,
+            Self::Numbered(_) | Self::Named(_) => false,
             Self::Patch(id) => patch::is_bootstrap(id.version),
         }
     }
@@ -101,7 +118,7 @@ impl Id {
     /// The database in the name of a patch.
     pub fn database(&self) -> Option<&str> {
         match self {
-            Self::Numbered(_) => None,
+            Self::Numbered(_) | Self::Named(_) => None,
             Self::Patch(id) => Some(&id.text[..id.database]),
         }
     }
@@ -109,7 +126,7 @@ impl Id {
     /// The user in the name of a patch.
     pub fn user(&self) -> Option<&str> {
         match self {
-            Self::Numbered(_) => None,
+            Self::Numbered(_) | Self::Named(_) => None,
             Self::Patch(id) => Some(&id.text[id.key + 1..id.user]),
         }
     }
@@ -120,6 +137,7 @@ impl Id {
         match self {
             Self::Numbered(id) => &id.text,
             Self::Patch(id) => &id.text[..id.key],
+            Self::Named(id) => &id.text,
         }
     }
 
@@ -128,6 +146,7 @@ impl Id {
         match self {
             Self::Numbered(id) => &id.text[..id.digits],
             Self::Patch(id) => &id.text[..id.key],
+            Self::Named(id) => &id.text,
         }
     }
 

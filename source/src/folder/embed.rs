@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use lockgate_core::row_hash;
 use lockgate_core::table::{self, BodyData, Encoded, MigrationData, Names, ScriptData};
-use lockgate_core::{Set, Version};
+use lockgate_core::{Companion, CompanionKind, Set, Version};
 
 use super::model::{Folder, ScriptFile};
 use super::name::Kind;
 use super::policy::Numbering;
 use crate::checksum;
+use crate::id::Id;
 
 /// What the macro needs to emit a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub struct Embedded {
     pub rust_steps: Vec<RustStep>,
     /// Other files that the embedded set depends on.
     pub tracked: Vec<PathBuf>,
+    /// The companions of the set.
+    pub companions: Vec<(CompanionKind, Embedded)>,
 }
 
 /// The text of an SQL file, as it is embedded and sent.
@@ -54,10 +57,7 @@ impl Folder {
     ///
     /// As [`encode`](Self::encode).
     pub fn leak(&self, application: &'static str) -> Set {
-        let Embedded { encoded, texts, .. } = self.encode();
-        let texts: String = texts.into_iter().map(|text| text.text).collect();
-        let (shown, table) = (self.shown.clone().leak(), encoded.table.leak());
-        Set::from_parts(shown, application, texts.leak(), encoded.paths.leak(), table)
+        leak(self.encode(), self.shown.clone().leak(), application)
     }
 
     /// Encodes the folder.
@@ -98,6 +98,8 @@ impl Folder {
             });
         }
         let names = match self.policy.numbering {
+            // There is no version before such a name.
+            _ if self.migrations.iter().any(|migration| matches!(migration.id, Id::Named(_))) => Names::Free,
             Numbering::Encoded => Names::Free,
             Numbering::Any | Numbering::Sequence | Numbering::Timestamp | Numbering::Ordinal => Names::Kept,
         };
@@ -106,8 +108,19 @@ impl Folder {
         };
         let digest = migrations.iter().map(row).sum();
         let encoded = table::encode(self.policy.dialects(), names, &migrations).with_digest(digest);
-        Embedded { encoded, texts, rust_steps, tracked: self.tracked.clone() }
+        let companions = self.companions.iter().map(|companion| (companion.kind, companion.folder.encode())).collect();
+        Embedded { encoded, texts, rust_steps, tracked: self.tracked.clone(), companions }
     }
+}
+
+/// Makes the set of what was encoded, with its companions. Its memory is never freed.
+fn leak(embedded: Embedded, shown: &'static str, application: &'static str) -> Set {
+    let Embedded { encoded, texts, companions, rust_steps: _, tracked: _ } = embedded;
+    let texts: String = texts.into_iter().map(|text| text.text).collect();
+    let set = Set::from_parts(shown, application, texts.leak(), encoded.paths.leak(), encoded.table.leak());
+    let companion = |(kind, embedded)| Companion { kind, set: leak(embedded, shown, application) };
+    let companions: Vec<Companion> = companions.into_iter().map(companion).collect();
+    set.with_companions(companions.leak())
 }
 
 fn data(script: &ScriptFile) -> ScriptData {

@@ -77,6 +77,7 @@ fn load_listed(
         policy,
         lockfile: None,
         migrations: Vec::new(),
+        companions: Vec::new(),
         directories: listing.directories,
         tracked: Vec::new(),
     };

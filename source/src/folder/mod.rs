@@ -28,5 +28,7 @@ pub use compare::compare;
 pub use embed::{Embedded, EmbeddedText, RustStep};
 pub use freeze::{freeze, with_drafts};
 pub use load::{load, load_as, load_embedded, load_files, load_for, load_with, normal};
-pub use model::{DatabaseFolder, Folder, Loaded, Migration, NoDatabase, ScriptFile, ScriptState, Tests};
+pub use model::{
+    CompanionFolder, DatabaseFolder, Folder, Loaded, Migration, NoDatabase, ScriptFile, ScriptState, Tests,
+};
 pub use test::{Intent, MigrationTest, SqlSuite, TestBody, TestStatement};

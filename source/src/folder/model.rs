@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use lockgate_core::psql::Program;
 use lockgate_core::table::{BodyData, ScriptOptions};
-use lockgate_core::{Checksum, Version};
+use lockgate_core::{Checksum, CompanionKind, Version};
 
 use super::name::{Kind, Name};
 use super::policy::{Numbering, Policy};
@@ -46,10 +46,21 @@ pub struct Folder {
     /// The migrations, sorted by database, version and id. If two migrations of one database have the same
     /// version, there is an error about it.
     pub migrations: Vec<Migration>,
+    /// The scripts that are not steps from one version to the next, each kind as a folder of its own.
+    pub companions: Vec<CompanionFolder>,
     /// The folder and every directory in it.
     pub directories: Vec<PathBuf>,
     /// Other files that the result depends on: policy and lockfile, if they exist.
     pub tracked: Vec<PathBuf>,
+}
+
+/// The scripts of one kind that are not steps from one version to the next.
+#[derive(Clone, Debug)]
+pub struct CompanionFolder {
+    /// What they are for.
+    pub kind: CompanionKind,
+    /// The folder with these scripts alone. Its root, and the paths in it, are those of the whole folder.
+    pub folder: Folder,
 }
 
 /// The directory of the migrations' tests: `tests/migrations` of the package that embeds the folder.
@@ -218,6 +229,7 @@ impl Folder {
         let part = |name: &str, is_bootstrap: bool| {
             let mut part = self.clone();
             part.migrations.retain(|patch| patch.database() == Some(name) && patch.is_bootstrap() == is_bootstrap);
+            part.companions.clear();
             part
         };
         let each = |name: &str| DatabaseFolder {

@@ -1,5 +1,8 @@
 //! What is read: files, links, bytes that are not text, and everything that is not a migration.
 
+use lockgate_source::core::{Body, CompanionKind, Version};
+use lockgate_source::folder::CompanionFolder;
+use lockgate_source::id::Id;
 use lockgate_source::{Code, folder};
 
 use crate::support::{Project, check, show};
@@ -175,6 +178,25 @@ fn thousands_of_files_are_read_in_their_order() {
     assert_eq!(folder.migrations[776].up.text, "SELECT 777;\n");
     let embedded = folder.encode();
     assert_eq!((embedded.texts.len(), embedded.rust_steps.len()), (1000, 1));
+}
+
+/// The companions of a folder are sets of their own, and come with the set.
+#[test]
+fn a_folder_brings_its_companions_along() {
+    let project = Project::new(&[("0001_a.sql", A), ("0002_b.sql", "SELECT 2;\n")]);
+    let mut folder = project.load().folder;
+    let mut companion = folder.clone();
+    companion.migrations = vec![folder.migrations.pop().unwrap()];
+    companion.migrations[0].id = Id::named("0002_b");
+    folder.companions = vec![CompanionFolder { kind: CompanionKind::Repeatable, folder: companion }];
+    let set = folder.leak("app 1.2.3");
+    assert_eq!((format!("{set:?}"), set.applied_digest().is_some()), ("[\"0001_a\"]".to_owned(), true));
+    let companion = set.companion(CompanionKind::Repeatable).unwrap();
+    let script = companion.get(0).unwrap();
+    assert_eq!((script.id(), script.name(), script.up().body()), ("0002_b", "0002_b", Body::Sql("SELECT 2;\n")));
+    assert_eq!((script.version(), companion.application()), (Version::of_name("0002_b"), "app 1.2.3"));
+    assert_ne!(companion.applied_digest(), set.applied_digest());
+    assert!(set.companion(CompanionKind::Manual).is_none() && companion.companions().is_empty());
 }
 
 /// No message proposes a number that is taken, and no two the same one, unless they are the two scripts of one migration.
