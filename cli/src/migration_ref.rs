@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use lockgate::companion;
 use lockgate::patch::{self, Patch};
 use lockgate::{Migrations, Version};
 
@@ -24,6 +25,8 @@ enum Form {
     Name(String),
     /// `1.7`
     Numbers,
+    /// `R__active_users`
+    Repeatable,
     /// `billing.00000001.0007`, with or without the rest of the name, which may have changed.
     Key { database: String },
 }
@@ -53,6 +56,9 @@ impl FromStr for MigrationRef {
         if let Some(version) = patch::parse_numbers(text) {
             return Ok(Self { version, form: Form::Numbers });
         }
+        if companion::is_repeatable(text) {
+            return Ok(Self { version: Version::of_name(text), form: Form::Repeatable });
+        }
         let digits = text.bytes().take_while(u8::is_ascii_digit).count();
         let (version, form) = match text[digits..].strip_prefix(['_', '-']) {
             Some(name) if digits > 0 => (&text[..digits], Form::Name(name.to_owned())),
@@ -68,7 +74,7 @@ impl MigrationRef {
     pub(crate) fn version(&self, migrations: &Migrations) -> Result<Version, CommandError> {
         let set = migrations.set();
         let (what, instead) = match (&self.form, set.database()) {
-            (Form::Version, _) | (Form::Numbers, Some(_)) => return Ok(self.version),
+            (Form::Version | Form::Repeatable, _) | (Form::Numbers, Some(_)) => return Ok(self.version),
             (Form::Name(name), _) => match set.find(self.version) {
                 Some(migration) if migration.name() != name => {
                     (format!("version {} is not `{name}`", self.version), format!("it is `{}`", migration.id()))
@@ -103,6 +109,8 @@ mod tests {
         assert_eq!(wanted("0007"), Ok((7, Form::Version)));
         assert_eq!(wanted("0007_create_reservations"), Ok((7, Form::Name("create_reservations".to_owned()))));
         assert_eq!(wanted("0007_v1.2"), Ok((7, Form::Name("v1.2".to_owned()))));
+        let script = "R__active_users".to_owned();
+        assert_eq!(wanted(&script), Ok((Version::of_name(&script).get(), Form::Repeatable)));
         for bad in ["create_reservations", "-7", "_7", "7x", "7.", "billing", "billing.7"] {
             assert!(wanted(bad).is_err(), "{bad}");
         }

@@ -84,6 +84,17 @@ pub struct Options {
     #[arg(id = "lockgate_variable", long = "variable", global = true, value_name = "NAME=VALUE")]
     pub variables: Vec<Assignment>,
 
+    /// Run the scripts of this profile, too; may be given several times
+    #[arg(
+        id = "lockgate_profile",
+        long = "profile",
+        global = true,
+        value_name = "NAME",
+        env = "LOCKGATE_PROFILE",
+        value_delimiter = ','
+    )]
+    pub profiles: Vec<String>,
+
     /// Apply pending migrations even if they are older than an applied one
     #[arg(long, global = true)]
     pub out_of_order: bool,
@@ -218,6 +229,9 @@ impl Options {
         }
         for Assignment { name, value } in &self.variables {
             migrator = migrator.psql_variable(name, value);
+        }
+        for profile in &self.profiles {
+            migrator = migrator.profile(profile);
         }
         if self.out_of_order {
             migrator = migrator.out_of_order(OutOfOrder::Allow);

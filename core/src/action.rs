@@ -18,6 +18,8 @@ pub enum Direction {
 pub enum Action {
     /// Runs its up script and records it.
     Apply,
+    /// Runs a repeatable script again, because its text has changed, and replaces its row.
+    ApplyAgain,
     /// Resumes its up script after the statements that have finished.
     ResumeApply {
         /// How many statements have finished.
@@ -49,7 +51,7 @@ impl Action {
     /// Which script it runs, up or down. `None` if it changes only the history.
     pub const fn direction(self) -> Option<Direction> {
         match self {
-            Self::Apply | Self::ResumeApply { .. } => Some(Direction::Up),
+            Self::Apply | Self::ApplyAgain | Self::ResumeApply { .. } => Some(Direction::Up),
             Self::Revert | Self::ResumeRevert { .. } => Some(Direction::Down),
             Self::Record | Self::Rewrite | Self::Forget | Self::Settle { .. } => None,
         }
@@ -59,7 +61,13 @@ impl Action {
     pub const fn statements_done(self) -> u32 {
         match self {
             Self::ResumeApply { statements_done } | Self::ResumeRevert { statements_done } => statements_done,
-            Self::Apply | Self::Revert | Self::Record | Self::Rewrite | Self::Forget | Self::Settle { .. } => 0,
+            Self::Apply
+            | Self::ApplyAgain
+            | Self::Revert
+            | Self::Record
+            | Self::Rewrite
+            | Self::Forget
+            | Self::Settle { .. } => 0,
         }
     }
 
@@ -71,6 +79,7 @@ impl Action {
             Self::ResumeApply { statements_done } => stopped(State::Partial, statements_done),
             Self::ResumeRevert { statements_done } => stopped(State::Reverting, statements_done),
             Self::Revert => row.is_some_and(|row| row.state == State::Applied),
+            Self::ApplyAgain => row.is_some_and(Row::is_repeatable),
             Self::Rewrite | Self::Forget => row.is_some(),
             Self::Settle { .. } => row.is_some_and(|row| row.under_way.is_some()),
         }
@@ -79,7 +88,7 @@ impl Action {
     /// Whether this row, or its absence, is the result of the completed action. `checksum` is the migration's.
     pub fn is_done(self, row: Option<&Row>, checksum: &Checksum) -> bool {
         match self {
-            Self::Apply | Self::ResumeApply { .. } | Self::Record | Self::Rewrite => {
+            Self::Apply | Self::ApplyAgain | Self::ResumeApply { .. } | Self::Record | Self::Rewrite => {
                 row.is_some_and(|row| row.state == State::Applied && row.checksum == *checksum)
             }
             Self::Revert | Self::ResumeRevert { .. } | Self::Forget => row.is_none(),
@@ -93,6 +102,7 @@ impl Action {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Apply => "apply",
+            Self::ApplyAgain => "apply again",
             Self::ResumeApply { .. } => "resume",
             Self::Revert => "revert",
             Self::ResumeRevert { .. } => "resume revert",
@@ -105,7 +115,7 @@ impl Action {
     /// The verb in the past tense, for reports: `applied`, `reverted`.
     pub const fn past(self) -> &'static str {
         match self {
-            Self::Apply | Self::ResumeApply { .. } => "applied",
+            Self::Apply | Self::ApplyAgain | Self::ResumeApply { .. } => "applied",
             Self::Revert | Self::ResumeRevert { .. } => "reverted",
             Self::Record => "recorded",
             Self::Rewrite | Self::Settle { .. } => "repaired",

@@ -1,9 +1,7 @@
 //! Companions: the sets that a set brings along, of scripts that are not steps from one version to the next. Each has rows
-//! of its own in the history, under the name of the set with [`CompanionKind::suffix`] behind it.
+//! of its own in the history, under the name of the set and [`CompanionKind::suffix`].
 
 use std::fmt;
-
-use crate::Set;
 
 /// What the scripts of a companion set are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -42,11 +40,22 @@ impl fmt::Display for CompanionKind {
     }
 }
 
-/// A companion of a set. See [`Set::companion`].
-#[derive(Clone, Copy, Debug)]
-pub struct Companion {
-    /// What its scripts are for.
-    pub kind: CompanionKind,
-    /// Its scripts.
-    pub set: Set,
+/// Whether a script with this name, as its file has it, is repeatable: `R__active_users`. Those of migrations begin with a
+/// digit, or have a dot in them.
+pub fn is_repeatable(id: &str) -> bool {
+    id.starts_with("R__") && !id.contains('.')
+}
+
+/// What these scripts are, in words: `2 migrations and 1 repeatable script`.
+pub fn counted<'a>(ids: impl IntoIterator<Item = &'a str>) -> String {
+    let (mut migrations, mut repeatable) = (0_usize, 0_usize);
+    for id in ids {
+        *(if is_repeatable(id) { &mut repeatable } else { &mut migrations }) += 1;
+    }
+    let words = |number: usize, noun: &str| format!("{number} {noun}{}", if number == 1 { "" } else { "s" });
+    match (migrations, repeatable) {
+        (_, 0) => words(migrations, "migration"),
+        (0, _) => words(repeatable, "repeatable script"),
+        _ => format!("{} and {}", words(migrations, "migration"), words(repeatable, "repeatable script")),
+    }
 }

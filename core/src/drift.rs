@@ -106,11 +106,25 @@ pub enum Drift {
         /// How many of its statements have finished.
         statements_done: u32,
     },
+    /// A repeatable script ran with another text, or something that it depends on has changed since.
+    Changed {
+        /// The script, as in its file name.
+        id: String,
+        /// The recorded checksum.
+        recorded: Checksum,
+        /// The embedded checksum.
+        embedded: Checksum,
+    },
+    /// A repeatable script is recorded and not embedded.
+    Gone {
+        /// The script, as in its file name.
+        id: String,
+    },
 }
 
 impl Drift {
     /// A stable code: `edited`, `renamed`, `replaced`, `unknown`, `other-database`, `ahead`,
-    /// `missing`, `out-of-order`, `finished-edited`, `partial`.
+    /// `missing`, `out-of-order`, `finished-edited`, `partial`, `changed`, `gone`.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Edited { .. } => "edited",
@@ -123,6 +137,8 @@ impl Drift {
             Self::OutOfOrder { .. } => "out-of-order",
             Self::FinishedEdited { .. } => "finished-edited",
             Self::Partial { .. } => "partial",
+            Self::Changed { .. } => "changed",
+            Self::Gone { .. } => "gone",
         }
     }
 
@@ -138,7 +154,9 @@ impl Drift {
             | Self::Missing { id, .. }
             | Self::OutOfOrder { id, .. }
             | Self::FinishedEdited { id, .. }
-            | Self::Partial { id, .. } => id,
+            | Self::Partial { id, .. }
+            | Self::Changed { id, .. }
+            | Self::Gone { id } => id,
         }
     }
 
@@ -251,7 +269,17 @@ impl Drift {
                  and {} records that",
                 front.forget(id)
             ),
+            Self::Changed { .. } => format!("{up} runs it again"),
+            Self::Gone { id } => format!(
+                "restore its file; or drop in a new migration what it has made, and remove its row with {}",
+                front.forget(id)
+            ),
         }
+    }
+
+    /// Whether it asks for nothing before the program may work with the database.
+    pub fn is_harmless(&self) -> bool {
+        matches!(self, Self::Ahead { .. } | Self::Gone { .. })
     }
 }
 
@@ -329,6 +357,14 @@ impl fmt::Display for Drift {
                     many => write!(f, "`{id}` stopped {half_way}, after {many} finished statements"),
                 }
             }
+            Self::Changed { id, recorded, embedded } => write!(
+                f,
+                "`{id}`, or something that it depends on, has changed since it ran: the database recorded {}, the program \
+                 embeds {}",
+                short(recorded),
+                short(embedded)
+            ),
+            Self::Gone { id } => write!(f, "`{id}` has run, but the program does not embed it any more"),
         }
     }
 }
@@ -337,14 +373,45 @@ fn short(checksum: &Checksum) -> String {
     checksum.to_string().chars().take("v1:".len() + 8).chain(['…']).collect()
 }
 
-/// Returns all differences, in ascending order of their versions.
+/// Returns all differences, in ascending order of their versions. Those of repeatable scripts are the last ones.
 pub fn drift(set: &Set, history: &History) -> Vec<Drift> {
+    let (versioned, rows) = history.divided();
+    let mut found = versioned_drift(set, &versioned);
+    found.extend(repeatable_drift(set, &rows, &found));
+    found
+}
+
+/// Whether a newer build has migrated the database.
+pub(crate) fn is_ahead(found: &[Drift]) -> bool {
+    found.iter().any(|drift| matches!(drift, Drift::Ahead { .. }))
+}
+
+/// Returns the differences of repeatable scripts that have run, given those of migrations. If a newer build has migrated
+/// the database, its scripts are no difference.
+pub(crate) fn repeatable_drift(set: &Set, rows: &[&Row], versioned: &[Drift]) -> Vec<Drift> {
+    if rows.is_empty() || is_ahead(versioned) {
+        return Vec::new();
+    }
+    let scripts = set.repeatables();
+    let script = |row: &Row| scripts.iter().find(|script| script.version() == row.version);
+    let changed = scripts.iter().filter(|script| !script.is_skipped()).filter_map(|script| {
+        let row = rows.iter().find(|row| row.version == script.version())?;
+        let (id, recorded, embedded) = (script.id().to_owned(), row.checksum, script.checksum());
+        (recorded != embedded).then_some(Drift::Changed { id, recorded, embedded })
+    });
+    let gone = rows.iter().filter(|row| script(row).is_none()).map(|row| Drift::Gone { id: row.name.clone() });
+    changed.chain(gone).collect()
+}
+
+/// Returns the differences of migrations, given a history without repeatable scripts.
+pub(crate) fn versioned_drift(set: &Set, history: &History) -> Vec<Drift> {
     let Some(newest) = history.rows().last() else { return Vec::new() };
     if let Some(other) = other_database(set, history) {
         return vec![other];
     }
     let head = set.last().map(|migration| migration.version());
-    let pending: Vec<Migration> = set.iter().filter(|migration| history.row(migration.version()).is_none()).collect();
+    let is_pending = |one: &Migration| !one.is_skipped() && history.row(one.version()).is_none();
+    let pending: Vec<Migration> = set.iter().filter(is_pending).collect();
     let texts = Texts::of(&pending);
     let mut found = Vec::new();
     for row in history.rows() {

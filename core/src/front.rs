@@ -216,6 +216,8 @@ mod tests {
             Drift::OtherDatabase { id: id(), embedded: "billing".to_owned(), recorded: "audit".to_owned() },
             Drift::Missing { id: id(), newest: id() },
             Drift::OutOfOrder { id: id(), newest: id() },
+            Drift::Changed { id: id(), recorded: sum, embedded: sum },
+            Drift::Gone { id: id() },
         ];
         for same_text_as in [None, Some(id())] {
             drifts.push(Drift::Replaced { id: id(), recorded: id(), same_text_as: same_text_as.clone() });
@@ -249,7 +251,9 @@ mod tests {
                 | Drift::Missing { .. }
                 | Drift::OutOfOrder { .. }
                 | Drift::FinishedEdited { .. }
-                | Drift::Partial { .. } => {}
+                | Drift::Partial { .. }
+                | Drift::Changed { .. }
+                | Drift::Gone { .. } => {}
             }
         }
         drifts

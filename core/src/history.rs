@@ -1,9 +1,11 @@
 //! The history: what a database has recorded about the migrations that were applied to it.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::companion::is_repeatable;
 use crate::patch::Patch;
 use crate::{Checksum, Version};
 
@@ -19,7 +21,7 @@ pub enum History {
         /// Its history table.
         table: String,
     },
-    /// The rows of the set, in ascending order of their versions.
+    /// The rows of the set, and of its repeatable scripts, in ascending order of their versions.
     Present(Vec<Row>),
 }
 
@@ -38,6 +40,16 @@ impl History {
             Self::Absent | Self::Foreign { .. } => true,
             Self::Present(_) => false,
         }
+    }
+
+    /// This history without the rows of repeatable scripts, and those rows.
+    pub(crate) fn divided(&self) -> (Cow<'_, Self>, Vec<&Row>) {
+        let repeatable: Vec<&Row> = self.rows().iter().filter(|row| row.is_repeatable()).collect();
+        if repeatable.is_empty() {
+            return (Cow::Borrowed(self), repeatable);
+        }
+        let rows = self.rows().iter().filter(|row| !row.is_repeatable()).cloned().collect();
+        (Cow::Owned(Self::Present(rows)), repeatable)
     }
 
     /// The row of this version.
@@ -116,10 +128,15 @@ pub struct Row {
 }
 
 impl Row {
+    /// Whether it is of a repeatable script, whose version follows from its name.
+    pub fn is_repeatable(&self) -> bool {
+        is_repeatable(&self.name) && self.version.is_of_name(&self.name)
+    }
+
     /// Version and name: `7_add_tags`. The name alone if the version is in it, or follows from it.
     pub fn id(&self) -> String {
         let is_in_name = Patch::parse(&self.name).is_some_and(|patch| patch.version() == self.version);
-        if is_in_name || Version::of_name(&self.name) == self.version {
+        if is_in_name || self.version.is_of_name(&self.name) {
             return self.name.clone();
         }
         format!("{}_{}", self.version, self.name)

@@ -9,10 +9,9 @@ use std::time::Duration;
 
 use crate::patch::Patch;
 use crate::psql::Program;
+use crate::row_hash;
 use crate::table::{self, Names, Reader};
-use crate::{
-    Action, Checksum, Companion, CompanionKind, Dialect, Dialects, Direction, Statement, Touch, Unit, Version, unit,
-};
+use crate::{Action, Checksum, CompanionKind, Dialect, Dialects, Direction, Statement, Touch, Unit, Version, unit};
 
 /// The ordered migrations embedded in a program.
 #[derive(Clone, Copy)]
@@ -23,6 +22,50 @@ pub struct Set {
     paths: &'static str,
     table: &'static [u8],
     companions: &'static [Companion],
+    /// A bit for each profile that is chosen.
+    chosen: u64,
+}
+
+/// A set that another set brings along. See [`Set::companion`].
+#[derive(Clone, Copy, Debug)]
+pub struct Companion {
+    /// What its scripts are for.
+    pub kind: CompanionKind,
+    /// Its scripts.
+    pub set: Set,
+}
+
+/// A profile was chosen that no file names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownProfile {
+    /// Its name.
+    pub name: String,
+    /// The folder.
+    pub folder: &'static str,
+    /// The profiles that the files name.
+    pub known: Vec<&'static str>,
+}
+
+impl fmt::Display for UnknownProfile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, folder, .. } = self;
+        let folder = if folder.is_empty() { "the folder" } else { folder };
+        write!(f, "no file in {folder} names the profile `{name}`")
+    }
+}
+
+impl std::error::Error for UnknownProfile {}
+
+impl UnknownProfile {
+    /// What to do about it.
+    pub fn help(&self) -> String {
+        if self.known.is_empty() {
+            return "no script has a profile: a script gets one by `-- lockgate: profile <name>` at its beginning"
+                .to_owned();
+        }
+        let known: Vec<String> = self.known.iter().map(|name| format!("`{name}`")).collect();
+        format!("the profiles are {}", known.join(", "))
+    }
 }
 
 impl Set {
@@ -41,7 +84,7 @@ impl Set {
         table: &'static [u8],
     ) -> Self {
         table::check(table, texts.len(), paths.len());
-        Self { folder, application, texts, paths, table, companions: &[] }
+        Self { folder, application, texts, paths, table, companions: &[], chosen: 0 }
     }
 
     /// The same set with these companions.
@@ -119,10 +162,67 @@ impl Set {
         None
     }
 
-    /// The digest of a history in which exactly these migrations are applied, if the macro embedded the set: the sum of
-    /// the hashes of its rows, see [`row_hash`](crate::row_hash).
+    /// The digest of a history in which exactly these migrations and repeatable scripts are applied, but for those that
+    /// are skipped, if the macro embedded the set: the sum of the hashes of its rows, see
+    /// [`row_hash`](crate::row_hash).
     pub fn applied_digest(&self) -> Option<i128> {
-        table::digest(self.table)
+        let mut digest = table::digest(self.table)?;
+        if self.chosen != 0 {
+            let chosen = self.iter().filter(|migration| migration.record.profiles & self.chosen != 0);
+            digest += chosen.map(|migration| migration.row_hash()).sum::<i128>();
+        }
+        match self.companion(CompanionKind::Repeatable) {
+            Some(repeatables) => Some(digest + repeatables.applied_digest()?),
+            None => Some(digest),
+        }
+    }
+
+    /// The names of all profiles that its scripts, or those of its companions, have.
+    pub fn profiles(&self) -> Vec<&'static str> {
+        table::profiles(self.table, self.paths)
+    }
+
+    /// The same set with these profiles chosen, besides those that are. A script with a profile runs only if one of its
+    /// profiles is chosen.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownProfile`] if no script has one of these.
+    pub fn with_profiles(mut self, names: &[impl AsRef<str>]) -> Result<Self, UnknownProfile> {
+        let known = self.profiles();
+        for name in names {
+            let name = name.as_ref();
+            match known.iter().position(|known| *known == name) {
+                Some(bit) => self.chosen |= 1 << bit,
+                None => return Err(UnknownProfile { name: name.to_owned(), folder: self.folder, known }),
+            }
+        }
+        Ok(self)
+    }
+
+    /// The same set with all profiles chosen.
+    #[must_use]
+    pub fn with_all_profiles(self) -> Self {
+        Self { chosen: u64::MAX, ..self }
+    }
+
+    /// All migrations in the order in which they run. That is the order of their versions, but for scripts that have only
+    /// a name.
+    pub fn in_order(&self) -> Vec<Migration> {
+        let mut all: Vec<Migration> = self.iter().collect();
+        // Sorting is stable: those without a rank stay in the order of their versions.
+        all.sort_by_key(|migration| migration.record.rank.unwrap_or(0));
+        all
+    }
+
+    /// The repeatable scripts, in the order in which they run.
+    pub fn repeatables(&self) -> Vec<Migration> {
+        self.companion(CompanionKind::Repeatable).map_or_else(Vec::new, |set| set.in_order())
+    }
+
+    /// The migration, or the repeatable script, with this version.
+    pub fn find_any(&self, version: Version) -> Option<Migration> {
+        self.find(version).or_else(|| self.companion(CompanionKind::Repeatable)?.find(version))
     }
 
     /// The sets that it brings along.
@@ -132,7 +232,9 @@ impl Set {
 
     /// The companion of this kind, if it has one.
     pub fn companion(&self, kind: CompanionKind) -> Option<Self> {
-        self.companions.iter().find(|companion| companion.kind == kind).map(|companion| companion.set)
+        let companion = self.companions.iter().find(|companion| companion.kind == kind)?;
+        // All of them list the same profiles.
+        Some(Self { chosen: self.chosen, ..companion.set })
     }
 
     /// The newest migration.
@@ -195,6 +297,26 @@ impl Migration {
     /// Whether its up script had this checksum before it was amended.
     pub fn was_amended_from(&self, checksum: &Checksum) -> bool {
         self.record.amended(self.set.table).any(|digest| digest == checksum.digest())
+    }
+
+    /// The profiles of which one must be chosen for it to run. It always runs if there are none.
+    pub fn profiles(&self) -> Vec<&'static str> {
+        let bits = self.record.profiles;
+        if bits == 0 {
+            return Vec::new();
+        }
+        let known = self.set.profiles().into_iter().enumerate();
+        known.filter(|(bit, _)| bits & (1 << bit) != 0).map(|(_, name)| name).collect()
+    }
+
+    /// Whether it has profiles, and none of them is chosen.
+    pub fn is_skipped(&self) -> bool {
+        self.record.profiles != 0 && self.record.profiles & self.set.chosen == 0
+    }
+
+    /// The hash of its row when it is applied.
+    fn row_hash(&self) -> i128 {
+        row_hash::applied(self.version().get(), self.name(), &self.checksum().to_string())
     }
 
     /// Why it cannot be reverted, if its author gave a reason.

@@ -3,6 +3,7 @@
 
 mod effects;
 mod guard;
+mod repeatable;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -482,10 +483,21 @@ impl std::error::Error for Refusal {}
 /// if the destination cannot be reached. Nothing may run then.
 pub fn plan(set: &Set, history: &History, request: &Request) -> Result<Plan, Refusal> {
     let mut reasons = Vec::new();
-    let steps = match request.destination {
-        Destination::Up(to) => up(set, history, to, request, &mut reasons),
-        Destination::Down(to) => down(set, history, to, request, &mut reasons),
+    let (versioned, rows) = history.divided();
+    let mut found = drift::versioned_drift(set, &versioned);
+    let mut steps = match request.destination {
+        Destination::Up(to) => up(set, &versioned, to, request, &mut reasons),
+        Destination::Down(to) => down(set, &versioned, to, request, &mut reasons),
     };
+    if request.destination.direction() == Direction::Up {
+        let repeatable = repeatable::after(set, &versioned, &rows, &steps, &found);
+        for step in &repeatable {
+            if let Some(script) = set.find_any(step.version) {
+                refuse_outside(&script.up(), &script, request, &mut reasons);
+            }
+        }
+        steps.extend(repeatable);
+    }
     if let History::Foreign { tool, table } = history
         && !(steps.is_empty() || request.beside_others)
     {
@@ -494,8 +506,11 @@ pub fn plan(set: &Set, history: &History, request: &Request) -> Result<Plan, Ref
         reasons.push(Reason::OtherTool { tool: tool.clone(), table: table.clone(), newest, adoptable });
     }
     let going: HashMap<&str, &Step> = steps.iter().map(|step| (step.id.as_str(), step)).collect();
-    let (blocking, tolerated) =
-        drift::drift(set, history).into_iter().partition(|drift| blocks(drift, set, request, &going));
+    // What has changed is no difference any more when the plan has run.
+    found.extend(
+        drift::repeatable_drift(set, &rows, &found).into_iter().filter(|drift| !going.contains_key(drift.id())),
+    );
+    let (blocking, tolerated) = found.into_iter().partition(|drift| blocks(drift, set, request, &going));
     finish(steps, tolerated, history, reasons_of(wrong_dialect(set, request.dialect), blocking, reasons))
 }
 
@@ -527,13 +542,12 @@ pub fn redo(set: &Set, history: &History, request: &Request, steps: usize) -> Re
 /// embedded one, or if the set is not for this dialect.
 pub fn baseline(set: &Set, history: &History, dialect: Dialect, version: Version) -> Result<Plan, Refusal> {
     let unknown = set.find(version).is_none().then(|| unknown_version(set, version));
-    let (tolerated, blocking): (Vec<_>, Vec<_>) = drift::drift(set, history)
-        .into_iter()
-        .partition(|drift| matches!(drift, Drift::Missing { .. } | Drift::OutOfOrder { .. } | Drift::Ahead { .. }));
+    let (tolerated, blocking): (Vec<_>, Vec<_>) =
+        drift::drift(set, history).into_iter().partition(|drift| is_no_matter_of_recording(drift));
     let steps = set
         .iter()
         .take_while(|migration| migration.version() <= version)
-        .filter(|migration| history.row(migration.version()).is_none())
+        .filter(|migration| !migration.is_skipped() && history.row(migration.version()).is_none())
         .map(|migration| step(&migration, Action::Record))
         .collect();
     let unknown = unknown.into_iter().collect();
@@ -547,11 +561,11 @@ pub fn baseline(set: &Set, history: &History, dialect: Dialect, version: Version
 ///
 /// Returns a [`Refusal`] if a recorded migration differs from the embedded one, or if the set is not for this dialect.
 pub fn adopt(set: &Set, history: &History, dialect: Dialect, applied: &[Version]) -> Result<Plan, Refusal> {
-    let (tolerated, blocking): (Vec<_>, Vec<_>) = drift::drift(set, history)
-        .into_iter()
-        .partition(|drift| matches!(drift, Drift::Missing { .. } | Drift::OutOfOrder { .. } | Drift::Ahead { .. }));
+    let (tolerated, blocking): (Vec<_>, Vec<_>) =
+        drift::drift(set, history).into_iter().partition(|drift| is_no_matter_of_recording(drift));
     let steps = set
         .iter()
+        .chain(set.repeatables())
         .filter(|migration| applied.contains(&migration.version()) && history.row(migration.version()).is_none())
         .map(|migration| step(&migration, Action::Record))
         .collect();
@@ -560,10 +574,28 @@ pub fn adopt(set: &Set, history: &History, dialect: Dialect, applied: &[Version]
 
 /// Plans to remove every row of the history, the newest first, without running anything: the reverse of [`adopt`].
 pub fn forget_all(set: &Set, history: &History) -> Plan {
-    let id = |row: &Row| set.find(row.version).map_or_else(|| row.id(), |migration| migration.id().to_owned());
+    let id = |row: &Row| set.find_any(row.version).map_or_else(|| row.id(), |migration| migration.id().to_owned());
     let steps =
         history.rows().iter().rev().map(|row| Step { version: row.version, id: id(row), action: Action::Forget });
     Plan { steps: steps.collect(), tolerated: Vec::new(), seen: history.digest() }
+}
+
+/// Whether a difference does not keep migrations from being recorded as applied.
+fn is_no_matter_of_recording(drift: &Drift) -> bool {
+    match drift {
+        Drift::Missing { .. }
+        | Drift::OutOfOrder { .. }
+        | Drift::Ahead { .. }
+        | Drift::Changed { .. }
+        | Drift::Gone { .. } => true,
+        Drift::Edited { .. }
+        | Drift::Renamed { .. }
+        | Drift::Replaced { .. }
+        | Drift::Unknown { .. }
+        | Drift::OtherDatabase { .. }
+        | Drift::FinishedEdited { .. }
+        | Drift::Partial { .. } => false,
+    }
 }
 
 /// Orders the reasons. The wrong database comes first because it explains the others.
@@ -573,8 +605,8 @@ fn reasons_of(wrong_dialect: Option<Reason>, blocking: Vec<Drift>, others: Vec<R
 
 fn wrong_dialect(set: &Set, database: Dialect) -> Option<Reason> {
     let set_dialects = set.dialects();
-    (!set.is_empty() && !set_dialects.contains(database))
-        .then_some(Reason::WrongDialect { database, set: set_dialects })
+    let is_empty = set.is_empty() && set.repeatables().is_empty();
+    (!is_empty && !set_dialects.contains(database)).then_some(Reason::WrongDialect { database, set: set_dialects })
 }
 
 /// A correction of the history that runs nothing.
@@ -626,7 +658,7 @@ pub fn repair(set: &Set, history: &History, dialect: Dialect, repair: Repair) ->
                 }
             }
         }
-        Repair::MarkApplied(version) => match (history.row(version), set.find(version)) {
+        Repair::MarkApplied(version) => match (history.row(version), set.find_any(version)) {
             (Some(row), Some(migration)) => {
                 let is_true =
                     row.state == State::Applied && migration.goes_by(&row.name) && row.checksum == migration.checksum();
@@ -637,7 +669,7 @@ pub fn repair(set: &Set, history: &History, dialect: Dialect, repair: Repair) ->
             (Some(row), None) => reasons.push(Reason::NotEmbedded { id: row.id(), version }),
             (None, _) => reasons.push(not_recorded(set, version)),
         },
-        Repair::Forget(version) => match (history.row(version), set.find(version)) {
+        Repair::Forget(version) => match (history.row(version), set.find_any(version)) {
             (Some(_), Some(migration)) => steps.push(step(&migration, Action::Forget)),
             (Some(row), None) => steps.push(Step { version, id: row.id(), action: Action::Forget }),
             (None, _) => reasons.push(not_recorded(set, version)),
@@ -691,6 +723,7 @@ fn up(set: &Set, history: &History, to: UpTo, request: &Request, reasons: &mut V
     let steps: Vec<Step> = pending
         .filter_map(|migration| {
             let action = match history.row(migration.version()) {
+                None if migration.is_skipped() => return None,
                 None => Action::Apply,
                 Some(row) if row.state == State::Partial => {
                     Action::ResumeApply { statements_done: row.statements_done }
@@ -804,6 +837,8 @@ fn blocks(drift: &Drift, set: &Set, request: &Request, steps: &HashMap<&str, &St
         }
         // The down script of another migration would undo something that was never done.
         Drift::Replaced { .. } | Drift::Unknown { .. } | Drift::OtherDatabase { .. } => true,
+        // They keep no migration from running.
+        Drift::Changed { .. } | Drift::Gone { .. } => false,
         // It is unknown at which statement to resume.
         Drift::FinishedEdited { .. } => true,
         // A newer migration that this build does not know may depend on the older one.
@@ -830,7 +865,7 @@ fn unknown_version(set: &Set, version: Version) -> Reason {
 }
 
 fn not_recorded(set: &Set, version: Version) -> Reason {
-    Reason::NotRecorded { version, embedded: ends(set), is_embedded: set.find(version).is_some() }
+    Reason::NotRecorded { version, embedded: ends(set), is_embedded: set.find_any(version).is_some() }
 }
 
 /// The ids of the oldest and the newest migration of a set.

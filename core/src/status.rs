@@ -8,6 +8,8 @@ use crate::{History, Row, Set, Stage, State, Version};
 pub struct Status {
     /// Every migration that is embedded or recorded, in ascending order of versions.
     pub entries: Vec<Entry>,
+    /// Every repeatable script that is embedded or recorded: those that are embedded in the order in which they run.
+    pub repeatables: Vec<RepeatableEntry>,
     /// Every difference between the set and the history.
     pub drift: Vec<Drift>,
     /// The stage that the database is marked with. [`status`] does not know it; `lockgate` fills it in.
@@ -25,14 +27,77 @@ pub struct Entry {
     pub embedded: bool,
     /// Whether it has a down script. `None` if it is not embedded.
     pub reversible: Option<bool>,
+    /// The profiles of which one must be chosen for it to run. It always runs if there are none.
+    pub profiles: Vec<&'static str>,
+    /// Whether it is not recorded and no run applies it, because none of its profiles is chosen.
+    pub skipped: bool,
     /// Its history row.
     pub row: Option<Row>,
 }
 
+/// One repeatable script: embedded, recorded or both.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RepeatableEntry {
+    /// The version that follows from its name.
+    pub version: Version,
+    /// Its name, as in the file name.
+    pub id: String,
+    /// How it stands.
+    pub state: RepeatableState,
+    /// The profiles of which one must be chosen for it to run. It always runs if there are none.
+    pub profiles: Vec<&'static str>,
+    /// Its history row.
+    pub row: Option<Row>,
+}
+
+/// How a repeatable script stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RepeatableState {
+    /// It has not run: the next run does it.
+    New,
+    /// It, or something that it depends on, has changed since it ran: the next run does it again.
+    Changed,
+    /// It has run as it is.
+    Current,
+    /// It has run, and the program does not embed it any more.
+    Gone,
+    /// It has not run as it is, and will not, because none of its profiles is chosen.
+    Skipped,
+    /// It has not run as it is, and will not, because a newer build has migrated the database.
+    Ahead,
+}
+
+impl RepeatableState {
+    /// Its name: `new`, `changed`, `current`, `gone`, `skipped`, `ahead`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Changed => "changed",
+            Self::Current => "current",
+            Self::Gone => "gone",
+            Self::Skipped => "skipped",
+            Self::Ahead => "ahead",
+        }
+    }
+
+    /// Whether the next run that reaches the last migration runs it.
+    pub const fn is_pending(self) -> bool {
+        match self {
+            Self::New | Self::Changed => true,
+            Self::Current | Self::Gone | Self::Skipped | Self::Ahead => false,
+        }
+    }
+}
+
 impl Status {
-    /// The entries without a history row.
+    /// The entries without a history row, but for those that are skipped.
     pub fn pending(&self) -> impl Iterator<Item = &Entry> {
-        self.entries.iter().filter(|entry| entry.row.is_none())
+        self.entries.iter().filter(|entry| entry.row.is_none() && !entry.skipped)
+    }
+
+    /// The repeatable scripts that the next run will run.
+    pub fn pending_repeatables(&self) -> impl Iterator<Item = &RepeatableEntry> {
+        self.repeatables.iter().filter(|script| script.state.is_pending())
     }
 
     /// The newest recorded entry.
@@ -40,15 +105,19 @@ impl Status {
         self.entries.iter().rev().find(|entry| entry.row.is_some())
     }
 
-    /// Whether every embedded migration is fully applied and nothing differs. The database may be ahead.
+    /// Whether every embedded migration is fully applied, every repeatable script has run as it is, and nothing differs. The
+    /// database may be ahead, and then the repeatable scripts do not matter. Neither do those that have run and are gone.
     pub fn is_up_to_date(&self) -> bool {
-        self.entries.iter().all(|entry| entry.row.as_ref().is_some_and(|row| row.state == State::Applied))
-            && self.drift.iter().all(|drift| matches!(drift, Drift::Ahead { .. }))
+        let is_done = |entry: &Entry| entry.row.as_ref().map_or(entry.skipped, |row| row.state == State::Applied);
+        self.entries.iter().all(is_done)
+            && self.drift.iter().all(Drift::is_harmless)
+            && self.pending_repeatables().next().is_none()
     }
 }
 
 /// Returns the status of a database with this history.
 pub fn status(set: &Set, history: &History) -> Status {
+    let (versioned, rows) = history.divided();
     let mut entries: Vec<Entry> = set
         .iter()
         .map(|migration| Entry {
@@ -56,16 +125,58 @@ pub fn status(set: &Set, history: &History) -> Status {
             id: migration.id().to_owned(),
             embedded: true,
             reversible: Some(migration.down().is_some()),
-            row: history.row(migration.version()).cloned(),
+            profiles: migration.profiles(),
+            skipped: migration.is_skipped() && versioned.row(migration.version()).is_none(),
+            row: versioned.row(migration.version()).cloned(),
         })
         .collect();
-    entries.extend(history.rows().iter().filter(|row| set.find(row.version).is_none()).map(|row| Entry {
+    entries.extend(versioned.rows().iter().filter(|row| set.find(row.version).is_none()).map(|row| Entry {
         version: row.version,
         id: row.id(),
         embedded: false,
         reversible: None,
+        profiles: Vec::new(),
+        skipped: false,
         row: Some(row.clone()),
     }));
     entries.sort_by_key(|entry| entry.version);
-    Status { entries, drift: drift::drift(set, history), stage: None }
+    let drift = drift::drift(set, history);
+    let mut repeatables = repeatables(set, &rows);
+    if drift::is_ahead(&drift) {
+        let others = repeatables.iter_mut().filter(|script| script.state != RepeatableState::Current);
+        others.for_each(|script| script.state = RepeatableState::Ahead);
+    }
+    Status { entries, repeatables, drift, stage: None }
+}
+
+fn repeatables(set: &Set, rows: &[&Row]) -> Vec<RepeatableEntry> {
+    let scripts = set.repeatables();
+    let mut entries: Vec<RepeatableEntry> = scripts
+        .iter()
+        .map(|script| {
+            let row = rows.iter().find(|row| row.version == script.version());
+            let state = match row {
+                Some(row) if row.checksum == script.checksum() => RepeatableState::Current,
+                _ if script.is_skipped() => RepeatableState::Skipped,
+                Some(_) => RepeatableState::Changed,
+                None => RepeatableState::New,
+            };
+            RepeatableEntry {
+                version: script.version(),
+                id: script.id().to_owned(),
+                state,
+                profiles: script.profiles(),
+                row: row.map(|row| Row::clone(row)),
+            }
+        })
+        .collect();
+    let gone = rows.iter().filter(|row| scripts.iter().all(|script| script.version() != row.version));
+    entries.extend(gone.map(|row| RepeatableEntry {
+        version: row.version,
+        id: row.name.clone(),
+        state: RepeatableState::Gone,
+        profiles: Vec::new(),
+        row: Some(Row::clone(row)),
+    }));
+    entries
 }

@@ -3,8 +3,10 @@
 //!
 //! The format is a head of 24 bytes, one `u32` for each migration with the offset of its record, and the records.
 //! The head has `LKG1`, the dialects, one byte of flags (1: names are free, 4: a digest of 16 bytes follows the
-//! records, 8: a script has psql's lines; 2 was another digest), two zero bytes, and then as little-endian `u32` the
+//! records, 8: a script has psql's lines, 16: there are profiles, 32: the scripts have an order of their own; 2 was
+//! another digest), two zero bytes, and then as little-endian `u32` the
 //! number of migrations and the lengths of the texts, the paths and this table. Numbers in records are LEB128.
+//! If there are profiles, one more `u32` follows the offsets: where the list of their names is, after the records.
 //!
 //! What statements do to tables follows the statements of a script, inside the length that is stored for them. An
 //! older reader skips it. In a table without it, statements touch nothing.
@@ -44,6 +46,10 @@ pub struct MigrationData {
     pub amended: Vec<Checksum>,
     /// Why it cannot be reverted, if its author gave a reason.
     pub irreversible: Option<String>,
+    /// The profiles of which one must be chosen for it to run. It always runs if there are none.
+    pub profiles: Vec<String>,
+    /// Its place in the order in which the scripts run, if that is not the order of their versions.
+    pub rank: Option<u64>,
     /// The script that applies it.
     pub up: ScriptData,
     /// The script that reverts it.
@@ -168,16 +174,40 @@ impl Encoded {
 /// contradict each other, only some statements have checksums, or all texts together exceed 4 GiB.
 /// `lockgate-source` has checked all of that before.
 pub fn encode(dialects: Dialects, names: Names, migrations: &[MigrationData]) -> Encoded {
+    let mut profiles: Vec<String> = migrations.iter().flat_map(|migration| migration.profiles.clone()).collect();
+    profiles.sort();
+    profiles.dedup();
+    encode_with_profiles(dialects, names, &profiles, migrations)
+}
+
+/// Encodes these migrations like [`encode`], with the names of all profiles that a program can choose: at most 64, so
+/// that a choice is one number. The companions of a set have the same list.
+///
+/// # Panics
+///
+/// As [`encode`], and if a migration has a profile that is not in the list.
+pub fn encode_with_profiles(
+    dialects: Dialects,
+    names: Names,
+    profiles: &[String],
+    migrations: &[MigrationData],
+) -> Encoded {
+    assert!(profiles.len() <= PROFILES_MAX, "a choice of profiles is one number");
     assert!(
         migrations.windows(2).all(|pair| pair[0].version < pair[1].version),
         "migrations are encoded in ascending order"
     );
     let mut writer = Writer { names, paths: String::new(), texts: 0, bytes: Vec::new(), tables: HashMap::new() };
     let mut places = Vec::with_capacity(migrations.len());
-    let base = HEAD + 4 * migrations.len();
+    let base = HEAD + 4 * (migrations.len() + usize::from(!profiles.is_empty()));
     for migration in migrations {
         places.push(base + writer.bytes.len());
-        writer.migration(migration);
+        writer.migration(migration, profiles);
+    }
+    if !profiles.is_empty() {
+        places.push(base + writer.bytes.len());
+        writer.number(profiles.len() as u64);
+        profiles.iter().for_each(|profile| writer.name(profile));
     }
     let mut table = Vec::with_capacity(base + writer.bytes.len());
     table.extend(MAGIC);
@@ -188,7 +218,10 @@ pub fn encode(dialects: Dialects, names: Names, migrations: &[MigrationData]) ->
     let scripts = migrations.iter().flat_map(|migration| std::iter::once(&migration.up).chain(&migration.down));
     // An older reader would send psql's lines to the server, so it must not accept the table.
     let psql = if scripts.into_iter().any(|script| script.options.psql.is_some()) { HAS_PSQL } else { 0 };
-    table.extend([dialects.bits(), head | psql, 0, 0]);
+    // An older reader would run what no profile has chosen, and in another order.
+    let chosen = if profiles.is_empty() { 0 } else { HAS_PROFILES };
+    let ranked = if migrations.iter().any(|migration| migration.rank.is_some()) { RANKED } else { 0 };
+    table.extend([dialects.bits(), head | psql | chosen | ranked, 0, 0]);
     for number in
         [migrations.len(), writer.texts, writer.paths.len(), base + writer.bytes.len()].into_iter().chain(places)
     {
@@ -202,11 +235,18 @@ pub fn encode(dialects: Dialects, names: Names, migrations: &[MigrationData]) ->
 const FREE_NAMES: u8 = 1;
 const DIGEST: u8 = 4;
 const HAS_PSQL: u8 = 8;
+const HAS_PROFILES: u8 = 16;
+const RANKED: u8 = 32;
+
+/// The most profiles that a folder may have.
+pub const PROFILES_MAX: usize = 64;
 
 const FROZEN: u64 = 1;
 const IRREVERSIBLE: u64 = 2;
 const DOWN: u64 = 4;
 const AMENDED: u64 = 8;
+const PROFILES: u64 = 16;
+const RANK: u64 = 32;
 
 const RUST: u64 = 1;
 const OUTSIDE: u64 = 2;
@@ -227,7 +267,7 @@ struct Writer {
 }
 
 impl Writer {
-    fn migration(&mut self, migration: &MigrationData) {
+    fn migration(&mut self, migration: &MigrationData, profiles: &[String]) {
         let file = migration.up.path.rsplit('/').next().unwrap_or_default();
         let name_offset = match self.names {
             // One separator, `_` or `-`, follows the version.
@@ -243,7 +283,9 @@ impl Writer {
         let flags = flag(migration.frozen, FROZEN)
             | flag(migration.irreversible.is_some(), IRREVERSIBLE)
             | flag(migration.down.is_some(), DOWN)
-            | flag(!migration.amended.is_empty(), AMENDED);
+            | flag(!migration.amended.is_empty(), AMENDED)
+            | flag(!migration.profiles.is_empty(), PROFILES)
+            | flag(migration.rank.is_some(), RANK);
         self.number(flags);
         self.number(name_offset as u64);
         self.number((name_offset + migration.name.len()) as u64);
@@ -253,6 +295,13 @@ impl Writer {
         if !migration.amended.is_empty() {
             self.number(migration.amended.len() as u64);
             self.bytes.extend(migration.amended.iter().flat_map(|checksum| *checksum.digest()));
+        }
+        if !migration.profiles.is_empty() {
+            let bit = |profile: &String| 1 << profiles.iter().position(|known| known == profile).expect("it is listed");
+            self.number(migration.profiles.iter().map(bit).fold(0, |all, one: u64| all | one));
+        }
+        if let Some(rank) = migration.rank {
+            self.number(rank);
         }
         self.script(&migration.up);
         if let Some(down) = &migration.down {
@@ -366,7 +415,7 @@ pub(crate) const fn check(table: &[u8], texts: usize, paths: usize) {
         "lockgate and lockgate-macros are of different releases: use the same version of both"
     );
     assert!(
-        table[5] & !(FREE_NAMES | DIGEST | HAS_PSQL) == 0 && table[6] == 0 && table[7] == 0,
+        table[5] & !(FREE_NAMES | DIGEST | HAS_PSQL | HAS_PROFILES | RANKED) == 0 && table[6] == 0 && table[7] == 0,
         "lockgate and lockgate-macros are of different releases: use the same version of both"
     );
     assert!(
@@ -376,6 +425,15 @@ pub(crate) const fn check(table: &[u8], texts: usize, paths: usize) {
     assert!(read_u32(table, 16) as usize == paths, "the paths of an embedded set are truncated");
     assert!(read_u32(table, 20) as usize == table.len(), "the table of an embedded set is truncated");
     assert!(read_u32(table, 8) as usize <= (table.len() - HEAD) / 4, "the table of an embedded set is truncated");
+}
+
+/// The names of all profiles.
+pub(crate) fn profiles(table: &[u8], paths: &'static str) -> Vec<&'static str> {
+    if table[5] & HAS_PROFILES == 0 {
+        return Vec::new();
+    }
+    let mut reader = start(table, count(table));
+    (0..reader.number()).map(|_| reader.span()).map(|(start, end)| &paths[start..end]).collect()
 }
 
 /// The digest that [`Encoded::with_digest`] added.
@@ -407,6 +465,9 @@ pub(crate) struct Record {
     pub(crate) name_offset: usize,
     pub(crate) id_len: usize,
     pub(crate) irreversible: Option<(usize, usize)>,
+    /// A bit for each profile of which one must be chosen; 0 if it always runs.
+    pub(crate) profiles: u64,
+    pub(crate) rank: Option<u64>,
     amended: Option<(usize, usize)>,
     pub(crate) up: ScriptRecord,
     pub(crate) down: Option<ScriptRecord>,
@@ -491,6 +552,8 @@ pub(crate) fn record(table: &[u8], index: usize) -> Record {
         id_len,
         irreversible: (flags & IRREVERSIBLE != 0).then(|| reader.span()),
         amended: (flags & AMENDED != 0).then(|| reader.checksums()),
+        profiles: if flags & PROFILES == 0 { 0 } else { reader.number() },
+        rank: (flags & RANK != 0).then(|| reader.number()),
         up: reader.script(),
         down: (flags & DOWN != 0).then(|| reader.script()),
     }
@@ -722,6 +785,8 @@ mod tests {
                     frozen: true,
                     amended: vec![Checksum::v1([8; 32]), Checksum::v1([9; 32])],
                     irreversible: None,
+                    profiles: vec!["testnet".to_owned()],
+                    rank: Some(300),
                     up,
                     down: Some(down),
                 },
@@ -731,6 +796,8 @@ mod tests {
                     frozen: false,
                     amended: Vec::new(),
                     irreversible: Some("why".to_owned()),
+                    profiles: Vec::new(),
+                    rank: None,
                     up: rust,
                     down: None,
                 },
@@ -748,6 +815,10 @@ mod tests {
         let was = |sum: u8| tags.was_amended_from(&Checksum::v1([sum; 32]));
         assert!(was(8) && was(9) && !was(7));
         assert_eq!(tags.irreversible(), None);
+        assert_eq!((set.profiles(), tags.profiles(), tags.is_skipped()), (vec!["testnet"], vec!["testnet"], true));
+        assert!(!set.with_profiles(&["testnet"]).unwrap().find(tags.version()).unwrap().is_skipped());
+        let ids = |set: &Set| set.in_order().iter().map(|migration| migration.id()).collect::<Vec<_>>();
+        assert_eq!(ids(&set), ["9223372036854775807_x", "0007_create_7_tags"]);
         assert_eq!(tags.up().path(), "migrations/2026/0007_create_7_tags.up.sql");
         assert_eq!(tags.up().checksum(), Checksum::v1([7; 32]));
         assert_eq!(tags.up().body(), Body::Sql(&texts[..300]));
@@ -800,6 +871,8 @@ mod tests {
                 frozen: false,
                 amended: Vec::new(),
                 irreversible: None,
+                profiles: Vec::new(),
+                rank: None,
                 up,
                 down: None,
             };
@@ -820,8 +893,17 @@ mod tests {
             options: ScriptOptions::default(),
         };
         let (version, name) = (Version::new(1_0002).unwrap(), "billing.00000001.0002.owner.add_invoices".to_owned());
-        let data =
-            MigrationData { version, name, frozen: false, amended: Vec::new(), irreversible: None, up, down: None };
+        let data = MigrationData {
+            version,
+            name,
+            frozen: false,
+            amended: Vec::new(),
+            irreversible: None,
+            profiles: Vec::new(),
+            rank: None,
+            up,
+            down: None,
+        };
         let encoded = encode(Dialects::ALL, Names::Free, &[data]);
         let set = Set::from_parts("m", "", "", encoded.paths.leak(), encoded.table.leak());
         let migration = set.get(0).unwrap();

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use lockgate_core::plan::{self, Repair};
 use lockgate_core::{
     Action, Ahead, Atomicity, Destination, Dialect, Dialects, DownTo, Drift, History, OutOfOrder, Plan, Refusal,
-    Request, Row, Set, State, UpTo, drift,
+    Request, Row, Set, State, UpTo, Version, drift,
 };
 use support::{Words, row, version};
 
@@ -53,6 +53,16 @@ fn a_history_that_is_ahead_has_no_gap() {
 #[test]
 fn partial_migrations_are_resumed() {
     scenarios("partial");
+}
+
+#[test]
+fn repeatable_scripts_run_after_the_last_migration() {
+    scenarios("repeatable");
+}
+
+#[test]
+fn profiles_choose_what_runs() {
+    scenarios("profiles");
 }
 
 #[test]
@@ -150,6 +160,9 @@ fn scenarios(name: &str) {
 /// `3 c! ~"why" - =text`
 fn migration(words: &str, at: &str) -> Words {
     let (number, rest) = words.trim().split_once(' ').unwrap_or_else(|| panic!("{at}: «{words}» has no name"));
+    let repeatable = format!("R__{rest}");
+    let (number, rest) =
+        if number == "R" { (script(&repeatable).to_string(), repeatable.as_str()) } else { (number.to_owned(), rest) };
     let end = rest.find(|c: char| !c.is_alphanumeric() && !matches!(c, '_' | '.')).unwrap_or(rest.len());
     let mut migration = Words::new(number.parse().unwrap_or_else(|_| panic!("{at}: «{number}»")), &rest[..end]);
     let mut marks = rest[end..].chars();
@@ -158,6 +171,7 @@ fn migration(words: &str, at: &str) -> Words {
             '!' => migration.frozen = true,
             '~' => migration.down = false,
             '-' => migration.outside = true,
+            '@' => migration.profiles.push(marks.by_ref().take_while(|c| *c != ' ').collect()),
             '"' => migration.irreversible = Some(marks.by_ref().take_while(|c| *c != '"').collect()),
             '=' => migration.text = marks.by_ref().take_while(|c| *c != ' ').collect(),
             ' ' => {}
@@ -165,6 +179,12 @@ fn migration(words: &str, at: &str) -> Words {
         }
     }
     migration
+}
+
+/// The version of the repeatable script with this name and perhaps something after it.
+fn script(name: &str) -> i64 {
+    let end = name.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(name.len());
+    Version::of_name(&name[..end]).get()
 }
 
 /// `absent`, `empty`, `of sqlx _sqlx_migrations`, or `1 a, 2 b=text, 3 c (partial 2)`
@@ -181,6 +201,14 @@ fn history(words: &str, at: &str) -> History {
         let (what, state) = words.split_once('(').unwrap_or((words, "applied)"));
         let (number, name) = what.trim().split_once(' ').unwrap_or_else(|| panic!("{at}: «{words}» has no name"));
         let (name, text) = name.split_once('=').unwrap_or((name, name));
+        let repeatable = format!("R__{name}");
+        let (number, name, text) = match number {
+            "R" => {
+                let text = if text == name { repeatable.as_str() } else { text };
+                (&*script(&repeatable).to_string(), repeatable.as_str(), text)
+            }
+            number => (number, name, text),
+        };
         let (state, done) = state.trim().trim_end_matches(')').split_once(' ').unwrap_or((state, "1"));
         let state: State = state.trim_end_matches(')').parse().unwrap_or_else(|error| panic!("{at}: {error}"));
         let (done, under_way) =
@@ -189,12 +217,14 @@ fn history(words: &str, at: &str) -> History {
         row.under_way = under_way.map(|number| number.parse().expect("a number"));
         row
     };
-    History::Present(words.split(',').map(|words| recorded(words.trim())).collect())
+    let mut rows: Vec<Row> = words.split(',').map(|words| recorded(words.trim())).collect();
+    rows.sort_by_key(|row| row.version);
+    History::Present(rows)
 }
 
 /// The answer to a question, as the lines below it.
 fn answer(scene: &Scene, question: &str, at: &str) -> String {
-    let set = support::set(scene.dialects, &scene.migrations);
+    let mut set = support::set(scene.dialects, &scene.migrations);
     let mut parts = question.split(", ");
     let what: Vec<&str> = parts.next().unwrap_or_default().split(' ').collect();
     let mut request = Request::up(Dialect::Postgres);
@@ -207,10 +237,19 @@ fn answer(scene: &Scene, question: &str, at: &str) -> String {
             "beside others" => request.beside_others = true,
             "on sqlite" => request.dialect = Dialect::Sqlite,
             "with help" => with_help = true,
-            other => panic!("{at}: «{other}» is no option"),
+            other => match other.strip_prefix("profile ").map(|profile| set.with_profiles(&[profile])) {
+                Some(Ok(chosen)) => set = chosen,
+                Some(Err(unknown)) => return format!("=> {unknown}\n   help: {}\n", unknown.help()),
+                None => panic!("{at}: «{other}» is no option"),
+            },
         }
     }
-    let number = |text: &str| version(text.parse().unwrap_or_else(|_| panic!("{at}: «{text}»")));
+    let number = |text: &str| {
+        version(
+            if text.starts_with('R') { Ok(script(text)) } else { text.parse() }
+                .unwrap_or_else(|_| panic!("{at}: «{text}»")),
+        )
+    };
     let steps = |text: &str| -> usize { text.parse().unwrap_or_else(|_| panic!("{at}: «{text}»")) };
     let mut go = |destination: Destination| {
         request.destination = destination;
@@ -280,6 +319,7 @@ fn difference(drift: &Drift, with_help: bool) -> Vec<String> {
 fn verb(action: Action) -> String {
     match action {
         Action::Apply => "apply".to_owned(),
+        Action::ApplyAgain => "apply again".to_owned(),
         Action::ResumeApply { statements_done } => format!("resume (behind statement {statements_done})"),
         Action::Revert => "revert".to_owned(),
         Action::ResumeRevert { statements_done } => format!("resume down (behind statement {statements_done})"),
@@ -299,7 +339,8 @@ fn stands(set: &Set, history: &History) -> Vec<String> {
     let up_to_date = if status.is_up_to_date() { "up to date" } else { "not up to date" };
     let mut lines = vec![format!("{current}, {} pending, {up_to_date}", status.pending().count())];
     lines.extend(status.entries.iter().map(|entry| {
-        let state = entry.row.as_ref().map_or("pending", |row| row.state.as_str());
+        let not_recorded = if entry.skipped { "skipped" } else { "pending" };
+        let state = entry.row.as_ref().map_or(not_recorded, |row| row.state.as_str());
         let embedded = if entry.embedded { "" } else { ", not embedded" };
         let reversible = match entry.reversible {
             Some(true) | None => "",
@@ -307,6 +348,7 @@ fn stands(set: &Set, history: &History) -> Vec<String> {
         };
         format!("{} {state}{embedded}{reversible}", entry.id)
     }));
+    lines.extend(status.repeatables.iter().map(|script| format!("{} {}", script.id, script.state.as_str())));
     lines.extend(status.drift.iter().map(|drift| format!("drift: {}: {drift}", drift.code())));
     lines
 }

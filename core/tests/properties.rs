@@ -114,7 +114,7 @@ fn after(set: &Set, history: &History, steps: &[Step]) -> History {
             Action::Apply | Action::Record => {
                 rows.insert(place.expect_err("it was not recorded"), recorded(set, step.version));
             }
-            Action::ResumeApply { .. } | Action::Rewrite => {
+            Action::ResumeApply { .. } | Action::Rewrite | Action::ApplyAgain => {
                 rows[place.expect("it was recorded")] = recorded(set, step.version);
             }
             Action::Revert | Action::ResumeRevert { .. } | Action::Forget => {
@@ -151,7 +151,7 @@ fn the_cases_are_of_every_kind() {
                     Action::ResumeApply { .. } => "resume",
                     Action::Revert => "revert",
                     Action::ResumeRevert { .. } => "resume down",
-                    Action::Record | Action::Rewrite | Action::Forget | Action::Settle { .. } => {
+                    Action::ApplyAgain | Action::Record | Action::Rewrite | Action::Forget | Action::Settle { .. } => {
                         unreachable!("plans run scripts")
                     }
                 }));
@@ -249,7 +249,7 @@ fn steps_are_in_order_and_touch_only_what_is_needed() {
                 Action::ResumeApply { statements_done } => up && state == Some((State::Partial, statements_done)),
                 Action::Revert => !up && matches!(state, Some((State::Applied, _))),
                 Action::ResumeRevert { statements_done } => !up && state == Some((State::Reverting, statements_done)),
-                Action::Record | Action::Rewrite | Action::Forget | Action::Settle { .. } => false,
+                Action::ApplyAgain | Action::Record | Action::Rewrite | Action::Forget | Action::Settle { .. } => false,
             };
             assert!(fits, "{step:?}; {says}");
             assert!(step.action.fits(case.history.row(step.version)), "{step:?}; {says}");

@@ -201,6 +201,8 @@ fn migrations(dice: &mut Dice) -> (Dialects, Vec<MigrationData>, String) {
             frozen: dice.once_in(2),
             amended: Vec::new(),
             irreversible: dice.once_in(4).then(|| dice.pick(&["", "why not", "größer"]).to_owned()),
+            profiles: if dice.once_in(4) { vec![dice.pick(&["testnet", "größer"]).to_owned()] } else { Vec::new() },
+            rank: dice.once_in(4).then(|| last.cast_unsigned()),
             up,
             down,
         });

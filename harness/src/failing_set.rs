@@ -59,6 +59,8 @@ pub(crate) fn with_failing_migration(migrations: &'static Migrations, dialect: D
             frozen: false,
             amended: Vec::new(),
             irreversible: None,
+            profiles: Vec::new(),
+            rank: None,
             up: ScriptData { path, checksum: up.checksum(), body, options },
             down: None,
         });
@@ -71,6 +73,8 @@ pub(crate) fn with_failing_migration(migrations: &'static Migrations, dialect: D
         frozen: false,
         amended: Vec::new(),
         irreversible: None,
+        profiles: Vec::new(),
+        rank: None,
         up: ScriptData {
             path: format!("{id}.sql"),
             checksum: Checksum::v1([0; 32]),

@@ -280,7 +280,8 @@ pub(crate) fn failed(run: &Run<'_>, stopped: FailedJob, kept: bool) -> Error {
             }
             advised(error, at, class, sql.script.path(), released)
         }
-        JobBody::Rust(_) => match run.migrations.set().find(job.entry.version).and_then(|of| of.script(job.action)) {
+        JobBody::Rust(_) => match run.migrations.set().find_any(job.entry.version).and_then(|of| of.script(job.action))
+        {
             Some(script) => advised(error, at, class, script.path(), released),
             None => error,
         },

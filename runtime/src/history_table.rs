@@ -1,10 +1,12 @@
 //! The history table and its log: their names, and the text form of their rows. Each backend has its own SQL to create,
 //! read and write them.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
-use lockgate_core::{Checksum, Row, State, Version};
+use lockgate_core::companion::is_repeatable;
+use lockgate_core::{Checksum, CompanionKind, Row, State, Version};
 
 use crate::error::Cause;
 
@@ -13,8 +15,31 @@ use crate::error::Cause;
 pub(crate) struct HistoryTable {
     pub(crate) table: TableName,
     pub(crate) set: String,
+    /// Whether the rows of its repeatable scripts belong to it.
+    pub(crate) repeatables: bool,
     /// Name and version of the program.
     pub(crate) application: &'static str,
+}
+
+impl HistoryTable {
+    /// The names of the sets whose rows belong to it.
+    pub(crate) fn sets(&self) -> Vec<String> {
+        let repeatables = self.repeatables.then(|| self.set_of_repeatables());
+        std::iter::once(self.set.clone()).chain(repeatables).collect()
+    }
+
+    /// The name of the set that the row of this migration has.
+    pub(crate) fn set_of(&self, entry: &HistoryEntry) -> Cow<'_, str> {
+        if self.repeatables && entry.is_repeatable() {
+            Cow::Owned(self.set_of_repeatables())
+        } else {
+            Cow::Borrowed(&self.set)
+        }
+    }
+
+    fn set_of_repeatables(&self) -> String {
+        format!("{}{}", self.set, CompanionKind::Repeatable.suffix())
+    }
 }
 
 /// The name of the history table, with or without its schema.
@@ -136,6 +161,11 @@ pub(crate) struct HistoryEntry {
 }
 
 impl HistoryEntry {
+    /// Whether it is of a repeatable script, whose version follows from its name.
+    pub(crate) fn is_repeatable(&self) -> bool {
+        is_repeatable(&self.name) && self.version.is_of_name(&self.name)
+    }
+
     /// What the log says of it besides the event.
     pub(crate) fn detail(&self) -> Option<&str> {
         self.adopted.as_deref().map(|adopted| adopted.detail.as_str()).or(self.reason.as_deref())

@@ -83,12 +83,14 @@ mod verify;
 pub mod wait;
 
 pub use lockgate_core::Action;
+#[doc(hidden)]
+pub use lockgate_core::companion;
 pub use lockgate_core::patch;
 pub use lockgate_core::plan::Reason;
 pub use lockgate_core::{
     Ahead, Atomicity, Body, Checksum, Dialect, Dialects, Direction, DownTo, Drift, Effects, Front, Migration,
-    OutOfOrder, Plan, Row, Script, Set, Stage, State, Statement, StatementFlags, StatementKind, Status, Step,
-    TableLock, Touch, UpTo, Version, plan::Repair, status::Entry,
+    OutOfOrder, Plan, RepeatableEntry, RepeatableState, Row, Script, Set, Stage, State, Statement, StatementFlags,
+    StatementKind, Status, Step, TableLock, Touch, UnknownProfile, UpTo, Version, plan::Repair, status::Entry,
 };
 
 pub use lockgate_macros::embed_migrations;
@@ -133,6 +135,18 @@ pub mod __private {
     #[must_use]
     pub fn leaving(migrator: &Migrator) -> Migrator {
         migrator.leaving()
+    }
+
+    /// A migrator that runs the scripts of every profile: on a throwaway database.
+    #[must_use]
+    pub fn of_every_profile(migrator: &Migrator) -> Migrator {
+        migrator.with_set(|set| set.with_all_profiles())
+    }
+
+    /// A migrator that runs the migrations of every profile, and no repeatable script: to test the migrations alone.
+    #[must_use]
+    pub fn of_migrations(migrator: &Migrator) -> Migrator {
+        migrator.with_set(|set| set.with_all_profiles().with_companions(&[]))
     }
 
     /// The URL of the same database, which does not create a missing SQLite file.

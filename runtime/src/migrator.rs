@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use lockgate_core::{
     Ahead, Atomicity, CompanionKind, Destination, Dialect, DownTo, Drift, Front, History, Limit, OutOfOrder, Plan,
-    Refusal, Request, Stage, Status, UpTo, Version,
+    Refusal, Request, Set, Stage, Status, UnknownProfile, UpTo, Version,
     plan::{self, plan},
 };
 
@@ -50,8 +50,11 @@ use crate::target::Target;
 pub struct Migrator {
     /// What the program embeds.
     embedded: &'static Migrations,
-    /// What the verbs work with: the same, or one of its companions.
+    /// What the verbs work with: the same, or one of its companions, with the chosen profiles.
     migrations: Migrations,
+    profiles: Vec<String>,
+    /// A chosen profile that no script has.
+    unknown_profile: Option<UnknownProfile>,
     history_table: String,
     set: String,
     /// `None` is no limit.
@@ -83,6 +86,8 @@ impl Migrator {
         Self {
             embedded: migrations,
             migrations: *migrations,
+            profiles: Vec::new(),
+            unknown_profile: None,
             history_table: "lockgate_history".to_owned(),
             set: "default".to_owned(),
             lock_timeout: Some(Duration::from_secs(3)),
@@ -184,6 +189,32 @@ impl Migrator {
     pub fn out_of_order(mut self, out_of_order: OutOfOrder) -> Self {
         self.out_of_order = out_of_order;
         self
+    }
+
+    /// Chooses a profile: scripts with `-- lockgate: profile <name>` run only if one of their profiles is chosen. It may be
+    /// called several times. Default: none.
+    ///
+    /// With a name that no script has, each verb fails with [`ErrorKind::Usage`](crate::ErrorKind::Usage).
+    ///
+    /// ```
+    /// # static MIGRATIONS: lockgate::Migrations = lockgate::Migrations::EMPTY;
+    /// use lockgate::Migrator;
+    ///
+    /// let migrator = Migrator::new(&MIGRATIONS).profile("testnet");
+    /// # let _ = migrator;
+    /// ```
+    #[must_use]
+    pub fn profile(mut self, name: impl Into<String>) -> Self {
+        self.profiles.push(name.into());
+        self.choose_profiles();
+        self
+    }
+
+    fn choose_profiles(&mut self) {
+        match self.migrations.set().with_profiles(&self.profiles) {
+            Ok(set) => (self.migrations, self.unknown_profile) = (self.migrations.with_set(set), None),
+            Err(unknown) => self.unknown_profile = Some(unknown),
+        }
     }
 
     /// Applies these migrations to a database that another tool has migrated and Lockgate has not, because the two
@@ -829,11 +860,18 @@ impl Migrator {
     /// The same settings for other migrations, kept in the history under the name of this set and a suffix.
     #[cfg(feature = "postgres")]
     pub(crate) fn with_migrations(&self, migrations: &'static Migrations, suffix: &str) -> Self {
-        Self { embedded: migrations, migrations: *migrations, set: format!("{}{suffix}", self.set), ..self.clone() }
+        let mut with = Self {
+            embedded: migrations,
+            migrations: *migrations,
+            set: format!("{}{suffix}", self.set),
+            ..self.clone()
+        };
+        with.choose_profiles();
+        with
     }
 
     /// The same settings for the companion of this kind, which has a history of its own. `None` if there is none.
-    #[expect(dead_code, reason = "repeatable and manual scripts use it")]
+    #[expect(dead_code, reason = "manual scripts use it")]
     pub(crate) fn of_companion(&self, kind: CompanionKind) -> Option<Self> {
         let set = self.migrations.set().companion(kind)?;
         let migrations = Migrations::from(set);
@@ -899,6 +937,11 @@ impl Migrator {
         Self { on_event: None, stage: StageRule::default(), mirror: None, ..self.clone() }
     }
 
+    /// For [`crate::__private::of_every_profile`] and [`crate::__private::of_migrations`].
+    pub(crate) fn with_set(&self, change: impl FnOnce(&Set) -> Set) -> Self {
+        Self { migrations: self.migrations.with_set(change(self.migrations.set())), ..self.clone() }
+    }
+
     /// For [`crate::__private::leaving`].
     pub(crate) fn leaving(&self) -> Self {
         Self { session_cleanup: SessionCleanup::SettingsOnly, ..self.clone() }
@@ -909,6 +952,9 @@ impl Migrator {
         let table = TableName::parse(&self.history_table).map_err(Error::usage)?;
         if self.set.is_empty() || self.set.contains('\0') {
             return Err(Error::usage("the set name must not be empty or contain NUL"));
+        }
+        if let Some(unknown) = &self.unknown_profile {
+            return Err(Error::usage(unknown.to_string()).with_help(unknown.help()));
         }
         if self.stage.why.as_ref().is_some_and(|why| why.trim().is_empty()) {
             return Err(Error::usage("the reason to override the stage is empty")
@@ -945,6 +991,7 @@ impl Migrator {
             history_table: HistoryTable {
                 table,
                 set: self.set.clone(),
+                repeatables: self.migrations.set().companion(CompanionKind::Repeatable).is_some(),
                 application: self.migrations.set().application(),
             },
             limits,

@@ -23,7 +23,11 @@ impl Variables {
         if self.given.is_empty() {
             return Ok(());
         }
-        let scripts = set.iter().flat_map(|migration| [Some(migration.up()), migration.down()]).flatten();
+        let scripts = set
+            .iter()
+            .chain(set.repeatables())
+            .flat_map(|migration| [Some(migration.up()), migration.down()])
+            .flatten();
         let mut declared: Vec<String> =
             scripts.filter_map(|script| script.psql()).flat_map(|program| program.declared).collect();
         declared.sort_unstable();

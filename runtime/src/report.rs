@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use lockgate_core::companion::counted;
 use lockgate_core::{Action, Direction, Drift};
 
 /// What a run did. If there was nothing to do, it has no steps.
@@ -47,8 +48,8 @@ impl fmt::Display for Report {
             let noun = if applied == 1 { "migration" } else { "migrations" };
             return write!(f, "reverted and applied {applied} {noun} in {} ms", self.elapsed.as_millis());
         }
-        let noun = if count == 1 { "migration" } else { "migrations" };
-        write!(f, "{} {count} {noun} in {} ms: {}", first.action.past(), self.elapsed.as_millis(), first.id)?;
+        let done = counted(self.steps.iter().map(|step| &*step.id));
+        write!(f, "{} {done} in {} ms: {}", first.action.past(), self.elapsed.as_millis(), first.id)?;
         match self.steps.last() {
             Some(last) if count > 1 => write!(f, " … {}", last.id),
             Some(_) | None => Ok(()),

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use lockgate_core::status::Entry;
-use lockgate_core::{Drift, State, Status};
+use lockgate_core::{Drift, RepeatableState, State, Status};
 
 use crate::backend::{Deadline, backoff};
 use crate::{Database, Error, ErrorKind, Migrator, Target};
@@ -172,10 +172,14 @@ pub(crate) fn judge(status: &Status) -> Readiness {
     if let Some(partial) = embedded().find(stopped) {
         return Readiness::Partial { id: partial.id.clone() };
     }
-    let missing: Vec<String> = embedded().filter(|entry| entry.row.is_none()).map(|entry| entry.id.clone()).collect();
-    let differences = || status.drift.iter().filter(|drift| !matches!(drift, Drift::Ahead { .. }));
+    // One that has changed is a difference.
+    let new = status.repeatables.iter().filter(|script| script.state == RepeatableState::New);
+    let missing = embedded().filter(|entry| entry.row.is_none() && !entry.skipped).map(|entry| entry.id.clone());
+    let missing: Vec<String> = missing.chain(new.map(|script| script.id.clone())).collect();
+    let differences = || status.drift.iter().filter(|drift| !drift.is_harmless());
     if !missing.is_empty() {
-        Readiness::Behind { missing, embedded: embedded().count() }
+        let repeatables = status.repeatables.iter().filter(|script| script.state != RepeatableState::Gone);
+        Readiness::Behind { missing, embedded: embedded().count() + repeatables.count() }
     } else if differences().next().is_some() {
         Readiness::Differs(differences().cloned().collect())
     } else {

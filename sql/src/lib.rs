@@ -16,6 +16,7 @@ mod level;
 mod lexer;
 pub mod lint;
 mod mysql;
+pub mod objects;
 pub mod psql;
 mod release;
 mod split;

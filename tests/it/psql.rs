@@ -73,6 +73,32 @@ CREATE ROLE :\"name\" LOGIN PASSWORD :'password';
     }
 }
 
+/// The checksum is that of the text: a new password does not make the script run again.
+#[tokio::test]
+async fn a_repeatable_role_has_its_password_from_a_variable() {
+    let Some(server) = postgres::cluster(&Options::default()) else { return };
+    let script = "-- lockgate: psql
+-- lockgate: variable password
+DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'repeated') THEN CREATE ROLE repeated LOGIN; END IF; END $$;
+ALTER ROLE repeated PASSWORD :'password';
+";
+    let grants = "GRANT pg_monitor TO repeated;\n";
+    let all = set(&[("R__users.sql", script), ("R__grants.sql", grants)]);
+    let mut database = Database::connect(&server.url("postgres")).await.unwrap();
+    let with = |password: &str| Migrator::new(all).psql_variable("password", password);
+    let report = with("first").apply(&mut database).await.unwrap();
+    assert_eq!(report.steps.iter().map(|step| &*step.id).collect::<Vec<_>>(), ["R__users", "R__grants"]);
+    login(&server, "repeated", "first").await.unwrap();
+    assert!(with("second").apply(&mut database).await.unwrap().is_empty());
+    login(&server, "repeated", "first").await.unwrap();
+    let forget = lockgate::Repair::Forget(lockgate::Version::of_name("R__users"));
+    with("second").repair(&mut database, forget).await.unwrap();
+    assert_eq!(with("second").apply(&mut database).await.unwrap().steps.len(), 1);
+    login(&server, "repeated", "second").await.unwrap();
+    let log = with("x").log(&mut database, 100).await.unwrap();
+    assert!(!format!("{log:?}").contains("second"), "{log:?}");
+}
+
 const ALL: &str = "\
 -- lockgate: psql
 -- lockgate: variable owner

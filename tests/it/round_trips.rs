@@ -88,6 +88,50 @@ async fn an_up_to_date_start_reads_as_much_of_three_hundred_as_of_three() {
     assert_eq!(read[0], read[1], "in units of 64 bytes, as names of databases differ in length");
 }
 
+/// The rows of repeatable scripts are part of the digest.
+#[tokio::test]
+async fn an_up_to_date_start_with_repeatable_scripts_is_one_round_trip_of_as_many_bytes() {
+    let set = |scripts: usize, id: &str| {
+        let views = (1..=scripts).map(|n| {
+            (
+                format!("R__v{n}.sql"),
+                format!("DROP VIEW IF EXISTS v{n};\nCREATE VIEW v{n} AS SELECT {id} AS id FROM t;\n"),
+            )
+        });
+        let files = [("0001_t.sql".to_owned(), "CREATE TABLE t (id INTEGER);\n".to_owned())].into_iter().chain(views);
+        let files: Vec<(String, String)> = files.collect();
+        migrations(&files.iter().map(|(name, sql)| (name.as_str(), sql.as_str())).collect::<Vec<_>>())
+    };
+    let mut read = Vec::new();
+    for scripts in [2, 200] {
+        let Some(database) = postgres::database() else { return };
+        let wire = Wire::in_front_of(&database.url()).await;
+        let mut through = Database::connect(&wire.url()).await.unwrap();
+        let first = Migrator::new(set(scripts, "id"));
+        assert_eq!(first.apply(&mut through).await.unwrap().steps.len(), scripts + 1);
+        assert!(wire.counts().round_trips <= 4, "{} round trips", wire.counts().round_trips);
+        wire.reset();
+        assert!(first.apply(&mut through).await.unwrap().is_empty());
+        let counts = wire.counts();
+        assert_eq!(counts.round_trips, 1, "{:#?}", counts.sql);
+        read.push((counts.bytes_received / 64, counts.bytes_sent / 64));
+        let changed = Migrator::new(set(scripts, "id + 1"));
+        assert!(!changed.status(&mut through).await.unwrap().is_up_to_date());
+        wire.reset();
+        assert_eq!(changed.apply(&mut through).await.unwrap().steps.len(), scripts);
+        assert!(wire.counts().round_trips <= 4, "{} round trips", wire.counts().round_trips);
+        // Each cell of a row counts.
+        let mut connection = database.connect().await;
+        execute(
+            &mut connection,
+            "UPDATE lockgate_history SET checksum = 'v1:' || repeat('0', 64) WHERE name = 'R__v2'",
+        )
+        .await;
+        assert_eq!(changed.apply(&mut through).await.unwrap().steps.len(), 1);
+    }
+    assert_eq!(read[0], read[1], "in units of 64 bytes, as names of databases differ in length");
+}
+
 /// Each value that plans depend on is part of the digest, in each row.
 #[tokio::test]
 async fn an_up_to_date_start_notices_every_cell_that_was_changed() {

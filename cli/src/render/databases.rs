@@ -39,6 +39,7 @@ pub(super) fn statuses(stands: &Stands, width: Option<u16>) -> Text {
     // The names have the database in them, so that one table can have them all.
     let together = Status {
         entries: each.iter().flat_map(|stand| stand.status.entries.iter().cloned()).collect(),
+        repeatables: Vec::new(),
         drift: each.iter().flat_map(|stand| stand.status.drift.iter().cloned()).collect(),
         stage: None,
     };

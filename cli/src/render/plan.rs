@@ -2,6 +2,7 @@
 //! and the scripts.
 
 use anstyle::Style;
+use lockgate::companion::counted;
 use lockgate::{Action, Body, Database, Dialect, Direction, Effects, Migrations, Plan, Script, Step, TableSize, Touch};
 
 use crate::answer::Planned;
@@ -46,8 +47,12 @@ pub(super) fn plans(all: &[&Planned], width: Option<u16>) -> String {
         rows.push(vec![(format!("… {} more", grouped(left_out as u64)), DIM), empty(), empty()]);
     }
     rows.extend(steps[steps.len() - last..].iter().map(row));
-    let noun = if goes_both_ways(steps.iter().map(|(_, step)| step.action)) { "step" } else { "migration" };
-    let head = paint(BOLD, format_args!("{} would run, and nothing was executed", count(steps.len(), noun)));
+    let counted = if goes_both_ways(steps.iter().map(|(_, step)| step.action)) {
+        count(steps.len(), "step")
+    } else {
+        counted(steps.iter().map(|(_, step)| &*step.id))
+    };
+    let head = paint(BOLD, format_args!("{counted} would run, and nothing was executed"));
     let mut shown = format!("{head}\n\n{}", table(&COLUMNS, &rows, width));
     let lines = all.iter().flat_map(|planned| dangers(planned.migrations, &planned.plan, planned.dialect));
     shown.push_str(&shortened(lines.collect(), if is_short { MOST } else { usize::MAX }, width));
@@ -196,7 +201,7 @@ fn plural(number: usize, noun: &str) -> String {
 }
 
 fn script(migrations: &Migrations, step: &Step) -> Option<Script> {
-    migrations.set().find(step.version)?.script(step.action)
+    migrations.set().find_any(step.version)?.script(step.action)
 }
 
 fn text(script: &Script) -> String {

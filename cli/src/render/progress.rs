@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use lockgate::{Action, Direction, Event, Report, ServerProgress};
+use lockgate::companion::counted;
+use lockgate::{Action, Direction, Event, Migrations, Report, ServerProgress};
 
 use super::plan::goes_both_ways;
 use super::{BOLD, Charset, DIM, GOOD, WAITING, count, grouped, paint};
@@ -26,6 +27,8 @@ pub(crate) enum Shown {
 pub(crate) enum Counts {
     /// Each runs a script.
     Migrations,
+    /// Each runs a script, of a migration or a repeatable one.
+    Scripts,
     /// Each runs a script, and the same migration goes down and up again.
     Steps,
     /// Each records a migration, and nothing runs.
@@ -35,10 +38,16 @@ pub(crate) enum Counts {
 }
 
 impl Counts {
+    /// What the steps of `up` are in a program with these migrations.
+    pub(crate) fn of_up(migrations: &Migrations) -> Self {
+        if migrations.set().repeatables().is_empty() { Self::Migrations } else { Self::Scripts }
+    }
+
     /// `2 migrations to run`.
     fn of(self, steps: usize) -> String {
         match self {
             Self::Migrations => format!("{} to run", count(steps, "migration")),
+            Self::Scripts => format!("{} to run", count(steps, "script")),
             Self::Steps => format!("{} to run", count(steps, "step")),
             Self::Records => format!("{} to record, and nothing runs", count(steps, "migration")),
             Self::Corrections => format!("{} to correct in the history, and nothing runs", count(steps, "migration")),
@@ -195,7 +204,7 @@ pub(super) fn report(report: &Report) -> String {
             format!("{} in {}", paint(GOOD, done), duration::show(report.elapsed))
         }
         Some(step) => {
-            let done = format!("{} {}", step.action.past(), count(report.steps.len(), "migration"));
+            let done = format!("{} {}", step.action.past(), counted(report.steps.iter().map(|step| &*step.id)));
             format!("{} in {}", paint(GOOD, done), duration::show(report.elapsed))
         }
     }
@@ -203,7 +212,7 @@ pub(super) fn report(report: &Report) -> String {
 
 fn present(action: Action) -> &'static str {
     match action {
-        Action::Apply => "applying",
+        Action::Apply | Action::ApplyAgain => "applying",
         Action::ResumeApply { .. } | Action::ResumeRevert { .. } => "going on with",
         Action::Revert => "reverting",
         Action::Record => "recording",

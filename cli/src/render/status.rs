@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use anstyle::Style;
-use lockgate::{Drift, Entry, State, Status};
+use lockgate::{Drift, Entry, RepeatableEntry, RepeatableState, Row, State, Status};
 
 use super::table::{Column, table};
 use super::{BAD, BOLD, DIM, GOOD, WAITING, count, grouped, moment, paint};
@@ -30,7 +30,7 @@ pub(super) fn status(status: &Status, width: Option<u16>, all: bool) -> String {
         let style = if stage.is_protected() { BAD } else { GOOD };
         shown.push_str(&format!("\nstage: {}", paint(style, stage)));
     }
-    if status.entries.is_empty() {
+    if status.entries.is_empty() && status.repeatables.is_empty() {
         return shown;
     }
     let entries = &status.entries;
@@ -54,9 +54,11 @@ pub(super) fn status(status: &Status, width: Option<u16>, all: bool) -> String {
         rows.push(row(&drifted, entry));
     }
     rows.extend(gap(&mut left_out));
+    let is_cut = rows.len() < entries.len();
+    rows.extend(status.repeatables.iter().map(repeatable));
     shown.push_str("\n\n");
     shown.push_str(&table(&COLUMNS, &rows, width));
-    if is_short && rows.len() < entries.len() {
+    if is_short && is_cut {
         shown.push_str(&format!("\n\n{}", paint(DIM, "`status --all` shows every migration")));
     }
     shown
@@ -71,7 +73,7 @@ fn gap(left_out: &mut usize) -> Option<Vec<(String, Style)>> {
 }
 
 fn summary(status: &Status) -> String {
-    if status.entries.is_empty() {
+    if status.entries.is_empty() && status.repeatables.is_empty() {
         return "the program embeds no migration".to_owned();
     }
     let pending = status.pending().count();
@@ -82,10 +84,15 @@ fn summary(status: &Status) -> String {
         applied if status.is_up_to_date() => format!("up to date: {} applied", count(applied, "migration")),
         applied => format!("{} applied", count(applied, "migration")),
     };
-    for (number, word) in [(partial.len(), "partial"), (pending, "pending")] {
+    let skipped = status.entries.iter().filter(|entry| entry.skipped).count();
+    for (number, word) in [(partial.len(), "partial"), (pending, "pending"), (skipped, "skipped")] {
         if number > 0 {
             summary.push_str(&format!(", {number} {word}"));
         }
+    }
+    let repeatables = status.pending_repeatables().count();
+    if repeatables > 0 {
+        summary.push_str(&format!(", {} to run", count(repeatables, "repeatable script")));
     }
     if !status.drift.is_empty() {
         let differences = count(status.drift.len(), "difference");
@@ -95,15 +102,37 @@ fn summary(status: &Status) -> String {
 }
 
 fn row(drifted: &HashMap<&str, &Drift>, entry: &Entry) -> Vec<(String, Style)> {
+    line(&entry.id, state(drifted, entry), entry.row.as_ref())
+}
+
+/// The row of a repeatable script.
+fn repeatable(entry: &RepeatableEntry) -> Vec<(String, Style)> {
+    let state = match entry.state {
+        RepeatableState::New | RepeatableState::Changed | RepeatableState::Ahead => {
+            (entry.state.as_str().to_owned(), WAITING)
+        }
+        RepeatableState::Current => ("applied".to_owned(), GOOD),
+        RepeatableState::Gone => (entry.state.as_str().to_owned(), BAD),
+        RepeatableState::Skipped => skipped(&entry.profiles),
+    };
+    line(&entry.id, state, entry.row.as_ref())
+}
+
+/// The state of a script that no profile has chosen.
+fn skipped(profiles: &[&str]) -> (String, Style) {
+    let noun = if profiles.len() == 1 { "profile" } else { "profiles" };
+    (format!("skipped: {noun} {}", profiles.join(", ")), DIM)
+}
+
+fn line(id: &str, state: (String, Style), row: Option<&Row>) -> Vec<(String, Style)> {
     let plain = |text: String| (text, Style::new());
-    let state = state(drifted, entry);
-    match &entry.row {
+    match row {
         None => {
             let absent = || ("-".to_owned(), DIM);
-            vec![plain(entry.id.clone()), state, absent(), absent(), absent()]
+            vec![plain(id.to_owned()), state, absent(), absent(), absent()]
         }
         Some(row) => vec![
-            plain(entry.id.clone()),
+            plain(id.to_owned()),
             state,
             plain(moment(&row.applied_at)),
             plain(row.applied_by.clone()),
@@ -121,6 +150,7 @@ fn state(drifted: &HashMap<&str, &Drift>, entry: &Entry) -> (String, Style) {
         (Some(Drift::Ahead { .. }), _) => ("ahead".to_owned(), WAITING),
         (Some(drift), _) => (drift.code().to_owned(), BAD),
         (None, Some(_)) => ("applied".to_owned(), GOOD),
+        (None, None) if entry.skipped => skipped(&entry.profiles),
         (None, None) => ("pending".to_owned(), WAITING),
     }
 }
@@ -129,7 +159,7 @@ fn state(drifted: &HashMap<&str, &Drift>, entry: &Entry) -> (String, Style) {
 mod tests {
     use std::time::Duration;
 
-    use lockgate::{Checksum, Row, Version};
+    use lockgate::{Checksum, Version};
 
     use super::*;
 
@@ -154,11 +184,17 @@ mod tests {
             lockgate: "0.1.0".to_owned(),
         });
         let id = format!("{number:04}_{name}");
-        Entry { version: version(number), id, embedded: true, reversible: Some(true), row }
+        let (profiles, skipped) = (Vec::new(), false);
+        Entry { version: version(number), id, embedded: true, reversible: Some(true), profiles, skipped, row }
     }
 
     fn plain(entries: Vec<Entry>, drift: Vec<Drift>, width: Option<u16>) -> String {
-        anstream::adapter::strip_str(&status(&Status { entries, drift, stage: None }, width, false)).to_string()
+        anstream::adapter::strip_str(&status(
+            &Status { entries, repeatables: Vec::new(), drift, stage: None },
+            width,
+            false,
+        ))
+        .to_string()
     }
 
     #[test]

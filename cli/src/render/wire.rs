@@ -8,8 +8,8 @@ use std::time::Duration;
 use lockgate::doctor::Finding;
 use lockgate::wait::Readiness;
 use lockgate::{
-    Body as ScriptBody, Dialect, Drift, Effects, Entry, Event, FinishedStep, Front, LogEntry, Report, Stage, State,
-    TableSize,
+    Body as ScriptBody, Dialect, Drift, Effects, Entry, Event, FinishedStep, Front, LogEntry, RepeatableEntry, Report,
+    Stage, State, TableSize,
 };
 use serde::Serialize;
 
@@ -250,7 +250,7 @@ struct Run {
 #[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 struct Finished {
     migration: String,
-    /// What was done to it: `apply`, `revert`, `resume`, `resume revert`, `record`, `repair` or `forget`.
+    /// What was done to it: `apply`, `apply again`, `revert`, `resume`, `resume revert`, `record`, `repair` or `forget`.
     action: String,
     elapsed_ms: Option<u64>,
 }
@@ -362,6 +362,8 @@ struct Status {
     stage: Option<&'static str>,
     /// Every migration that is embedded or recorded, in their order.
     migrations: Vec<Migration>,
+    /// Every repeatable script that is embedded or recorded, in the order in which they run.
+    repeatables: Vec<Repeatable>,
     drift: Vec<Difference>,
     /// How it compares with its mirror; null if it has none.
     mirror: Option<MirrorValue>,
@@ -412,7 +414,20 @@ struct Migration {
     is_embedded: bool,
     /// Whether it has a down script; null if it is not embedded.
     is_reversible: Option<bool>,
+    /// The profiles of which one must be chosen for it to run. It always runs if there are none.
+    profiles: Vec<&'static str>,
     /// Its row in the history; null if it is pending.
+    row: Option<Row>,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+struct Repeatable {
+    script: String,
+    /// `new`, `changed`, `current`, `gone`, `skipped` or `ahead`.
+    state: &'static str,
+    profiles: Vec<&'static str>,
+    /// Its row in the history; null if it has not run.
     row: Option<Row>,
 }
 
@@ -455,6 +470,8 @@ struct Compared {
 #[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 enum MigrationState {
     Pending,
+    /// It is not recorded and does not run, because none of its profiles is chosen.
+    Skipped,
     Applied,
     /// Its up script stopped half way.
     Partial,
@@ -485,7 +502,7 @@ struct Row {
 #[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 struct Difference {
     /// What kind of difference: `edited`, `renamed`, `replaced`, `unknown`, `other-database`, `ahead`, `missing`,
-    /// `out-of-order`, `finished-edited`, `partial`.
+    /// `out-of-order`, `finished-edited`, `partial`; of repeatable scripts `changed`, `gone`.
     code: String,
     migration: String,
     message: String,
@@ -780,7 +797,7 @@ impl Ready {
 
 impl StepValue {
     fn of(planned: &Planned, step: &lockgate::Step, effects: &Effects) -> Self {
-        let migration = planned.migrations.set().find(step.version);
+        let migration = planned.migrations.set().find_any(step.version);
         let script = migration.and_then(|migration| migration.script(step.action));
         let text = script.as_ref().map(lockgate::Script::body);
         let sql = match text {
@@ -825,6 +842,7 @@ impl Status {
             up_refuses: stand.up_refuses,
             stage: status.stage.map(Stage::as_str),
             migrations: status.entries.iter().map(Migration::of).collect(),
+            repeatables: status.repeatables.iter().map(Repeatable::of).collect(),
             drift: status.drift.iter().map(Difference::of).collect(),
             #[cfg(feature = "postgres")]
             mirror: stand.mirror.as_ref().map(MirrorValue::of),
@@ -883,6 +901,7 @@ impl Migration {
             migration: entry.id.clone(),
             version: entry.version.get(),
             state: match entry.row.as_ref().map(|row| row.state) {
+                None if entry.skipped => MigrationState::Skipped,
                 None => MigrationState::Pending,
                 Some(State::Applied) => MigrationState::Applied,
                 Some(State::Partial) => MigrationState::Partial,
@@ -890,16 +909,34 @@ impl Migration {
             },
             is_embedded: entry.embedded,
             is_reversible: entry.reversible,
-            row: entry.row.as_ref().map(|row| Row {
-                name: row.name.clone(),
-                checksum: row.checksum.to_string(),
-                statements_done: row.statements_done,
-                applied_at: row.applied_at.clone(),
-                applied_by: row.applied_by.clone(),
-                elapsed_ms: milliseconds(row.elapsed),
-                application: row.application.clone(),
-                lockgate: row.lockgate.clone(),
-            }),
+            profiles: entry.profiles.clone(),
+            row: entry.row.as_ref().map(Row::of),
+        }
+    }
+}
+
+impl Repeatable {
+    fn of(entry: &RepeatableEntry) -> Self {
+        Self {
+            script: entry.id.clone(),
+            state: entry.state.as_str(),
+            profiles: entry.profiles.clone(),
+            row: entry.row.as_ref().map(Row::of),
+        }
+    }
+}
+
+impl Row {
+    fn of(row: &lockgate::Row) -> Self {
+        Self {
+            name: row.name.clone(),
+            checksum: row.checksum.to_string(),
+            statements_done: row.statements_done,
+            applied_at: row.applied_at.clone(),
+            applied_by: row.applied_by.clone(),
+            elapsed_ms: milliseconds(row.elapsed),
+            application: row.application.clone(),
+            lockgate: row.lockgate.clone(),
         }
     }
 }

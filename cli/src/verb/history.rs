@@ -22,6 +22,7 @@ pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> R
         let migration = invocation.migrations().set().find(entry.version);
         let id = match migration.filter(|migration| migration.goes_by(&entry.name)) {
             Some(migration) => migration.id().to_owned(),
+            None if entry.version.is_of_name(&entry.name) => entry.name.clone(),
             None => format!("{}_{}", entry.version, entry.name),
         };
         (id, entry)

@@ -42,7 +42,11 @@ pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> R
     }
     let destination = arguments.upward.destination(invocation)?;
     let mut database = invocation.connect(Access::Create).await?;
-    let migrator = watched(invocation, migrator, View { verbose: arguments.verbose, counts: Counts::Migrations });
+    let migrator = watched(
+        invocation,
+        migrator,
+        View { verbose: arguments.verbose, counts: Counts::of_up(invocation.migrations()) },
+    );
     let report = if arguments.caution.asks(invocation) && is_protected(&migrator, &mut database).await? {
         let planned = migrator.plan(&mut database, destination).await?;
         arguments.caution.ask(invocation, &planned, &database).await?;

@@ -23,7 +23,7 @@ impl Plan {
         let mut indexes = None;
         let mut all = Vec::with_capacity(self.steps.len());
         for step in &self.steps {
-            let script = set.find(step.version).and_then(|migration| migration.script(step.action));
+            let script = set.find_any(step.version).and_then(|migration| migration.script(step.action));
             let done = step.action.statements_done();
             let mut effects = Effects::default();
             if let Some(script) = script {
@@ -58,7 +58,7 @@ impl Plan {
     pub fn tables(&self, set: &Set, dialect: Dialect) -> Vec<&'static str> {
         let (mut made, mut tables): (Vec<&str>, Vec<&str>) = (Vec::new(), Vec::new());
         for step in &self.steps {
-            let Some(script) = set.find(step.version).and_then(|migration| migration.script(step.action)) else {
+            let Some(script) = set.find_any(step.version).and_then(|migration| migration.script(step.action)) else {
                 continue;
             };
             for touch in script.touches(dialect).into_iter().filter(|touch| !touch.of_index) {

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use lockgate_core::patch::Patch;
 use lockgate_core::table::{self, BodyData, MigrationData, Names, Reading, ScriptData, ScriptOptions};
-use lockgate_core::{Checksum, Dialects, Row, Set, State, Statement, StatementFlags, StatementKind, Version};
+use lockgate_core::{
+    Checksum, Companion, CompanionKind, Dialects, Row, Set, State, Statement, StatementFlags, StatementKind, Version,
+};
 
 /// A migration as a short text. Equal scripts have equal checksums.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +20,8 @@ pub(crate) struct Words {
     pub(crate) down: bool,
     pub(crate) irreversible: Option<String>,
     pub(crate) outside: bool,
+    /// The profiles of which one must be chosen.
+    pub(crate) profiles: Vec<String>,
 }
 
 impl Words {
@@ -30,14 +34,24 @@ impl Words {
             down: true,
             irreversible: None,
             outside: false,
+            profiles: Vec::new(),
         }
+    }
+
+    /// Whether it is a repeatable script, which has only a name.
+    fn is_repeatable(&self) -> bool {
+        Version::new(self.version).is_some_and(|version| version.is_of_name(&self.name))
     }
 
     /// The data for the table. Each statement of a script is a line.
     fn encode(&self, texts: &mut String) -> MigrationData {
         let Self { version, name, .. } = self;
         // The name of a patch contains its version.
-        let id = if Patch::parse(name).is_some() { name.clone() } else { format!("{version:04}_{name}") };
+        let id = if Patch::parse(name).is_some() || self.is_repeatable() {
+            name.clone()
+        } else {
+            format!("{version:04}_{name}")
+        };
         let mut script = |kind: &str, words: &str| {
             let start = texts.len();
             let mut statements = Vec::new();
@@ -64,6 +78,8 @@ impl Words {
             frozen: self.frozen,
             amended: Vec::new(),
             irreversible: self.irreversible.clone(),
+            profiles: self.profiles.clone(),
+            rank: None,
             up: script("up", &up),
             down: self.down.then(|| script("down", &down)),
         }
@@ -86,10 +102,35 @@ fn finished(script: &str, done: usize) -> Option<Checksum> {
 
 /// The set that a program with these migrations embeds.
 pub(crate) fn set(dialects: Dialects, migrations: &[Words]) -> Set {
+    let mut profiles: Vec<String> = migrations.iter().flat_map(|migration| migration.profiles.clone()).collect();
+    profiles.sort();
+    profiles.dedup();
+    let (mut repeatable, versioned): (Vec<Words>, Vec<Words>) =
+        migrations.iter().cloned().partition(Words::is_repeatable);
+    let set = one_set(dialects, &versioned, &profiles);
+    if repeatable.is_empty() {
+        return set;
+    }
+    // They run in the order in which they are written.
+    let order: Vec<i64> = repeatable.iter().map(|script| script.version).collect();
+    repeatable.sort_by_key(|script| script.version);
+    repeatable.iter_mut().for_each(|script| script.down = false);
+    let mut texts = String::new();
+    let mut data: Vec<_> = repeatable.iter().map(|script| script.encode(&mut texts)).collect();
+    for script in &mut data {
+        script.rank = order.iter().position(|version| *version == script.version.get()).map(|rank| rank as u64);
+    }
+    let encoded = table::encode_with_profiles(dialects, Names::Free, &profiles, &data);
+    let set_of = Set::from_parts("migrations", "tests 1.2.3", texts.leak(), encoded.paths.leak(), encoded.table.leak());
+    set.with_companions(vec![Companion { kind: CompanionKind::Repeatable, set: set_of }].leak())
+}
+
+fn one_set(dialects: Dialects, migrations: &[Words], profiles: &[String]) -> Set {
     let mut texts = String::new();
     let data: Vec<_> = migrations.iter().map(|migration| migration.encode(&mut texts)).collect();
     let free = migrations.iter().any(|migration| Patch::parse(&migration.name).is_some());
-    let encoded = table::encode(dialects, if free { Names::Free } else { Names::Kept }, &data);
+    let names = if free { Names::Free } else { Names::Kept };
+    let encoded = table::encode_with_profiles(dialects, names, profiles, &data);
     Set::from_parts("migrations", "tests 1.2.3", texts.leak(), encoded.paths.leak(), encoded.table.leak())
 }
 

@@ -202,7 +202,7 @@ impl Job {
         variables: &Variables,
     ) -> Result<Self, Error> {
         let (id, action) = (&step.id, step.action);
-        let migration = migrations.set().find(step.version);
+        let migration = migrations.set().find_any(step.version);
         let entry = match (migration, row) {
             (Some(migration), _) => HistoryEntry {
                 version: step.version,
@@ -270,7 +270,7 @@ impl Job {
 
     /// Makes it run as the role in the name of its patch, unless its script names another one.
     pub(crate) fn become_role_of_name(&mut self, migrations: &Migrations) {
-        let Some(migration) = migrations.set().find(self.entry.version) else { return };
+        let Some(migration) = migrations.set().find_any(self.entry.version) else { return };
         let role = self.role.or_else(|| Patch::parse(migration.id()).map(|patch| patch.user()));
         match &mut self.body {
             JobBody::HistoryOnly => return,
@@ -334,7 +334,7 @@ impl Job {
     /// The event that the log records when it is done.
     pub(crate) fn log_event(&self) -> LogEvent {
         match self.action {
-            Action::Apply | Action::ResumeApply { .. } => LogEvent::Applied,
+            Action::Apply | Action::ApplyAgain | Action::ResumeApply { .. } => LogEvent::Applied,
             Action::Revert | Action::ResumeRevert { .. } => LogEvent::Reverted,
             Action::Record if self.entry.adopted.is_some() => LogEvent::Adopted,
             Action::Record => LogEvent::Baselined,

@@ -448,8 +448,13 @@ catalogue! {
          restore its name. For a patch (`numbering = \"encoded\"`) only database, major and minor must stay; the rest \
          of the name may change.";
 
+    RepeatableCircle = "repeatable-circle", found by Compiler:
+        "Repeatable scripts need each other in a circle, so no order is right. A script needs another one if it mentions \
+         something that the other creates, or says so by `-- lockgate: after`. Put what belongs together into one script, \
+         in the right order, or move the part that the others need into a script of its own.";
+
     RepeatedDirective = "repeated-directive", found by Compiler:
-        "A file has the same directive twice. A directive may appear once, and `allow` once for each rule: with two \
+        "A file has the same directive twice. A directive may appear once, and `allow`, `variable`, `profile` and `after` once for each name: with two \
          it would not be clear which one applies. Delete one.";
 
     Replay = "replay", found by Check:

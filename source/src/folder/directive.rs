@@ -42,7 +42,7 @@ pub enum Argument {
 }
 
 /// Every directive.
-pub const DIRECTIVES: [Directive; 9] = [
+pub const DIRECTIVES: [Directive; 11] = [
     Directive {
         name: "no-transaction",
         argument: Argument::Nothing,
@@ -97,7 +97,22 @@ pub const DIRECTIVES: [Directive; 9] = [
         doc: "whoever runs the script gives this variable of psql its value; there may be one line for each variable",
         example: "variable app_password",
     },
+    Directive {
+        name: "profile",
+        argument: Argument::Name,
+        doc: "the script runs only if this profile is chosen; with several lines, one of them is enough",
+        example: "profile testnet",
+    },
+    Directive {
+        name: "after",
+        argument: Argument::Name,
+        doc: "a repeatable script runs after this one, and again whenever this one does; there may be several lines",
+        example: "after R__roles",
+    },
 ];
+
+/// What the name of a repeatable script begins with.
+pub const REPEATABLE: &str = "R__";
 
 /// The directives of a script, with their byte ranges.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -120,6 +135,10 @@ pub struct Directives {
     pub psql: Option<Range<usize>>,
     /// Each `variable`, with its place
     pub variables: Vec<(String, Range<usize>)>,
+    /// Each `profile`, with its place
+    pub profiles: Vec<(String, Range<usize>)>,
+    /// Each `after`, with its place
+    pub after: Vec<(String, Range<usize>)>,
 }
 
 /// The comment marker of a script.
@@ -330,6 +349,10 @@ impl Reader<'_> {
             }
             Argument::Name => {
                 let name = if value.starts_with('"') { quoted(value)? } else { value.to_owned() };
+                let word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
+                if matches!(directive.name, "profile" | "after") && (name.is_empty() || !name.chars().all(word)) {
+                    return Err("needs one name of letters, digits, `_` and `-`".to_owned());
+                }
                 if name.is_empty() || (!value.starts_with('"') && name.contains(char::is_whitespace)) {
                     return Err("needs one name, in quotation marks if it has blanks".to_owned());
                 }
@@ -342,7 +365,18 @@ impl Reader<'_> {
                     }
                     return Ok(name);
                 }
-                self.found.role.get_or_insert(name);
+                let named = match directive.name {
+                    "profile" => &mut self.found.profiles,
+                    "after" => &mut self.found.after,
+                    _ => {
+                        self.found.role.get_or_insert(name);
+                        return Ok(String::new());
+                    }
+                };
+                if !named.iter().any(|(known, _)| *known == name) {
+                    named.push((name.clone(), range));
+                }
+                return Ok(name);
             }
         }
         Ok(String::new())
@@ -478,12 +512,12 @@ mod tests {
         check(
             "-- x\n-- lockgate: vacuum\n",
             "2:14 unknown-directive: there is no directive `vacuum`: the directives are `no-transaction`, `irreversible`, \
-             `allow`, `lock-timeout`, `statement-timeout`, `foreign-keys`, `role`, `psql`, `variable`",
+             `allow`, `lock-timeout`, `statement-timeout`, `foreign-keys`, `role`, `psql`, `variable`, `profile`, `after`",
         );
         check(
             "-- lockgate:\n",
             "1:13 unknown-directive: a directive has a name after the colon: the directives are \
-             `no-transaction`, `irreversible`, `allow`, `lock-timeout`, `statement-timeout`, `foreign-keys`, `role`, `psql`, `variable`",
+             `no-transaction`, `irreversible`, `allow`, `lock-timeout`, `statement-timeout`, `foreign-keys`, `role`, `psql`, `variable`, `profile`, `after`",
         );
     }
 

@@ -6,7 +6,7 @@ use lockgate_core::row_hash;
 use lockgate_core::table::{self, BodyData, Encoded, MigrationData, Names, ScriptData};
 use lockgate_core::{Companion, CompanionKind, Set, Version};
 
-use super::model::{Folder, ScriptFile};
+use super::model::{Folder, Migration, ScriptFile};
 use super::name::Kind;
 use super::policy::Numbering;
 use crate::checksum;
@@ -67,10 +67,13 @@ impl Folder {
     /// If [`load`](super::load) found errors, such as two migrations of one version or texts of more than 4 GiB, or if
     /// the folder is for several databases and [`choose`](Self::choose) was not called.
     pub fn encode(&self) -> Embedded {
+        // Texts and table are in the order of the versions. Repeatable scripts run in another one.
+        let mut in_order: Vec<&Migration> = self.migrations.iter().collect();
+        in_order.sort_by_key(|migration| migration.rank.and(Some(migration.version())));
         let mut texts = Vec::new();
         let mut rust_steps = Vec::new();
         let mut migrations = Vec::with_capacity(self.migrations.len());
-        for migration in &self.migrations {
+        for migration in in_order {
             for script in [Some(&migration.up), migration.down_script()].into_iter().flatten() {
                 if script.kind != Kind::Rust {
                     texts.push(EmbeddedText {
@@ -86,13 +89,15 @@ impl Folder {
             }
             migrations.push(MigrationData {
                 version: migration.version(),
-                name: match migration.database() {
-                    Some(_) => migration.id.to_string(),
-                    None => migration.name().to_owned(),
+                name: match &migration.id {
+                    Id::Patch(_) | Id::Named(_) => migration.id.to_string(),
+                    Id::Numbered(_) => migration.name().to_owned(),
                 },
                 frozen: migration.frozen,
                 amended: migration.amended.clone(),
                 irreversible: migration.reason().map(str::to_owned),
+                profiles: migration.profiles.clone(),
+                rank: migration.rank,
                 up: data(&migration.up),
                 down: migration.down_script().map(data),
             });
@@ -106,8 +111,10 @@ impl Folder {
         let row = |migration: &MigrationData| {
             row_hash::applied(migration.version.get(), &migration.name, &migration.up.checksum.to_string())
         };
-        let digest = migrations.iter().map(row).sum();
-        let encoded = table::encode(self.policy.dialects(), names, &migrations).with_digest(digest);
+        // Those with a profile are added when it is chosen.
+        let digest = migrations.iter().filter(|migration| migration.profiles.is_empty()).map(row).sum();
+        let encoded = table::encode_with_profiles(self.policy.dialects(), names, &self.profiles, &migrations);
+        let encoded = encoded.with_digest(digest);
         let companions = self.companions.iter().map(|companion| (companion.kind, companion.folder.encode())).collect();
         Embedded { encoded, texts, rust_steps, tracked: self.tracked.clone(), companions }
     }

@@ -7,6 +7,7 @@ use lockgate_core::{Dialect, Dialects};
 
 use super::model::{Folder, ScriptState};
 use super::name::{Kind, Name};
+use super::repeatable;
 use super::script::ReadScript;
 use crate::sql::LintLevel;
 use crate::sql::lint::{self, Finding, LintInput, SqlFile};
@@ -47,6 +48,9 @@ fn check_database(folder: &Folder, files: &[(Name, ReadScript)], database: Optio
     if folder.policy.dialects.is_none() && found.iter().any(is_of_rows) && input.files.iter().any(looks_like_mysql) {
         found.retain(|finding| !is_of_rows(finding));
     }
+    let is_usual =
+        |finding: &Finding| scripts[finding.file].0.is_repeatable() && repeatable::IS_USUAL.contains(&finding.rule);
+    found.retain(|finding| !is_usual(finding));
     limit_per_rule(found.into_iter().filter_map(|finding| diagnostic(folder, scripts[finding.file].1, finding)))
 }
 

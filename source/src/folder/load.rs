@@ -1,16 +1,18 @@
 //! Reads a folder of migrations and runs every check on it.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Component, Path, PathBuf};
 
-use lockgate_core::table::BodyData;
+use lockgate_core::table::{BodyData, PROFILES_MAX};
 use lockgate_core::{Dialect, Dialects};
 
 use super::compare::compare;
-use super::model::{Folder, Loaded, Migration, ScriptFile, Tests};
+use super::model::{Folder, Loaded, ScriptFile, Tests};
 use super::policy::{self, Need, Numbering, Policy};
 use super::read::{FolderFile, Listing};
-use super::{backends, freeze, grammar, lint, name, order, placeholder, proposed, psql, read, script, section, test};
+use super::{
+    backends, freeze, grammar, lint, name, order, placeholder, proposed, psql, read, repeatable, script, section, test,
+};
 use crate::lockfile;
 use crate::sql::touch::{Catalogue, touches_after};
 use crate::{Code, Diagnostic, diagnostic};
@@ -78,6 +80,7 @@ fn load_listed(
         lockfile: None,
         migrations: Vec::new(),
         companions: Vec::new(),
+        profiles: Vec::new(),
         directories: listing.directories,
         tracked: Vec::new(),
     };
@@ -167,10 +170,15 @@ fn load_listed(
     }
     let asking = section::check_transactions(&folder, &files, &diagnostics);
     diagnostics.extend(asking);
-    let (migrations, problems) = order::group(&folder.shown, &folder.policy, files);
+    let (repeatable, versioned) = files.into_iter().partition(|(name, _)| name.is_repeatable());
+    let (migrations, problems) = order::group(&folder.shown, &folder.policy, versioned);
     folder.migrations = migrations;
-    record_touches(&mut folder.migrations);
     diagnostics.extend(problems);
+    let (companion, problems) = repeatable::companion(&folder, repeatable);
+    folder.companions.extend(companion);
+    diagnostics.extend(problems);
+    diagnostics.extend(collect_profiles(&mut folder));
+    record_touches(&mut folder);
     let mut proposed = proposed::ProposedNames::new(&folder);
     let is_sqitch = listing.files.iter().any(|found| found.path == section::SQITCH_PLAN);
     for (found, bad) in odd.into_iter().filter(|(found, _)| !included.contains(&found.absolute)) {
@@ -282,10 +290,33 @@ pub fn normal(path: &Path) -> PathBuf {
     normal
 }
 
+/// Notes every profile in the folder and in its companions.
+fn collect_profiles(folder: &mut Folder) -> Option<Diagnostic> {
+    let all = || folder.migrations.iter().chain(folder.repeatables());
+    let mut profiles: BTreeSet<String> = all().flat_map(|migration| migration.profiles.clone()).collect();
+    let mut problem = None;
+    if profiles.len() > PROFILES_MAX {
+        let last = all().filter(|migration| !migration.profiles.is_empty()).last();
+        problem = last.map(|migration| {
+            let message = format!("the folder has {} profiles, and a program can choose among 64", profiles.len());
+            folder.error(Code::BadDirective, &migration.up, message).help("use fewer")
+        });
+        profiles.clear();
+        let companions = folder.companions.iter_mut().flat_map(|companion| &mut companion.folder.migrations);
+        folder.migrations.iter_mut().chain(companions).for_each(|migration| migration.profiles.clear());
+    }
+    folder.profiles = profiles.into_iter().collect();
+    for companion in &mut folder.companions {
+        companion.folder.profiles.clone_from(&folder.profiles);
+    }
+    problem
+}
+
 /// Records what each statement does to tables, given the tables that earlier scripts created.
-fn record_touches(migrations: &mut [Migration]) {
+fn record_touches(folder: &mut Folder) {
     let mut catalogues: BTreeMap<String, Catalogue> = BTreeMap::new();
-    for migration in migrations {
+    let companions = folder.companions.iter_mut().flat_map(|companion| &mut companion.folder.migrations);
+    for migration in folder.migrations.iter_mut().chain(companions) {
         let database = migration.database().unwrap_or_default().to_owned();
         let catalogue = catalogues.entry(database).or_default();
         touch(&mut migration.up, catalogue);

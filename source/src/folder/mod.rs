@@ -17,6 +17,7 @@ pub mod policy;
 mod proposed;
 pub(crate) mod psql;
 pub(crate) mod read;
+mod repeatable;
 mod rule;
 mod script;
 pub(crate) mod section;

@@ -48,6 +48,8 @@ pub struct Folder {
     pub migrations: Vec<Migration>,
     /// The scripts that are not steps from one version to the next, each kind as a folder of its own.
     pub companions: Vec<CompanionFolder>,
+    /// Every profile that a script has, of whichever database and companion.
+    pub profiles: Vec<String>,
     /// The folder and every directory in it.
     pub directories: Vec<PathBuf>,
     /// Other files that the result depends on: policy and lockfile, if they exist.
@@ -113,6 +115,10 @@ pub struct Migration {
     pub amended: Vec<Checksum>,
     /// The reason that the `irreversible` directive gives, if there is one.
     pub irreversible: Option<String>,
+    /// The profiles of which one must be chosen for it to run. It always runs if there are none.
+    pub profiles: Vec<String>,
+    /// The place of a repeatable script in the order in which they run.
+    pub rank: Option<u64>,
     /// The up script, or the file of the Rust step.
     pub up: ScriptFile,
     /// The down script; for a Rust step with a function `down`, the same file again.
@@ -182,6 +188,12 @@ impl Folder {
         let by_key = || of_it().find(|known| known.frozen).or_else(|| of_it().next());
         let by_key = || by_key().filter(|_| id.database().is_some());
         of_it().find(|known| known.id == id).or_else(by_key)
+    }
+
+    /// Returns its repeatable scripts, in the order in which they run.
+    pub fn repeatables(&self) -> &[Migration] {
+        let of_kind = |companion: &&CompanionFolder| companion.kind == CompanionKind::Repeatable;
+        self.companions.iter().find(of_kind).map_or(&[], |companion| &companion.folder.migrations)
     }
 
     /// Returns the databases in the names of its migrations.
@@ -268,8 +280,14 @@ impl Folder {
 }
 
 impl Migration {
-    pub(super) fn new(name: &Name, up: ScriptFile, down: Option<ScriptFile>, irreversible: Option<String>) -> Self {
-        Self { id: name.id.clone(), frozen: false, amended: Vec::new(), irreversible, up, down }
+    pub(super) fn new(
+        name: &Name,
+        up: ScriptFile,
+        down: Option<ScriptFile>,
+        irreversible: Option<String>,
+        profiles: Vec<String>,
+    ) -> Self {
+        Self { id: name.id.clone(), frozen: false, amended: Vec::new(), irreversible, profiles, rank: None, up, down }
     }
 
     /// Returns the down script, unless it only raises an error.

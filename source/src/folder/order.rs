@@ -113,13 +113,13 @@ impl Grouper<'_> {
     }
 
     fn migration(&mut self, name: &Name, up: ReadScript, down: Option<File>) {
-        let irreversible = up.irreversible;
+        let irreversible = up.irreversible.map(|(reason, _)| reason);
+        let (up, profiles, has_down) = (up.script, up.profiles, up.has_down);
         let Some((down_name, down)) = down else {
-            let down = up.has_down.then(|| up.script.clone());
-            let reason = irreversible.map(|(reason, _)| reason);
-            return self.migrations.push(Migration::new(name, up.script, down, reason));
+            let down = has_down.then(|| up.clone());
+            return self.migrations.push(Migration::new(name, up, down, irreversible, profiles));
         };
-        let (up_file, down_file) = (join(self.shown, &up.script.path), join(self.shown, &down.script.path));
+        let (up_file, down_file) = (join(self.shown, &up.path), join(self.shown, &down.script.path));
         if down_name.id != name.id {
             let message = format!("{} is named differently in `{up_file}` and `{down_file}`", place_of(name));
             self.diagnostics.push(
@@ -129,7 +129,7 @@ impl Grouper<'_> {
         } else if name.kind == Kind::OneWay {
             // sqlx runs and reverts such a pair, so this is only a warning about the misleading name.
             let message = format!("`{up_file}` is named like a one-way script, but `{down_file}` reverts it");
-            let mut diagnostic = self.error(Code::MismatchedNames, &up.script, message);
+            let mut diagnostic = self.error(Code::MismatchedNames, &up, message);
             diagnostic.severity = Severity::Warning;
             self.diagnostics.push(diagnostic.help(format!("rename this file to `{}.up.sql`", name.id)));
         } else if name.kind == Kind::Rust {
@@ -139,12 +139,7 @@ impl Grouper<'_> {
                     .help("write the down script as `pub async fn down` in the Rust file"),
             );
         }
-        self.migrations.push(Migration::new(
-            name,
-            up.script,
-            Some(down.script),
-            irreversible.map(|(reason, _)| reason),
-        ));
+        self.migrations.push(Migration::new(name, up, Some(down.script), irreversible, profiles));
     }
 }
 

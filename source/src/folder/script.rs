@@ -25,6 +25,12 @@ use crate::{Code, Diagnostic, Policy};
 pub(super) struct ReadScript {
     pub(super) script: ScriptFile,
     pub(super) irreversible: Option<(String, Range<usize>)>,
+    /// The place of `no-transaction`.
+    pub(super) no_transaction: Option<Range<usize>>,
+    /// The profiles of which one must be chosen.
+    pub(super) profiles: Vec<String>,
+    /// The repeatable scripts after which it runs, with their places.
+    pub(super) after: Vec<(String, Range<usize>)>,
     /// Whether a Rust step has a function `down`.
     pub(super) has_down: bool,
     /// The dialects in which the text can be split into statements.
@@ -87,12 +93,12 @@ fn read(folder: &Folder, name: &Name, found: &FolderFile) -> (ReadScript, Vec<Di
             script.text = lines;
         }
         Err(problem) => {
-            return (ReadScript { script, irreversible: None, has_down: false, clear: Dialects::NONE }, vec![*problem]);
+            return (ReadScript::new(script, Directives::default(), Dialects::NONE), vec![*problem]);
         }
     }
     let comment = if name.kind == Kind::Rust { Comment::Rust } else { Comment::Sql };
     let (directives, mut diagnostics) = directive::parse(&script.text, &file, comment);
-    diagnostics.extend(contradictions(name.kind, &directives, folder.policy.dialects, &script.text, &file));
+    diagnostics.extend(contradictions(name, &directives, folder.policy.dialects, &script.text, &file));
     let mut assembled = None;
     if let Some(connect) =
         psql::reading(&directives, &name.id).filter(|_| is_for_psql(name.kind, folder.policy.dialects))
@@ -140,11 +146,19 @@ fn read(folder: &Folder, name: &Name, found: &FolderFile) -> (ReadScript, Vec<Di
         foreign_keys_off: directives.foreign_keys_off.is_some(),
         lock_timeout: directives.lock_timeout,
         statement_timeout: directives.statement_timeout,
-        role: directives.role,
+        role: directives.role.clone(),
         psql: program,
     };
-    script.allow = directives.allow;
-    (ReadScript { script, irreversible: directives.irreversible, has_down: false, clear }, diagnostics)
+    script.allow.clone_from(&directives.allow);
+    (ReadScript::new(script, directives, clear), diagnostics)
+}
+
+impl ReadScript {
+    fn new(script: ScriptFile, directives: Directives, clear: Dialects) -> Self {
+        let Directives { irreversible, no_transaction, profiles, after, .. } = directives;
+        let profiles = profiles.into_iter().map(|(profile, _)| profile).collect();
+        Self { script, irreversible, no_transaction, profiles, after, has_down: false, clear }
+    }
 }
 
 /// Whether the lockfile records this script as released, and whether it was edited since.
@@ -164,18 +178,33 @@ fn state(folder: &Folder, name: &Name, now: Option<Checksum>) -> ScriptState {
 
 /// Reports directives that do not fit the file or each other.
 fn contradictions(
-    kind: Kind,
+    name: &Name,
     directives: &Directives,
     dialects: Option<Dialects>,
     text: &str,
     file: &str,
 ) -> Vec<Diagnostic> {
+    let kind = name.kind;
     let mut diagnostics = Vec::new();
     let mut error = |range: &Range<usize>, message: &str, help: &str| {
         diagnostics.push(Diagnostic::error(Code::BadDirective, file, message).at(text, range.clone(), "").help(help));
     };
     if let (Kind::Down, Some((_, range))) = (kind, &directives.irreversible) {
         error(range, "a down script cannot be marked irreversible", "delete this line, or the file");
+    }
+    if let (Kind::Down, [(_, range), ..]) = (kind, directives.profiles.as_slice()) {
+        error(
+            range,
+            "a down script has no profile: it runs wherever its up script has run",
+            "delete this line, or move it to the up script",
+        );
+    }
+    if let ([(_, range), ..], false) = (directives.after.as_slice(), name.is_repeatable()) {
+        error(
+            range,
+            "`after` is only for repeatable scripts: migrations run in the order of their versions",
+            "delete this line, or give the migration another number",
+        );
     }
     if let Some(range) = directives.psql.as_ref().filter(|_| !is_for_psql(kind, dialects)) {
         match kind {

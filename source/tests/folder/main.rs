@@ -11,5 +11,6 @@ mod psql;
 mod random_scripts;
 mod reading;
 mod renumber;
+mod repeatable;
 mod support;
 mod transactions;

@@ -5,6 +5,7 @@ mod look;
 mod patch;
 mod redo;
 mod refuse;
+mod repeatable;
 mod revert;
 mod script;
 mod statements;

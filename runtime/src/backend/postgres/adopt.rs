@@ -4,7 +4,7 @@
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 
-use super::sql::{EQ, NE, TEXT, literal};
+use super::sql::{EQ, NE, TEXT, in_sets, literal};
 use super::{PostgresBackend, RunTransaction};
 use crate::backend::{ColumnKind, ForeignColumn, ForeignTable, TextRows};
 use crate::error::{Cause, Class};
@@ -106,11 +106,11 @@ impl PostgresBackend<'_> {
 
     pub(super) async fn last_logged(&mut self, history_table: &HistoryTable) -> Result<Vec<(i64, String)>, Cause> {
         let sql = format!(
-            "SELECT l.version::{TEXT}, l.event FROM {} l WHERE l.set_name {EQ} {} AND l.event {NE} 'failed' \
+            "SELECT l.version::{TEXT}, l.event FROM {} l WHERE l.set_name {} AND l.event {NE} 'failed' \
              AND l.id {EQ} (SELECT pg_catalog.max(m.id) FROM {} m WHERE m.set_name {EQ} l.set_name \
              AND m.version {EQ} l.version AND m.event {NE} 'failed')",
             self.table().log(),
-            literal(&history_table.set),
+            in_sets(history_table),
             self.table().log(),
         );
         let rows = texts(&self.rows(sql).await?)?;

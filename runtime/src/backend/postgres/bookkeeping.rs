@@ -231,6 +231,7 @@ impl PostgresBackend<'_> {
     pub(super) fn write(job: &Job) -> Write {
         match job.action {
             Action::Apply | Action::Record | Action::ResumeApply { .. } => Write::Insert,
+            Action::ApplyAgain => Write::Replace,
             Action::Rewrite => Write::Rewrite,
             Action::Settle { finished, .. } => Write::Settle { finished },
             Action::Revert | Action::ResumeRevert { .. } | Action::Forget => Write::Delete,
@@ -241,7 +242,7 @@ impl PostgresBackend<'_> {
     fn more_rows(job: &Job) -> i64 {
         match job.action {
             Action::Apply | Action::Record => 1,
-            Action::Rewrite | Action::Settle { .. } | Action::ResumeApply { .. } => 0,
+            Action::ApplyAgain | Action::Rewrite | Action::Settle { .. } | Action::ResumeApply { .. } => 0,
             Action::Revert | Action::ResumeRevert { .. } | Action::Forget => -1,
         }
     }
@@ -282,10 +283,13 @@ impl PostgresBackend<'_> {
         let has_details = jobs[first..].iter().take(taken).any(|job| job.entry.detail().is_some());
         let name = (taken >= PREPARED_JOBS && !has_details && !self.held.is_borrowed() && !self.is_one_transaction())
             .then(|| format!("lockgate_{:016x}", crate::backend::chance()));
-        let writes = jobs.get(first).map(Self::write);
-        if let (Some(name), Some(write)) = (&name, writes) {
-            message
-                .push(Slot::Setup, &sql::prepare(name, history_table, self.table(), &self.mutex(history_table), write));
+        // A prepared statement is for one kind of row.
+        let kind = |job: &Job| (Self::write(job), job.entry.is_repeatable());
+        let writes = jobs.get(first).map(kind);
+        if let (Some(name), Some(job)) = (&name, jobs.get(first)) {
+            let (mutex, set) = (self.mutex(history_table), history_table.set_of(&job.entry));
+            let prepare = sql::prepare(name, history_table, self.table(), &mutex, Self::write(job), &set);
+            message.push(Slot::Setup, &prepare);
             message.prepared = Some(name.clone());
         }
         let (mut behind, mut before) = (None, self.rows);
@@ -294,10 +298,10 @@ impl PostgresBackend<'_> {
             if let JobBody::Sql(sql) = &job.body {
                 message.push_script(index, sql, 0..sql.statements.len());
             }
-            let prepared = name.as_deref().filter(|_| Some(Self::write(job)) == writes && !job.may_change_session());
+            let prepared = name.as_deref().filter(|_| Some(kind(job)) == writes && !job.may_change_session());
             self.finish(history_table, index, job, Behind { version: behind, rows: before }, prepared, &mut message);
             before += Self::more_rows(job);
-            behind = (Self::write(job) == Write::Insert).then(|| job.entry.version.get());
+            behind = matches!(Self::write(job), Write::Insert | Write::Replace).then(|| job.entry.version.get());
         }
         if let Some(name) = &name {
             message.push(Slot::Farewell, &format!("DEALLOCATE {name}"));
@@ -343,7 +347,10 @@ impl PostgresBackend<'_> {
         let fields = Self::fields(job, behind.version);
         let record = match prepared {
             Some(name) => sql::execute(name, &fields),
-            None => sql::record(history_table, self.table(), &self.mutex(history_table), Self::write(job), &fields),
+            None => {
+                let (mutex, set) = (self.mutex(history_table), history_table.set_of(&job.entry));
+                sql::record(history_table, self.table(), &mutex, Self::write(job), &set, &fields)
+            }
         };
         message.push(Slot::Record(index), &record);
         if self.may_alter(history_table, job) {

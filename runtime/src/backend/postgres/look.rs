@@ -6,7 +6,7 @@ use lockgate_core::Version;
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, PgConnection, Row};
 
-use super::sql::{BEFORE, EQ, GREATER, PLUS, TEXT, TIMES, literal};
+use super::sql::{BEFORE, EQ, GREATER, PLUS, TEXT, TIMES, in_sets, literal};
 use super::{PostgresBackend, cause};
 use crate::error::{Cause, Class};
 use crate::event::ServerProgress;
@@ -17,7 +17,7 @@ use crate::table_size::TableSize;
 impl PostgresBackend<'_> {
     /// Reads the last entries of the log, the oldest first.
     pub(super) async fn log(&mut self, history_table: &HistoryTable, last: usize) -> Result<Vec<LogEntry>, Cause> {
-        let (table, set) = (self.table(), literal(&history_table.set));
+        let (table, sets) = (self.table(), in_sets(history_table));
         let log = table.log();
         // `IN` would look for its operator in the search path.
         let changes = format!("{EQ} ANY ('{{{}}}'::{TEXT}[])", CHANGES.join(","));
@@ -27,7 +27,7 @@ impl PostgresBackend<'_> {
              (SELECT h.elapsed_ms::{TEXT} FROM {table} h WHERE h.set_name {EQ} l.set_name AND h.version {EQ} l.version \
              AND h.state {EQ} 'applied' AND l.event {EQ} 'applied' AND NOT EXISTS (SELECT FROM {log} m \
              WHERE m.set_name {EQ} l.set_name AND m.version {EQ} l.version AND m.id {GREATER} l.id AND m.event {changes})) \
-             AS elapsed FROM {log} l WHERE l.set_name {EQ} {set} ORDER BY l.id DESC LIMIT {last}"
+             AS elapsed FROM {log} l WHERE l.set_name {sets} ORDER BY l.id DESC LIMIT {last}"
         );
         let rows = self.rows(sql).await?;
         rows.iter().rev().map(|row| entry(row).map_err(|error| cause(&error))).collect()

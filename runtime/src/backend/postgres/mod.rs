@@ -393,7 +393,7 @@ impl<'a> PostgresBackend<'a> {
         }
         // Read what a dropped future left unread on the caller's connection.
         while let Err(sqlx::Error::Database(_)) = self.held.connection().flush().await {}
-        let looked = self.rows(sql::look(&history_table.table, &history_table.set, expected)).await;
+        let looked = self.rows(sql::look(history_table, expected)).await;
         if let Err(cause) = &looked
             && cause.class == Class::Lost
         {
@@ -432,7 +432,7 @@ impl<'a> PostgresBackend<'a> {
         }
         let mut text = history.as_deref().and_then(|xml| facts::field(xml, "history"));
         if digest.is_none() {
-            let rows = self.rows(sql::history(&table.to_string(), &history_table.set)).await.map_err(|cause| {
+            let rows = self.rows(sql::history(&table.to_string(), history_table)).await.map_err(|cause| {
                 if cause.code.as_deref() != Some("SQLSTATE 42703") {
                     return cause;
                 }

@@ -959,7 +959,12 @@ fn as_planned(row: &sqlx::postgres::PgRow, job: &Job) -> bool {
         Action::ResumeApply { statements_done } => state == "partial" && done == Some(statements_done),
         Action::ResumeRevert { statements_done } => state == "reverting" && done == Some(statements_done),
         Action::Revert => state != "reverting",
-        Action::Apply | Action::Record | Action::Rewrite | Action::Forget | Action::Settle { .. } => false,
+        Action::Apply
+        | Action::ApplyAgain
+        | Action::Record
+        | Action::Rewrite
+        | Action::Forget
+        | Action::Settle { .. } => false,
     }
 }
 

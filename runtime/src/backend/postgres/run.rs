@@ -121,6 +121,7 @@ impl PostgresBackend<'_> {
         let repairs = match job.action {
             Action::Rewrite | Action::Forget | Action::Settle { .. } => true,
             Action::Apply
+            | Action::ApplyAgain
             | Action::Record
             | Action::Revert
             | Action::ResumeApply { .. }

@@ -159,19 +159,29 @@ fn plain() -> String {
 /// The history is found by its name, by a query that the server writes: its schema is not known yet, and naming a
 /// missing table would abort the caller's transaction. It is left out if there is none, or if it may not be ours or not
 /// fully visible: the facts say which.
-pub(super) fn look(table: &TableName, set: &str, expected: Option<i128>) -> String {
-    let all = format!("{}, ({}) AS history", facts(table), found_history(table, set));
+pub(super) fn look(history_table: &HistoryTable, expected: Option<i128>) -> String {
+    let table = &history_table.table;
+    let all = format!("{}, ({}) AS history", facts(table), found_history(history_table));
     let all = format!("pg_catalog.query_to_xml({}, false, true, '')", literal(&all));
     match expected {
         None => format!("SELECT {all}::{TEXT} AS answer"),
         Some(expected) => format!(
             "SELECT CASE WHEN {} {EQ} {} THEN NULL ELSE {all} END::{TEXT} AS answer FROM pg_catalog.pg_class c \
              WHERE c.relname {EQ} {}{}",
-            digests(set),
+            digests(history_table),
             literal(&ROW_OF_DIGEST.replace('?', &expected.to_string())),
             literal(&table.name),
             place(table)
         ),
+    }
+}
+
+/// What the name of the set is compared with, to find the rows that belong to the history.
+pub(super) fn in_sets(history_table: &HistoryTable) -> String {
+    let sets: Vec<String> = history_table.sets().iter().map(|set| literal(set)).collect();
+    match sets.as_slice() {
+        [one] => format!("{EQ} {one}"),
+        several => format!("{EQ} ANY (ARRAY[{}]::{TEXT}[])", several.join(", ")),
     }
 }
 
@@ -201,11 +211,11 @@ const ROW_OF_DIGEST: &str =
 ///
 /// A new session opens each catalogue and looks up each function for the first time, which costs more than hashing a
 /// hundred rows. So this reads one catalogue and uses few functions, and the digest needs no text of all rows.
-fn digests(set: &str) -> String {
+fn digests(history_table: &HistoryTable) -> String {
     let digest = format!(
         "SELECT pg_catalog.sum(COALESCE(pg_catalog.hashtextextended(h.checksum, pg_catalog.hashtextextended(h.name, \
-         pg_catalog.hashtextextended(h.state, h.version))), 1)) AS digest FROM \u{1} h WHERE h.set_name {EQ} {}",
-        literal(set)
+         pg_catalog.hashtextextended(h.state, h.version))), 1)) AS digest FROM \u{1} h WHERE h.set_name {}",
+        in_sets(history_table)
     );
     format!(
         "pg_catalog.string_agg(CASE WHEN c.relkind {EQ} 'r' AND c.relpersistence {EQ} 'p' AND c.relhasindex \
@@ -217,13 +227,14 @@ fn digests(set: &str) -> String {
 }
 
 /// The history, if there is exactly one and it may be read.
-fn found_history(table: &TableName, set: &str) -> String {
+fn found_history(history_table: &HistoryTable) -> String {
+    let table = &history_table.table;
     format!(
         "SELECT pg_catalog.query_to_xml({}, false, true, '')::{TEXT} AS found FROM pg_catalog.pg_class c \
          JOIN pg_catalog.pg_roles o ON o.oid {EQ} c.relowner WHERE {} AND {} AND {} \
          AND NOT pg_catalog.row_security_active(c.oid) \
          AND pg_catalog.has_schema_privilege(c.relnamespace, 'USAGE') AND pg_catalog.has_table_privilege(c.oid, 'SELECT')",
-        written(&history("\u{1}", set)),
+        written(&history("\u{1}", history_table)),
         single(table),
         trusted(),
         plain(),
@@ -231,18 +242,18 @@ fn found_history(table: &TableName, set: &str) -> String {
 }
 
 /// The rows of the set: their digest, and all of them as one text.
-pub(super) fn history(table: &str, set: &str) -> String {
+pub(super) fn history(table: &str, history_table: &HistoryTable) -> String {
     format!(
         "SELECT d.digest, d.history FROM (SELECT {} AS digest, \
          pg_catalog.string_agg(pg_catalog.concat_ws(pg_catalog.chr({field}), h.version, h.name, h.checksum, h.state, \
          h.statements_done, COALESCE(h.finished_checksum, ''), \
          pg_catalog.to_char(h.applied_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'), h.elapsed_ms, \
          h.applied_by, h.application, h.lockgate, {}, {}), pg_catalog.chr({row})) AS history FROM {table} h \
-         WHERE h.set_name {EQ} {}) d",
+         WHERE h.set_name {}) d",
         digest(),
         later("owner"),
         later("under_way"),
-        literal(set),
+        in_sets(history_table),
         field = FIELD as u32,
         row = ROW as u32,
     )
@@ -275,10 +286,10 @@ fn digest() -> String {
 pub(super) fn unchanged(history_table: &HistoryTable, table: &TableName, seen: &str) -> String {
     format!(
         "SELECT pg_catalog.sqrt((CASE WHEN {} {EQ} {} THEN 1 ELSE -1 END)::double precision) FROM {table} h \
-         WHERE h.set_name {EQ} {}",
+         WHERE h.set_name {}",
         digest(),
         literal(seen),
-        literal(&history_table.set)
+        in_sets(history_table)
     )
 }
 
@@ -296,9 +307,9 @@ pub(super) fn still_absent(table: &TableName) -> String {
 /// Notes the number of rows of the set, for this transaction.
 pub(super) fn count(history_table: &HistoryTable, table: &TableName) -> String {
     format!(
-        "SELECT pg_catalog.set_config('lockgate.rows', (SELECT pg_catalog.count(*) FROM {table} h WHERE h.set_name {EQ} {})\
+        "SELECT pg_catalog.set_config('lockgate.rows', (SELECT pg_catalog.count(*) FROM {table} h WHERE h.set_name {})\
          ::{TEXT}, true)",
-        literal(&history_table.set)
+        in_sets(history_table)
     )
 }
 
@@ -311,8 +322,8 @@ pub(super) fn counted(history_table: &HistoryTable, table: &TableName, rows: i64
     let before = format!("CASE WHEN {noted} {EQ} '' THEN '{rows}' ELSE {noted} END");
     format!(
         "SELECT pg_catalog.width_bucket(0::double precision, 0::double precision, 1::double precision, \
-         (pg_catalog.count(*) {compares} (({before})::bigint {PLUS} '{more}'::bigint))::integer) FROM {table} h WHERE h.set_name {EQ} {}",
-        literal(&history_table.set)
+         (pg_catalog.count(*) {compares} (({before})::bigint {PLUS} '{more}'::bigint))::integer) FROM {table} h WHERE h.set_name {}",
+        in_sets(history_table)
     )
 }
 
@@ -436,6 +447,8 @@ pub(super) fn key(parts: &[&str]) -> i64 {
 pub(super) enum Write {
     /// Insert the row of a fully applied migration.
     Insert,
+    /// Replace the row of a repeatable script that ran again.
+    Replace,
     /// Update the row to the embedded name and checksum.
     Rewrite,
     /// Update the row to this number of finished statements, without an owner.
@@ -451,9 +464,9 @@ pub(super) enum Write {
 pub(super) fn follows(history_table: &HistoryTable, table: &TableName, version: i64, recorded: bool) -> String {
     let (yes, no) = if recorded { (1, -1) } else { (-1, 1) };
     format!(
-        "SELECT pg_catalog.sqrt((CASE WHEN EXISTS (SELECT FROM {table} h WHERE h.set_name {EQ} {} AND h.version {EQ} \
+        "SELECT pg_catalog.sqrt((CASE WHEN EXISTS (SELECT FROM {table} h WHERE h.set_name {} AND h.version {EQ} \
          {version}::bigint) THEN {yes} ELSE {no} END)::double precision)",
-        literal(&history_table.set)
+        in_sets(history_table)
     )
 }
 
@@ -527,9 +540,10 @@ pub(super) fn record(
     table: &TableName,
     lock: &Lock,
     write: Write,
+    set: &str,
     fields: &Fields,
 ) -> String {
-    let set = literal(&history_table.set);
+    let set = literal(set);
     let Fields { version, name, checksum, statements_done, event, behind, adopted, detail } = fields;
     let adopted = adopted.as_deref();
     let applied_at = adopted.and_then(|adopted| adopted.applied_at.as_deref()).map_or_else(
@@ -553,6 +567,11 @@ pub(super) fn record(
              applied_by, application, lockgate) SELECT {set}, {version}, {name}, {checksum}, 'applied', \
              {statements_done}, {applied_at}, {elapsed_ms}, {applied_by}, {application}, '{LOCKGATE}'"
         ),
+        Write::Replace => format!(
+            "UPDATE {table} AS h SET checksum = {checksum}, state = 'applied', statements_done = {statements_done}, \
+             finished_checksum = NULL, applied_at = {applied_at}, elapsed_ms = {elapsed_ms}, applied_by = {applied_by}, \
+             application = {application}, lockgate = '{LOCKGATE}' WHERE {this}"
+        ),
         Write::Rewrite => format!(
             "UPDATE {table} AS h SET name = {name}, checksum = {checksum}, state = 'applied', finished_checksum = NULL, \
              owner = NULL, under_way = NULL WHERE {this}"
@@ -567,12 +586,14 @@ pub(super) fn record(
         Write::Delete => format!("DELETE FROM {table} AS h WHERE {this}"),
     };
     let says = match write {
-        Write::Insert | Write::Rewrite => format!(" AND w.checksum {EQ} {checksum} AND w.state {EQ} 'applied'"),
+        Write::Insert | Write::Replace | Write::Rewrite => {
+            format!(" AND w.checksum {EQ} {checksum} AND w.state {EQ} 'applied'")
+        }
         Write::Settle { .. } | Write::Delete => String::new(),
     };
     // The log row is counted together with the history row, so that neither can be missing.
     format!(
-        "WITH behind AS (SELECT b.applied_at FROM {table} b WHERE b.set_name {EQ} {set} AND b.version {EQ} {behind}), \
+        "WITH behind AS (SELECT b.applied_at FROM {table} b WHERE b.set_name {} AND b.version {EQ} {behind}), \
          written AS ({written} RETURNING h.set_name, h.version, h.checksum, h.state), \
          logged AS (INSERT INTO {} (set_name, version, name, event, application, lockgate, detail) \
          SELECT {set}, w.version, {name}, {event}, {application}, '{LOCKGATE}', {detail} FROM written w) \
@@ -582,6 +603,7 @@ pub(super) fn record(
          ::double precision), \
          1 {PER} (SELECT pg_catalog.count(*) FROM written w WHERE w.set_name {EQ} {set} AND w.version {EQ} {version}{says})\
          ::integer",
+        in_sets(history_table),
         table.log(),
         held(lock, "lockgate.transaction"),
     )
@@ -623,10 +645,11 @@ pub(super) fn prepare(
     table: &TableName,
     lock: &Lock,
     write: Write,
+    set: &str,
 ) -> String {
     format!(
         "PREPARE {name} (bigint, {TEXT}, {TEXT}, integer, {TEXT}, bigint) AS {}",
-        record(history_table, table, lock, write, &Fields::parameters())
+        record(history_table, table, lock, write, set, &Fields::parameters())
     )
 }
 
@@ -683,7 +706,7 @@ pub(super) fn log(
         "INSERT INTO {} (set_name, version, name, event, application, lockgate, detail) \
          VALUES ({}, {}, {}, '{}', {}, '{LOCKGATE}', {})",
         table.log(),
-        literal(&history_table.set),
+        literal(&history_table.set_of(entry)),
         entry.version,
         literal(&entry.name),
         event.as_str(),

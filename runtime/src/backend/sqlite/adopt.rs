@@ -3,7 +3,7 @@
 use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, Row};
 
-use super::sql::literal;
+use super::sql::in_sets;
 use super::{SqliteBackend, cause, main};
 use crate::backend::{ColumnKind, ForeignColumn, ForeignTable, TextRows};
 use crate::error::Cause;
@@ -53,9 +53,9 @@ impl SqliteBackend<'_> {
     pub(super) async fn last_logged(&mut self, history_table: &HistoryTable) -> Result<Vec<(i64, String)>, Cause> {
         let log = history_table.table.log().within("main");
         let sql = format!(
-            "SELECT CAST(version AS TEXT), event FROM {log} WHERE id IN (SELECT max(id) FROM {log} WHERE set_name = {} \
+            "SELECT CAST(version AS TEXT), event FROM {log} WHERE id IN (SELECT max(id) FROM {log} WHERE set_name {} \
              AND event <> 'failed' GROUP BY version)",
-            literal(&history_table.set)
+            in_sets(history_table)
         );
         Ok(self.text_rows(sql).await?.into_iter().filter_map(super::super::event).collect())
     }

@@ -6,7 +6,7 @@ use lockgate_core::Version;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, Row};
 
-use super::sql::literal;
+use super::sql::{in_sets, literal};
 use super::{SqliteBackend, cause};
 use crate::error::Cause;
 use crate::history_table::HistoryTable;
@@ -19,7 +19,7 @@ const MEASURED_BYTES: i64 = 64 << 20;
 impl SqliteBackend<'_> {
     /// Reads the last entries of the log, the oldest first.
     pub(super) async fn log(&mut self, history_table: &HistoryTable, last: usize) -> Result<Vec<LogEntry>, Cause> {
-        let (table, set) = (&history_table.table, literal(&history_table.set));
+        let (table, sets) = (&history_table.table, in_sets(history_table));
         let log = table.log();
         let changes = CHANGES.map(literal).join(", ");
         let sql = format!(
@@ -27,7 +27,7 @@ impl SqliteBackend<'_> {
              (SELECT h.elapsed_ms FROM {table} h WHERE h.set_name = l.set_name AND h.version = l.version \
              AND h.state = 'applied' AND l.event = 'applied' AND NOT EXISTS (SELECT 1 FROM {log} m \
              WHERE m.set_name = l.set_name AND m.version = l.version AND m.id > l.id AND m.event IN ({changes}))) AS elapsed \
-             FROM {log} l WHERE l.set_name = {set} ORDER BY l.id DESC LIMIT {last}"
+             FROM {log} l WHERE l.set_name {sets} ORDER BY l.id DESC LIMIT {last}"
         );
         let rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(self.held.connection()).await;
         let rows = rows.map_err(|error| cause(&error))?;

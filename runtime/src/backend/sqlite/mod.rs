@@ -168,7 +168,7 @@ impl<'a> SqliteBackend<'a> {
 
     /// Like [`read_history`](Self::read_history), but returns `None` if exactly the migrations of this set are applied.
     async fn read_history_unless(&mut self, history_table: &HistoryTable, set: &Set) -> Result<Option<History>, Cause> {
-        let sql = AssertSqlSafe(sql::head(&history_table.table.within("main"), &history_table.set));
+        let sql = AssertSqlSafe(sql::head(&history_table.table.within("main"), &sql::in_sets(history_table)));
         match sqlx::raw_sql(sql).fetch_one(self.held.connection()).await {
             Ok(row) if is_head(&row, set) => Ok(None),
             Ok(_) => self.read_history(history_table).await.map(Some),
@@ -207,7 +207,7 @@ impl<'a> SqliteBackend<'a> {
     }
 
     async fn history(&mut self, history_table: &HistoryTable, later: bool) -> Result<SqliteRow, sqlx::Error> {
-        let sql = sql::history(&history_table.table.within("main"), &history_table.set, later);
+        let sql = sql::history(&history_table.table.within("main"), &sql::in_sets(history_table), later);
         sqlx::raw_sql(AssertSqlSafe(sql)).fetch_one(self.held.connection()).await
     }
 

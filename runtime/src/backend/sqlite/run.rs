@@ -275,6 +275,7 @@ impl SqliteBackend<'_> {
                 let done = job.statements();
                 (sql::insert(history_table, &job.entry, State::Applied, done, began), applied)
             }
+            Action::ApplyAgain => (sql::replace(history_table, &job.entry, job.statements(), began), applied),
             Action::Rewrite => (sql::rewrite(history_table, &job.entry, self.later), applied),
             Action::Settle { statements_done, finished } => {
                 let row = sql::settle(history_table, &job.entry, statements_done, finished.as_ref());
@@ -293,7 +294,7 @@ impl SqliteBackend<'_> {
     async fn proof(&mut self, history_table: &HistoryTable, job: &Job) -> Result<String, Cause> {
         let (state, more) = match job.action {
             Action::Apply | Action::Record | Action::ResumeApply { .. } => (Some(State::Applied), 1),
-            Action::Rewrite => (Some(State::Applied), 0),
+            Action::ApplyAgain | Action::Rewrite => (Some(State::Applied), 0),
             Action::Settle { .. } => return Ok("SELECT 1".to_owned()),
             Action::Revert | Action::ResumeRevert { .. } | Action::Forget => (None, -1),
         };
@@ -484,7 +485,8 @@ fn plain<'a>(history_table: &HistoryTable, job: &'a Job) -> Option<&'a Sql> {
         || is_dirty(job)
         || contains_any(&sql.text, ENDS)
         || contains_any(&sql.text, &own);
-    (job.action == Action::Apply && !apart).then_some(sql)
+    // They are recorded together, under the name of one set.
+    (job.action == Action::Apply && !job.entry.is_repeatable() && !apart).then_some(sql)
 }
 
 /// Makes a failure. The status of the transaction is unknown if the job ended it.

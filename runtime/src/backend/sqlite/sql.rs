@@ -15,16 +15,24 @@ pub(super) const COLUMNS: &str = "version, name, checksum, state, statements_don
                                   applied_by, application, lockgate";
 pub(super) const LATER: &str = "owner, under_way";
 
-/// Reads the rows of the set as one text, in no order, and the number of columns of the table's key.
-pub(super) fn history(table: &TableName, set: &str, later: bool) -> String {
+/// What the name of the set is compared with, to find the rows that belong to the history.
+pub(super) fn in_sets(history_table: &HistoryTable) -> String {
+    let sets: Vec<String> = history_table.sets().iter().map(|set| literal(set)).collect();
+    match sets.as_slice() {
+        [one] => format!("= {one}"),
+        several => format!("IN ({})", several.join(", ")),
+    }
+}
+
+/// Reads the rows of the sets as one text, in no order, and the number of columns of the table's key.
+pub(super) fn history(table: &TableName, sets: &str, later: bool) -> String {
     let columns = COLUMNS.split(", ").chain(LATER.split(", ").filter(|_| later));
     let fields: Vec<String> = columns.map(|column| format!("ifnull({column}, '')")).collect();
     format!(
-        "SELECT group_concat({}, char({})), {} FROM {table} WHERE set_name = {}",
+        "SELECT group_concat({}, char({})), {} FROM {table} WHERE set_name {sets}",
         fields.join(&format!(" || char({}) || ", FIELD as u32)),
         ROW as u32,
         key(table),
-        literal(set)
     )
 }
 
@@ -32,14 +40,13 @@ pub(super) fn history(table: &TableName, set: &str, later: bool) -> String {
 /// row that is not fully applied has an empty checksum.
 ///
 /// Concatenating a text for each row would take SQLite three times as long.
-pub(super) fn head(table: &TableName, set: &str) -> String {
+pub(super) fn head(table: &TableName, sets: &str) -> String {
     format!(
         "SELECT group_concat(version), group_concat(name, char({})), group_concat(CASE WHEN state = 'applied' \
          AND finished_checksum IS NULL AND typeof(statements_done) = 'integer' AND statements_done >= 0 THEN checksum \
-         ELSE '' END), {} FROM {table} WHERE set_name = {}",
+         ELSE '' END), {} FROM {table} WHERE set_name {sets}",
         FIELD as u32,
         key(table),
-        literal(set)
     )
 }
 
@@ -100,7 +107,7 @@ pub(super) fn proof(history_table: &HistoryTable, entry: &HistoryEntry, state: O
     let row = format!(
         "(SELECT count(*) FROM {} WHERE set_name = {} AND version = {}",
         history_table.table,
-        literal(&history_table.set),
+        literal(&history_table.set_of(entry)),
         entry.version
     );
     match state {
@@ -118,7 +125,7 @@ pub(super) fn answer(word: &str, proof: &str) -> String {
 
 /// The number of rows of the set.
 pub(super) fn count(history_table: &HistoryTable) -> String {
-    format!("(SELECT count(*) FROM {} WHERE set_name = {})", history_table.table, literal(&history_table.set))
+    format!("(SELECT count(*) FROM {} WHERE set_name {})", history_table.table, in_sets(history_table))
 }
 
 /// Whether writing the history table fires a trigger.
@@ -150,7 +157,7 @@ pub(super) fn insert(
          applied_by, application, lockgate) VALUES ({}, {}, {}, '{}', '{}', {done}, {applied_at}, {elapsed_ms}, \
          {}, {}, '{LOCKGATE}')",
         history_table.table,
-        literal(&history_table.set),
+        literal(&history_table.set_of(entry)),
         entry.version,
         literal(&entry.name),
         entry.checksum,
@@ -200,7 +207,23 @@ pub(super) fn rewrite(history_table: &HistoryTable, entry: &HistoryEntry, later:
         literal(&entry.name),
         entry.checksum,
         if later { ", owner = NULL, under_way = NULL" } else { "" },
-        literal(&history_table.set),
+        literal(&history_table.set_of(entry)),
+        entry.version
+    )
+}
+
+/// Updates the row of a repeatable script that ran again and began at this time.
+pub(super) fn replace(history_table: &HistoryTable, entry: &HistoryEntry, done: u32, began: SystemTime) -> String {
+    let began = began.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
+    format!(
+        "UPDATE {} SET checksum = '{}', state = 'applied', statements_done = {done}, finished_checksum = NULL, \
+         applied_at = {NOW}, elapsed_ms = max(0, {NOW_MS} - {began}), applied_by = {}, application = {}, \
+         lockgate = '{LOCKGATE}' WHERE set_name = {} AND version = {}",
+        history_table.table,
+        entry.checksum,
+        literal(&user()),
+        literal(history_table.application),
+        literal(&history_table.set_of(entry)),
         entry.version
     )
 }
@@ -268,7 +291,7 @@ pub(super) fn delete(history_table: &HistoryTable, entry: &HistoryEntry) -> Stri
     format!(
         "DELETE FROM {} WHERE set_name = {} AND version = {}",
         history_table.table,
-        literal(&history_table.set),
+        literal(&history_table.set_of(entry)),
         entry.version
     )
 }
@@ -290,7 +313,7 @@ pub(super) fn log(
          VALUES ({NOW}, {}, {}, {}, {}, '{}', {}, '{LOCKGATE}', {})",
         history_table.table.log(),
         literal(&user()),
-        literal(&history_table.set),
+        literal(&history_table.set_of(entry)),
         version,
         literal(&entry.name),
         event.as_str(),

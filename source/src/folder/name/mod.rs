@@ -45,6 +45,13 @@ pub struct Name {
     pub kind: Kind,
 }
 
+impl Name {
+    /// Whether it is that of a repeatable script, `R__active_users.sql`.
+    pub fn is_repeatable(&self) -> bool {
+        matches!(self.id, Id::Named(_))
+    }
+}
+
 /// Why a file name is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadName {

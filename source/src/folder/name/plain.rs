@@ -5,6 +5,7 @@ use lockgate_core::Version;
 
 use super::{BadName, CONVERT, Help, Kind, Name, ProposedName, clean, direction_word, patch, separator};
 use crate::Code;
+use crate::folder::directive::REPEATABLE;
 use crate::folder::policy::Numbering;
 use crate::id::Id;
 use crate::sql::suggest;
@@ -21,6 +22,9 @@ pub fn parse(file: &str, numbering: Numbering) -> Result<Name, Box<BadName>> {
         return Err(unknown(file, numbering));
     };
     let id = &file[..file.len() - kind.suffix().len()];
+    if let Some(name) = id.strip_prefix(REPEATABLE) {
+        return repeatable(id, name, kind, numbering);
+    }
     if numbering == Numbering::Encoded {
         return patch::parse(id, kind);
     }
@@ -63,6 +67,35 @@ pub fn parse(file: &str, numbering: Numbering) -> Result<Name, Box<BadName>> {
         ));
     }
     Ok(Name { id: Id::numbered(id, version, digits), kind })
+}
+
+/// Reads the name of a repeatable script, `R__active_users.sql`.
+fn repeatable(id: &str, name: &str, kind: Kind, numbering: Numbering) -> Result<Name, Box<BadName>> {
+    let bad =
+        |message: &str, help: Help| Err(Box::new(BadName { code: Code::BadName, message: message.to_owned(), help }));
+    let better = || Help::rename(format!("{REPEATABLE}{}.sql", or_name(clean(name))));
+    if numbering == Numbering::Encoded {
+        let help = "write each change as a patch, `database.MAJOR.MINOR.user.description.sql`; scripts that run again \
+                    have a folder and a program of their own";
+        return bad("is a repeatable script, and its name has no database", Help::text(help));
+    }
+    if kind == Kind::Rust {
+        return bad("is named like a repeatable script, and those are SQL", better());
+    }
+    if kind == Kind::Down {
+        return bad("is the down script of a repeatable one, and nothing reverts those", Help::text("delete it"));
+    }
+    if kind == Kind::Up {
+        return bad("is a repeatable script with a direction, and those have none", better());
+    }
+    if name.is_empty() || name.chars().any(|c| !(c.is_alphanumeric() || matches!(c, '_' | '-'))) {
+        return bad("has a name that is not letters, digits, `_` and `-`", better());
+    }
+    Ok(Name { id: Id::named(id), kind })
+}
+
+fn or_name(name: String) -> String {
+    if name.is_empty() { "<name>".to_owned() } else { name }
 }
 
 /// The error for a file that has none of the known endings, with what may have been meant.
@@ -160,10 +193,9 @@ impl BadStem<'_> {
                 let to = ProposedName::Complete(format!("{version}{separator}{name}{suffix}"));
                 return Help::Rename { origin: Some("this is the naming of Flyway and refinery"), to };
             }
-            if let Some(name) = self.stem.strip_prefix("R__") {
-                let name = clean(name);
-                let to = ProposedName::Numbered(format!("{separator}{name}{suffix}"));
-                return Help::Rename { origin: Some("this is a repeatable script of Flyway"), to };
+            if let Some(name) = self.stem.strip_prefix("r__") {
+                let to = ProposedName::Complete(format!("{REPEATABLE}{}.sql", or_name(clean(name))));
+                return Help::Rename { origin: Some("a repeatable script begins with a capital `R`"), to };
             }
             if matches!(self.file, "up.sql" | "down.sql") {
                 return Help::Text(format!(
@@ -260,7 +292,7 @@ mod tests {
             "the naming of Flyway and refinery; rename it to `1_init.sql`, or type `cargo xtask init`",
         );
         check("U1__init.sql", "rename it to `1_init.down.sql`, or type `cargo xtask init`");
-        check("R__views.sql", "a repeatable script of Flyway; rename it to `{next}_views.sql`, or type");
+        check("r__views.sql", "a repeatable script begins with a capital `R`; rename it to `R__views.sql`, or type");
         check("V1.2__init.sql", "digits alone, followed by the name; or type `cargo xtask init`");
         check("up.sql", "diesel's layout");
         check("-1_x.sql", "bad-name: is not named");
