@@ -3,6 +3,7 @@
 
 use std::sync::Mutex;
 
+use lockgate::__private::{of_every_profile, of_migrations};
 use lockgate::schema::{Difference, Policy, Schema, compare, report};
 use lockgate::{Database, Dialect, DownTo, Migration, Migrator, UpTo, Version};
 
@@ -19,7 +20,10 @@ pub(crate) struct TestDatabase {
     /// Reads between the phases of a walk. It is declared before the database, so that it is dropped first.
     reader: Mutex<Option<Database>>,
     pub(crate) throwaway: Throwaway,
+    /// Runs migrations alone.
     pub(crate) migrator: Migrator,
+    /// Runs the repeatable scripts too.
+    pub(crate) whole: Migrator,
 }
 
 /// The session in which a migration runs.
@@ -61,12 +65,9 @@ impl TestDatabase {
     }
 
     pub(crate) fn new(tests: &'static Tests, throwaway: Throwaway) -> Self {
-        Self {
-            tests,
-            reader: Mutex::new(None),
-            throwaway,
-            migrator: Migrator::new(tests.migrations).stand_in_for_variables(),
-        }
+        let migrator = Migrator::new(tests.migrations).stand_in_for_variables();
+        let (migrator, whole) = (of_migrations(&migrator), of_every_profile(&migrator));
+        Self { tests, reader: Mutex::new(None), throwaway, migrator, whole }
     }
 
     pub(crate) fn dialect(&self) -> Dialect {

@@ -66,7 +66,8 @@
 //! # Tests of the whole set
 //!
 //! These tests run too: a fresh install; one run of all migrations against a run for each; a second run; two and eight
-//! runners at the same time; one transaction for everything; reverting everything. A last one checks that every table
+//! runners at the same time; one transaction for everything; reverting everything; and where there are repeatable scripts,
+//! a second run of them. A last one checks that every table
 //! has a row, if a tested migration creates it and a later migration runs on it. Tables on another server are left out
 //! and named.
 //!

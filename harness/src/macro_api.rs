@@ -35,6 +35,7 @@ set_tests!(
     back_to_nothing,
     every_table_has_a_row,
     fresh_install,
+    repeatable_scripts_run_twice,
     second_run_does_nothing,
     step_by_step_equals_all_at_once,
     whole_run_is_all_or_nothing,

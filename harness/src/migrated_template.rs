@@ -4,6 +4,7 @@
 //! the template with 96, and four more are applied. A template for each version would fill the disk. Walks use templates
 //! with the rows of each `fill`.
 
+use lockgate::__private::{of_every_profile, of_migrations};
 use lockgate::{Body, Database, Dialect, Migration, Migrations, Migrator, UpTo, Version};
 use sha2::{Digest, Sha256};
 
@@ -23,15 +24,18 @@ pub(crate) struct MigratedTemplate {
     count: usize,
     /// The tests whose fills were run, each right before its migration.
     fills: Option<&'static Tests>,
+    /// Whether the repeatable scripts have run.
+    repeatables: bool,
 }
 
 impl MigratedTemplate {
     /// Returns the nearest template at or before this version; `None` if that is an empty database.
-    pub(crate) fn nearest(migrations: &'static Migrations, version: Version) -> Option<Self> {
+    pub(crate) fn nearest(migrations: &'static Migrations, version: Version, reach: Reach) -> Option<Self> {
         let end = migrations.set().find(version)?.index() + 1;
         let count = if end == migrations.len() { end } else { end / STRIDE * STRIDE };
         let count = count.min(migrations_before_subscriptions(migrations));
-        (count > 0).then_some(Self { migrations, count, fills: None })
+        let repeatables = reach == Reach::Repeatables && count == migrations.len();
+        (count > 0).then_some(Self { migrations, count, fills: None, repeatables })
     }
 
     /// Returns the nearest template with at most `end` migrations and the rows of their fills; `None` if it would have no
@@ -39,9 +43,13 @@ impl MigratedTemplate {
     pub(crate) fn filled(tests: &'static Tests, end: usize) -> Option<Self> {
         let migrations = tests.migrations;
         let count = if end == migrations.len() { end } else { end / STRIDE * STRIDE };
-        let filled =
-            Self { migrations, count: count.min(migrations_before_subscriptions(migrations)), fills: Some(tests) }
-                .with_rows();
+        let filled = Self {
+            migrations,
+            count: count.min(migrations_before_subscriptions(migrations)),
+            fills: Some(tests),
+            repeatables: false,
+        }
+        .with_rows();
         filled.fills.is_some().then_some(filled)
     }
 
@@ -69,6 +77,11 @@ impl MigratedTemplate {
             || self.fill_parts().any(|fill| !matches!(fill, TestPart::Sql { .. }))
     }
 
+    /// The repeatable scripts that have run.
+    fn repeatable_scripts(self) -> Vec<Migration> {
+        if self.repeatables { self.migrations.set().repeatables() } else { Vec::new() }
+    }
+
     /// Returns the newest migration that it holds.
     fn version(self) -> Version {
         self.migrations.set().get(self.count - 1).expect("a template holds what is in its set").version()
@@ -92,6 +105,11 @@ impl Template for MigratedTemplate {
             add(migration.id().as_bytes());
             add(migration.up().checksum().digest());
             add(migration.down().map_or(&[][..], |_| b"down"));
+        }
+        for script in self.repeatable_scripts() {
+            add(b"repeatable");
+            add(script.id().as_bytes());
+            add(script.checksum().digest());
         }
         for migration in self.migrations.iter().take(self.count) {
             let fill = self.fills.and_then(|tests| tests.test_of(migration.version())).and_then(|test| test.fill);
@@ -125,7 +143,7 @@ impl Template for MigratedTemplate {
     /// The template sixteen migrations earlier.
     fn base(self) -> Option<Self> {
         let count = (self.count - 1) / STRIDE * STRIDE;
-        (count > 0).then(|| Self { count, ..self }.with_rows())
+        (count > 0).then(|| Self { count, repeatables: false, ..self }.with_rows())
     }
 
     /// Turns an empty database, or a copy of [`base`](Self::base), into this template.
@@ -133,8 +151,18 @@ impl Template for MigratedTemplate {
         if let Some(tests) = self.fills {
             return self.fill_with_rows(tests, url.to_owned(), dialect).await;
         }
-        migrate(self.migrations, self.version(), url).await
+        let reach = if self.repeatables { Reach::Repeatables } else { Reach::Migrations };
+        migrate(self.migrations, Some(self.version()), reach, url).await
     }
+}
+
+/// What a throwaway database has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// Migrations alone: migrations are tested on it.
+    Migrations,
+    /// The repeatable scripts too, if it has every migration: a program is tested on it.
+    Repeatables,
 }
 
 /// Returns how many migrations of a set a template can hold: a copy of a database has none of its subscriptions.
@@ -171,17 +199,28 @@ impl MigratedTemplate {
     }
 }
 
-/// Applies the migrations of a set up to this version.
-async fn migrate(migrations: &'static Migrations, version: Version, url: &str) -> Result<(), Error> {
+/// Applies the migrations of a set up to this version, those of every profile.
+async fn migrate(
+    migrations: &'static Migrations,
+    version: Option<Version>,
+    reach: Reach,
+    url: &str,
+) -> Result<(), Error> {
     let failed = |e| Error::because("a throwaway database cannot be migrated", e);
     let mut database = Database::connect(url).await.map_err(failed)?;
     let migrator = Migrator::new(migrations).stand_in_for_variables();
-    migrator.apply_to(&mut database, UpTo::Version(version)).await.map_err(failed)?;
+    let migrator = match reach {
+        Reach::Migrations => of_migrations(&migrator),
+        Reach::Repeatables => of_every_profile(&migrator),
+    };
+    let destination = version.map_or(UpTo::Latest, UpTo::Version);
+    migrator.apply_to(&mut database, destination).await.map_err(failed)?;
     database.close().await.map_err(failed)
 }
 
 impl Throwaway {
-    /// Makes a database with all migrations of a set. The first test of a run applies them; the others get copies.
+    /// Makes a database with all migrations of a set, those of every profile, and with its repeatable scripts. The first
+    /// test of a run applies them; the others get copies.
     ///
     /// # Errors
     ///
@@ -190,7 +229,8 @@ impl Throwaway {
         Self::at(migrations, migrations.set().last().map(|last| last.version()), dialect).await
     }
 
-    /// Makes a database with the migrations of a set up to this version, or an empty one for `None`.
+    /// Makes a database with the migrations of a set up to this version, or an empty one for `None`. If these are all, its
+    /// repeatable scripts have run.
     ///
     /// # Errors
     ///
@@ -200,12 +240,30 @@ impl Throwaway {
         version: Option<Version>,
         dialect: Dialect,
     ) -> Result<Option<Self>, Error> {
-        let Some(version) = version else { return Self::empty(dialect).await };
-        let template = MigratedTemplate::nearest(migrations, version);
+        let has_scripts = !migrations.set().repeatables().is_empty();
+        let reach = if has_scripts { Reach::Repeatables } else { Reach::Migrations };
+        Self::reaching(migrations, version, reach, dialect).await
+    }
+
+    /// Makes a database like [`at`](Self::at).
+    pub(crate) async fn reaching(
+        migrations: &'static Migrations,
+        version: Option<Version>,
+        reach: Reach,
+        dialect: Dialect,
+    ) -> Result<Option<Self>, Error> {
+        let Some(version) = version else {
+            let made = Self::empty(dialect).await?;
+            if let (Some(made), Reach::Repeatables, true) = (&made, reach, migrations.is_empty()) {
+                migrate(migrations, None, reach, &made.url()).await?;
+            }
+            return Ok(made);
+        };
+        let template = MigratedTemplate::nearest(migrations, version, reach);
         let Some(made) = Self::like(template, dialect).await? else { return Ok(None) };
         // A template with all migrations has nothing pending.
         if template.is_none_or(|template| template.count() < migrations.len()) {
-            migrate(migrations, version, &made.url()).await?;
+            migrate(migrations, Some(version), reach, &made.url()).await?;
         }
         Ok(Some(made))
     }

@@ -5,7 +5,7 @@ use lockgate::{Dialect, Migration, Version};
 
 use crate::Throwaway;
 use crate::database::TestDatabase;
-use crate::migrated_template::MigratedTemplate;
+use crate::migrated_template::{MigratedTemplate, Reach};
 use crate::migration_test::Tests;
 use crate::problem::{Phase, Problem};
 
@@ -61,7 +61,7 @@ impl TestDatabase {
         dialect: Dialect,
         version: Option<Version>,
     ) -> Result<Option<Self>, Problem> {
-        let throwaway = Throwaway::at(tests.migrations, version, dialect).await;
+        let throwaway = Throwaway::reaching(tests.migrations, version, Reach::Migrations, dialect).await;
         let throwaway = throwaway
             .map_err(|e| Problem::new(Phase::Setup, "the test database cannot be made").detail(format!("{e:?}")))?;
         Ok(throwaway.map(|throwaway| Self::new(tests, throwaway)))

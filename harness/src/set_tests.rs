@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use futures_util::future::join_all;
-use lockgate::{Body, Dialect, DownTo, Event, Migration, Migrator, UpTo};
+use lockgate::{Body, Dialect, DownTo, Event, Migration, Migrator, Repair, UpTo};
 
 use crate::database::{Session, TestDatabase, apply_in_session};
 use crate::db::Db;
@@ -32,16 +32,15 @@ pub(crate) async fn fresh_install(tests: &'static Tests, dialect: Dialect) -> No
     let database = database_or_skip!(TestDatabase::at(tests, dialect, None));
     let mut connection = database.connect().await.or_problem(Phase::Set, CONNECT)?;
     let report =
-        database.migrator.apply(&mut connection).await.map_err(|e| failed("it fails on an empty database", &e))?;
+        database.whole.apply(&mut connection).await.map_err(|e| failed("it fails on an empty database", &e))?;
     let ran: Vec<&str> = report.steps.iter().map(|step| step.id.as_str()).collect();
-    let all: Vec<&str> = tests.migrations.iter().map(|migration| migration.id()).collect();
+    let all = all_ids(tests);
     if ran != all {
         return Err(
             Problem::new(Phase::Set, "the run did not apply every migration once and in order").detail(ran.join("\n"))
         );
     }
-    let status =
-        database.migrator.status(&mut connection).await.map_err(|e| failed("its status cannot be read", &e))?;
+    let status = database.whole.status(&mut connection).await.map_err(|e| failed("its status cannot be read", &e))?;
     if !status.is_up_to_date() {
         return Err(Problem::new(Phase::Set, "after a run of all migrations, the database is not up to date"));
     }
@@ -128,7 +127,7 @@ pub(crate) async fn runners_apply_once(tests: &'static Tests, dialect: Dialect, 
     let database = database_or_skip!(TestDatabase::at(tests, dialect, None));
     let run = async || {
         let mut connection = database.connect().await?;
-        let report = database.migrator.apply(&mut connection).await;
+        let report = database.whole.apply(&mut connection).await;
         report.map_err(|e| Failure::without_place(format!("{e:?}")))
     };
     let mut ran: Vec<String> = Vec::new();
@@ -137,7 +136,7 @@ pub(crate) async fn runners_apply_once(tests: &'static Tests, dialect: Dialect, 
         ran.extend(report.steps.into_iter().map(|step| step.id));
     }
     ran.sort();
-    let mut all: Vec<&str> = tests.migrations.iter().map(|migration| migration.id()).collect();
+    let mut all = all_ids(tests);
     all.sort_unstable();
     if ran != all {
         return Err(Problem::new(
@@ -156,6 +155,56 @@ pub(crate) async fn runners_apply_once(tests: &'static Tests, dialect: Dialect, 
         ));
     }
     Ok(None)
+}
+
+/// The names of all scripts, in the order in which they run.
+fn all_ids(tests: &'static Tests) -> Vec<&'static str> {
+    let scripts = tests.migrations.iter().chain(tests.migrations.set().repeatables());
+    scripts.map(|script| script.id()).collect()
+}
+
+/// The repeatable scripts run after the last migration, and a second time with the same result.
+pub(crate) async fn repeatable_scripts_run_twice(tests: &'static Tests, dialect: Dialect) -> Note {
+    let scripts = tests.migrations.set().repeatables();
+    // With the rows of each `fill`.
+    let database = database_or_skip!(TestDatabase::before_migration(tests, dialect, None));
+    let mut connection = database.connect().await.or_problem(Phase::Set, CONNECT)?;
+    let run = database.whole.apply(&mut connection).await;
+    run.map_err(|e| failed("a repeatable script fails after the last migration", &e))?;
+    let first =
+        (database.schema().await.or_problem(Phase::Set, READ)?, database.counts().await.or_problem(Phase::Set, READ)?);
+    for script in &scripts {
+        let forgotten = database.whole.repair(&mut connection, Repair::Forget(script.version())).await;
+        forgotten.map_err(|e| failed("the row of a repeatable script cannot be removed", &e))?;
+    }
+    let again = database.whole.apply(&mut connection).await;
+    let again = again.map_err(|e| {
+        failed("a repeatable script fails when it runs a second time", &e).help(
+            "it must work on a database where it has run: `CREATE OR REPLACE`, `DROP … IF EXISTS` before `CREATE`, `INSERT … ON \
+             CONFLICT DO NOTHING`",
+        )
+    })?;
+    if again.steps.len() != scripts.len() {
+        return Err(Problem::new(Phase::Set, "not every repeatable script ran again").detail(again.to_string()));
+    }
+    let second =
+        (database.schema().await.or_problem(Phase::Set, READ)?, database.counts().await.or_problem(Phase::Set, READ)?);
+    if let Some(differences) = database.difference_report(&first.0, &second.0) {
+        return Err(Problem::new(Phase::Set, "repeatable scripts make another schema when they run a second time")
+            .detail(differences));
+    }
+    let differing = first.1.iter().zip(&second.1).filter(|(one, other)| one != other);
+    let rows: Vec<String> = differing
+        .map(|((table, one), (_, other))| {
+            format!("`{table}` has {one} rows after the first run and {other} after the second")
+        })
+        .collect();
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    Err(Problem::new(Phase::Set, "repeatable scripts insert or delete rows when they run a second time")
+        .detail(rows.join("\n"))
+        .help("`INSERT … ON CONFLICT DO NOTHING` inserts a row once"))
 }
 
 /// Under `Atomicity::WholeRun` the failure of the last migration rolls back all others.
@@ -201,7 +250,7 @@ pub(crate) fn embedded_is_what_is_on_disk(tests: &'static Tests) -> Note {
     let mut wrong = Vec::new();
     let mut edited = Vec::new();
     let mut known = Vec::new();
-    for migration in tests.migrations.iter() {
+    for migration in tests.migrations.iter().chain(tests.migrations.set().repeatables()) {
         for script in [Some(migration.up()), migration.down()].into_iter().flatten() {
             let shown = script.path();
             let path = shown

@@ -61,6 +61,11 @@ async fn fill(tests: &'static Tests, url: &str, dialect: Dialect, seed: u64) -> 
     let database = TestDatabase::new(tests, throwaway);
     let all: Vec<_> = tests.migrations.iter().collect();
     database.apply_with_fills(&all, 0).await.map_err(|problem| problem.to_string())?;
+    if !tests.migrations.set().repeatables().is_empty() {
+        let mut connection = database.connect().await.map_err(text)?;
+        database.whole.apply(&mut connection).await.map_err(text)?;
+        connection.close().await.map_err(text)?;
+    }
     if let Some(function) = tests.seed {
         let seeded = migration_test::fill(&database.throwaway, TestPart::Seed(function, seed)).await;
         seeded.map_err(|failure| format!("`seed` fails: {failure}"))?;

@@ -209,7 +209,8 @@ fn items(args: &Args, folder: &Folder, tests: &[MigrationTest], dialects: Dialec
         };
         let (module, dialect) = (format_ident!("{name}"), format_ident!("{feature}"));
         let check = format_ident!("__requires_{name}");
-        let set_tests = SET_TESTS.iter().map(|test| {
+        let repeatable = (!folder.repeatables().is_empty()).then_some("repeatable_scripts_run_twice");
+        let set_tests = SET_TESTS.into_iter().chain(repeatable).map(|test| {
             let test = format_ident!("{test}");
             quote! {
                 #[test]

@@ -1,6 +1,7 @@
 //! Reads the schema that the migrations of a folder make, by running them on a throwaway database; and the schema of an
 //! existing database. This module uses the runtime.
 
+use lockgate::__private::of_every_profile;
 use lockgate::schema::Schema;
 use lockgate::{Database, Error, Migrations, Migrator, UpTo, read_schema};
 use lockgate_source::core::{Dialect, Version};
@@ -45,7 +46,8 @@ pub(crate) fn of_folder(folder: &Folder, count: usize, dialect: Dialect) -> Resu
         let mut database = Database::connect(&url).await?;
         if let Some(last) = count.checked_sub(1).and_then(|last| folder.migrations.get(last)) {
             let all = Box::leak(Box::new(Migrations::from(set)));
-            apply(&mut database, &Migrator::new(all).stand_in_for_variables(), last.version(), dialect).await?;
+            let migrator = of_every_profile(&Migrator::new(all).stand_in_for_variables());
+            apply(&mut database, &migrator, last.version(), dialect).await?;
         }
         let schema = read_schema(&mut database).await?;
         database.close().await?;

@@ -24,6 +24,7 @@ const FILL: Sql = Sql {
 
 on_each! {
     a_good_set_passes_all_of_them,
+    repeatable_scripts_must_run_twice,
     every_table_needs_a_row,
     a_table_declared_empty_is_empty,
     reverting_everything_with_rows,
@@ -64,6 +65,38 @@ async fn a_good_set_passes_all_of_them(dialect: Dialect) {
     {
         run(test, tests, dialect).await.unwrap_or_else(|problem| panic!("{problem}"));
     }
+}
+
+/// Every test of a set passes beside repeatable scripts, and one that cannot run twice is refused.
+async fn repeatable_scripts_must_run_twice(dialect: Dialect) {
+    let view = ("R__view.sql", "DROP VIEW IF EXISTS v;\nCREATE VIEW v AS SELECT id FROM a;\n");
+    let seed = (
+        "R__seed.sql",
+        "-- lockgate: profile demo\nINSERT INTO a SELECT 77 WHERE NOT EXISTS (SELECT 1 FROM a WHERE id = 77);\n",
+    );
+    let with = |more: &[(&'static str, &'static str)]| tests(&[GOOD, more].concat(), vec![FILL.of(2)]);
+    for test in [
+        harness::fresh_install,
+        harness::step_by_step_equals_all_at_once,
+        harness::second_run_does_nothing,
+        harness::two_runners_apply_once,
+        harness::whole_run_is_all_or_nothing,
+        harness::back_to_nothing,
+        harness::every_table_has_a_row,
+        harness::repeatable_scripts_run_twice,
+    ] as [Test; 8]
+    {
+        run(test, with(&[view, seed]), dialect).await.unwrap_or_else(|problem| panic!("{problem}"));
+    }
+    let again = ("R__view.sql", "CREATE VIEW v AS SELECT id FROM a;\n");
+    let words = ["fails when it runs a second time", "R__view", "`DROP … IF EXISTS` before `CREATE`"];
+    refused(harness::repeatable_scripts_run_twice, with(&[again]), dialect, &words).await;
+    let rows = ("R__seed.sql", "INSERT INTO a SELECT max(id) + 1 FROM a;\n");
+    let words = ["insert or delete rows when they run a second time", "`a` has "];
+    refused(harness::repeatable_scripts_run_twice, with(&[rows]), dialect, &words).await;
+    let missing = ("R__view.sql", "CREATE VIEW v AS SELECT id FROM nowhere;\nSELECT * FROM v;\n");
+    let words = ["a repeatable script fails after the last migration", "R__view"];
+    refused(harness::repeatable_scripts_run_twice, with(&[missing]), dialect, &words).await;
 }
 
 async fn every_table_needs_a_row(dialect: Dialect) {
