@@ -12,6 +12,7 @@ use crate::folder::name::{self, Kind};
 use crate::folder::policy::{self, Numbering};
 use crate::folder::section::{self, Direction, Section, Sections};
 use crate::folder::{Folder, placeholder, read};
+use crate::id::Id;
 use crate::{lockfile, sql};
 use layout::{Layout, Named};
 use lockgate_core::Dialects;
@@ -71,8 +72,9 @@ pub fn evidence(folder: &Folder, dialects: Dialects) -> Vec<Evidence> {
     let mut evidence = Vec::new();
     for found in &listing.files {
         let file = found.path.rsplit('/').next().unwrap_or(&found.path);
-        let is_released = name::parse(file, folder.policy.numbering).is_ok_and(|name| is_released(folder, &name.id));
-        if name::is_ignored(file) || is_released {
+        // A repeatable script is named here as by Flyway.
+        let is_own = |name: name::Name| matches!(name.id, Id::Named(_)) || is_released(folder, &name.id);
+        if name::is_ignored(file) || name::parse(file, folder.policy.numbering).is_ok_and(is_own) {
             continue;
         }
         let mut tools = tool::of_name(&found.path, &paths);

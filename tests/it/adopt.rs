@@ -395,15 +395,16 @@ async fn sea_orm_by_its_file_names(db: Db) {
 }
 
 async fn flyway_with_dotted_versions(db: Db) {
-    // As `init --convert` names V1__Create_users.sql, V1.2__tags.sql, V1.10__notes.sql and R__names.sql.
+    // As `init --convert` names V1__Create_users.sql, V1.2__tags.sql and V1.10__notes.sql; R__names.sql keeps its name.
     let files = [
         ("0001_Create_users.sql", "CREATE TABLE users (id INT);\n-- end\n"),
         ("0002_tags.sql", "CREATE TABLE tags (id INT);\n"),
         ("0003_notes.sql", "CREATE TABLE notes (id INT);\n"),
-        ("0004_names.sql", "CREATE VIEW names AS SELECT 1 AS one;\n"),
+        ("R__Names_now.sql", "DROP VIEW IF EXISTS names;\nCREATE VIEW names AS SELECT 1 AS one;\n"),
+        ("R__more.sql", "DROP VIEW IF EXISTS more;\nCREATE VIEW more AS SELECT 2 AS two;\n"),
     ];
     // zlib.crc32 of the lines without their ends.
-    let sums = ["-2070907318", "7", "1", "1"];
+    let sums = ["-2070907318", "7", "384824012", "1"];
     let columns = "installed_rank INT NOT NULL PRIMARY KEY, version VARCHAR(50), description VARCHAR(200) NOT NULL, \
                    type VARCHAR(20) NOT NULL, script VARCHAR(1000) NOT NULL, checksum INT, installed_by VARCHAR(100) \
                    NOT NULL, installed_on TIMESTAMP NOT NULL, execution_time INT NOT NULL, success BOOLEAN NOT NULL";
@@ -417,16 +418,29 @@ async fn flyway_with_dotted_versions(db: Db) {
     };
     db.execute(&row(1, "1", "Create users", sums[0])).await;
     db.execute(&row(2, "1.2", "tags", sums[1])).await;
+    let repeatable = |rank: u8, name: &str, script: &str, sum: &str| {
+        row(rank, "", name, sum).replace("''", "NULL").replace(&format!("V__{name}.sql"), script)
+    };
+    db.execute(&repeatable(3, "Names now", "R__Names_now.sql", sums[2])).await;
+    db.execute(&repeatable(4, "more", "R__more.sql", sums[3])).await;
+    db.execute("CREATE VIEW names AS SELECT 1 AS one").await;
     let adoption = look(&db, migrations(&files), &Adopt::new()).await;
     assert_eq!(
         shown(&adoption),
-        ["0001_Create_users: match", "0002_tags: modified", "0003_notes: not recorded", "0004_names: not recorded"]
+        [
+            "0001_Create_users: match",
+            "0002_tags: modified",
+            "0003_notes: not recorded",
+            "R__Names_now: match",
+            "R__more: not recorded",
+        ]
     );
     let set = migrations(&files);
-    assert_eq!(adopt(&db, set, &Adopt::new().accept_modified("looked")).await.len(), 2);
+    assert_eq!(adopt(&db, set, &Adopt::new().accept_modified("looked")).await.len(), 3);
     let by = db.texts("SELECT applied_by || ' ' || CAST(elapsed_ms AS TEXT) FROM lockgate_history").await;
-    assert_eq!(by, ["ada 12", "ada 12"]);
-    assert_up_applies(&db, set, &["0003_notes", "0004_names"]).await;
+    assert_eq!(by, ["ada 12", "ada 12", "ada 12"]);
+    // One that has changed since runs again.
+    assert_up_applies(&db, set, &["0003_notes", "R__more"]).await;
 }
 
 async fn alembic_by_revision_or_by_version(db: Db) {

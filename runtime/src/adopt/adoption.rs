@@ -162,7 +162,7 @@ pub(super) fn adoption(
     let (embedded, missing): (Vec<_>, Vec<_>) = matched.into_iter().partition(|matched| matched.migration.is_some());
     let by_version: BTreeMap<Version, Record> =
         embedded.into_iter().filter_map(|matched| Some((matched.migration?.version(), matched.record))).collect();
-    let newest = by_version.last_key_value().map(|(version, _)| *version);
+    let newest = by_version.keys().rev().find(|version| set.find(**version).is_some()).copied();
     for migration in set.iter() {
         let version = migration.version();
         let record = by_version.get(&version);
@@ -186,6 +186,23 @@ pub(super) fn adoption(
             }
         }
         adoption.entries.push(entry);
+    }
+    for script in set.repeatables() {
+        let record = by_version.get(&script.version());
+        // One that has changed since simply runs again.
+        let finding = record.map(|record| finding(tool, record, &script));
+        let same = finding.filter(|finding| matches!(finding, Finding::Match | Finding::LineEndings));
+        if let (Some(record), Some(finding)) = (record, &same) {
+            let adopted = adopted(tool, &adoption.place, record, finding, options);
+            adoption.records.insert(script.version(), adopted);
+        }
+        adoption.entries.push(AdoptionEntry {
+            id: script.id().to_owned(),
+            applied_at: record.and_then(|record| record.applied_at.clone()),
+            is_recorded: own.row(script.version()).is_some(),
+            is_draft: false,
+            finding: same.unwrap_or(Finding::Pending),
+        });
     }
     let mut shown: BTreeSet<String> = BTreeSet::new();
     for Matched { record, .. } in missing.into_iter().filter(|missing| shown.insert(missing.record.shown.clone())) {

@@ -41,7 +41,10 @@ pub(super) fn matched(set: &Set, records: Vec<Record>) -> Vec<Matched> {
             Key::Number(number) => by_number(set, *number),
             Key::Parts(parts) if !has_parts => i64::try_from(parts[0]).ok().and_then(|number| by_number(set, number)),
             Key::Name(name) if name.bytes().next().is_some_and(|byte| byte.is_ascii_digit()) => by_file(set, name),
-            Key::Name(name) => by_file(set, name).or_else(|| by_name(set, name, &taken)),
+            Key::Name(name) => {
+                let repeatable = || by_repeatable(set, name).filter(|script| !taken.contains(&script.version()));
+                repeatable().or_else(|| by_file(set, name)).or_else(|| by_name(set, name, &taken))
+            }
             Key::Parts(_) => record.name.as_ref().and_then(|name| by_name(set, name, &taken)),
             Key::UpTo(_) | Key::Baseline(_) | Key::Count(_) | Key::Revision(_) => None,
         };
@@ -172,6 +175,15 @@ fn name_of(record: &Record) -> Option<String> {
 fn by_name(set: &Set, name: &str, taken: &BTreeSet<Version>) -> Option<Migration> {
     let name = plain(name);
     set.iter().find(|migration| plain(migration.name()) == name && !taken.contains(&migration.version()))
+}
+
+/// Finds by name the repeatable script: Flyway records `active users` of `R__active_users.sql`.
+fn by_repeatable(set: &Set, name: &str) -> Option<Migration> {
+    let name = plain(name);
+    set.repeatables().into_iter().find(|script| {
+        let id = script.id();
+        plain(id.strip_prefix("R__").unwrap_or(id)) == name
+    })
 }
 
 /// A file name without folder and endings: `2026/001_users.up.sql` is `001_users`.

@@ -28,14 +28,9 @@ pub(super) struct Named {
     pub(super) has_transaction: bool,
 }
 
-/// The sort key of another tool.
+/// The sort key of another tool: numbers, the first of which counts most. `1.2` comes before `1.10`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Version {
-    /// Numbers, the first of which counts most: `1.2` comes before `1.10`.
-    Parts(Vec<u64>),
-    /// Flyway's repeatable scripts, which run after all others.
-    Last,
-}
+struct Version(Vec<u64>);
 
 impl Named {
     /// Version and name, as files here write them.
@@ -144,11 +139,14 @@ impl<'a> Layout<'a> {
             )));
         }
         let own = name::parse(file, self.numbering).ok();
+        if own.as_ref().is_some_and(name::Name::is_repeatable) {
+            return Err(None);
+        }
         let of_own = |own: &name::Name| {
             let digits = own.id.len() - own.id.name().len() - 1;
             Named {
                 parent: folder(directory),
-                version: Version::Parts(vec![own.id.version().get().unsigned_abs()]),
+                version: Version(vec![own.id.version().get().unsigned_abs()]),
                 digits: own.id[..digits].to_owned(),
                 name: own.id.name().to_owned(),
                 direction: match own.kind {
@@ -227,9 +225,10 @@ impl<'a> Layout<'a> {
         let letter = stem.chars().next()?.to_ascii_uppercase();
         let rest = stem.get(1..)?;
         if letter == 'R' {
-            let named = plain(("0".to_owned(), rest.strip_prefix("__")?), directory)?;
-            let note = Some("Flyway ran it again after each change: here a change is a new migration");
-            return Some(Ok(Named { version: Version::Last, note, ..named }));
+            rest.strip_prefix("__")?;
+            // A good name stays as it is.
+            let own = name::parse(&format!("{stem}.sql"), self.numbering);
+            return Some(Err(own.err().map(|bad| bad.help.render(|name| name.render("<version>", "<user>")))));
         }
         if !matches!(letter, 'V' | 'U' | 'B') || !rest.starts_with(|c: char| c.is_ascii_digit()) {
             return None;
@@ -254,7 +253,7 @@ impl<'a> Layout<'a> {
         let digits = if parts.len() == 1 { version } else { "0" };
         let named = plain((digits.to_owned(), name), directory)?;
         let direction = Some(if letter == 'U' && !is_refinery { Direction::Down } else { Direction::Up });
-        Some(Ok(Named { version: Version::Parts(parts), direction, ..named }))
+        Some(Ok(Named { version: Version(parts), direction, ..named }))
     }
 
     /// Of a directory such as `down`: the one above it, and the way, where the other way is there too.
@@ -356,7 +355,7 @@ fn plain((digits, rest): (String, &str), directory: &str) -> Option<Named> {
     let version = digits.parse::<lockgate_core::Version>().ok()?.get().unsigned_abs();
     Some(Named {
         parent: folder(directory),
-        version: Version::Parts(vec![version]),
+        version: Version(vec![version]),
         digits,
         name: good_name(rest),
         direction: None,
@@ -378,31 +377,15 @@ fn good_name(text: &str) -> String {
 
 /// Numbers the files without a number, and gives each down script the name of its up script.
 pub(super) fn number(files: &mut [&mut Named]) {
-    let has_parts = files.iter().any(|named| matches!(&named.version, Version::Parts(parts) if parts.len() > 1));
-    let mut versions: BTreeSet<(Version, String)> = BTreeSet::new();
-    for named in files.iter().filter(|named| named.patch.is_none()) {
-        let name = if named.version == Version::Last { named.name.clone() } else { String::new() };
-        if has_parts || named.version == Version::Last {
-            versions.insert((named.version.clone(), name));
-        }
+    let has_parts = files.iter().any(|named| named.version.0.len() > 1);
+    let mut versions: BTreeSet<Version> = BTreeSet::new();
+    if has_parts {
+        versions.extend(files.iter().filter(|named| named.patch.is_none()).map(|named| named.version.clone()));
     }
-    let numbers = |named: &&Named| match &named.version {
-        Version::Parts(parts) => parts.first().copied(),
-        Version::Last => None,
-    };
-    let highest = if has_parts {
-        0
-    } else {
-        files.iter().map(|named| &**named).filter_map(|named| numbers(&named)).max().unwrap_or(0)
-    };
-    let with_digits = files.iter().filter(|named| matches!(named.version, Version::Parts(_)));
-    let width = if has_parts { 4 } else { with_digits.map(|named| named.digits.len()).max().unwrap_or(4) };
-    for (number, (version, name)) in (highest + 1..).zip(versions) {
+    for (number, version) in (1_u64..).zip(versions) {
         for named in files.iter_mut().filter(|named| named.patch.is_none() && named.version == version) {
-            if version != Version::Last || named.name == name {
-                named.digits = format!("{number:0width$}");
-                named.is_as_named = false;
-            }
+            named.digits = format!("{number:04}");
+            named.is_as_named = false;
         }
     }
     // Times with such a count and times without are compared from their first digits on.
