@@ -12,6 +12,7 @@ macro_rules! links {
 [lockfile]: crate::guide::lockfile
 [directives]: crate::guide::directives
 [psql]: crate::guide::psql
+[repeatables]: crate::guide::repeatables
 [lints]: crate::guide::lints
 [testing]: crate::guide::testing
 [rust]: crate::guide::rust
@@ -54,6 +55,7 @@ chapters! {
     lockfile "lockfile"
     directives "directives"
     psql "psql"
+    repeatables "repeatables"
     lints "lints"
     // Its code is compiled by the harness, which this crate cannot name.
     #[cfg(not(doctest))]

@@ -166,6 +166,64 @@ fn what_each_page_says_to_type_takes_the_history_over() {
     }
 }
 
+/// The chapter on repeatable scripts: its scripts, and its commands.
+#[test]
+fn the_chapter_on_repeatable_scripts_can_be_typed() {
+    let page = std::fs::read_to_string(root().join("guide/repeatables.md")).unwrap();
+    let scratch = Scratch::new();
+    let (folder, database) = (scratch.path("app/migrations"), scratch.path("app.db"));
+    scratch.write("app/migrations/migrations.toml", "dialects = [\"sqlite\"]\n");
+    scratch.write(
+        "app/migrations/0001_create_users.sql",
+        "CREATE TABLE users (id INT, name TEXT, left_at INT);\nCREATE TABLE peers (name TEXT PRIMARY KEY);\n",
+    );
+    let blocks = |language: &str| -> Vec<String> {
+        let open = format!("```{language}\n");
+        page.split(open.as_str()).skip(1).filter_map(|rest| rest.split("```").next()).map(str::to_owned).collect()
+    };
+    let mut files = 0;
+    for (head, text) in blocks("sql").iter().filter_map(|block| block.split_once('\n')) {
+        let Some(file) = head.strip_prefix("-- R__") else { continue };
+        scratch.write(&format!("app/migrations/R__{file}"), text);
+        files += 1;
+    }
+    assert_eq!(files, 2);
+    made(&database, "SELECT 1", &folder);
+    let app = |words: &str| app(&words.split(' ').collect::<Vec<_>>(), &folder, &database);
+    let typed: Vec<(String, String)> = blocks("sh")
+        .iter()
+        .flat_map(|block| block.lines())
+        .map(|line| (line.to_owned(), app(line.strip_prefix("app ").expect("a command of the program"))))
+        .collect();
+    let said = |line: &str| &typed.iter().find(|(typed, _)| typed == line).unwrap_or_else(|| panic!("`{line}`")).1;
+    assert!(said("app plan").starts_with("1 migration and 1 repeatable script would run"), "{}", said("app plan"));
+    for state in ["R__active_users      new ", "R__peers             skipped: profile testnet "] {
+        assert!(said("app status").contains(state), "{}", said("app status"));
+    }
+    assert!(said("app status").contains("1 pending, 1 repeatable script to run"), "{}", said("app status"));
+    assert!(said("app up").contains("applied 1 migration and 1 repeatable script in"), "{}", said("app up"));
+    assert!(said("app drift").contains("no difference"));
+
+    assert!(app("up --profile testnet").contains("applied 1 repeatable script"));
+    let changed = "DROP VIEW IF EXISTS active_users;\nCREATE VIEW active_users AS SELECT id FROM users;\n";
+    scratch.write("app/migrations/R__active_users.sql", changed);
+    let status = app("status");
+    for state in ["R__active_users      changed ", "R__peers             applied "] {
+        assert!(status.contains(state), "{status}");
+    }
+    assert!(app("up").contains("applied R__active_users"));
+    std::fs::remove_file(folder.join("R__active_users.sql")).unwrap();
+    let status = app("status");
+    assert!(status.contains("R__active_users      gone ") && status.contains("restore its file"), "{status}");
+    assert!(page.contains("`app repair --forget R__active_users`"));
+    app("repair --forget R__active_users");
+    assert!(app("status").starts_with("up to date"));
+    let history = app("history");
+    for line in ["applied", "forgotten"] {
+        assert!(history.contains("R__active_users") && history.contains(line), "{history}");
+    }
+}
+
 /// The versions of the migrations that Lockgate has applied itself, the newest first.
 fn applied(database: &Path) -> Vec<String> {
     wait(async {
