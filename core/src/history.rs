@@ -136,7 +136,8 @@ impl Row {
     /// Version and name: `7_add_tags`. The name alone if the version is in it, or follows from it.
     pub fn id(&self) -> String {
         let is_in_name = Patch::parse(&self.name).is_some_and(|patch| patch.version() == self.version);
-        if is_in_name || self.version.is_of_name(&self.name) {
+        // No other name has a slash than that of a file of `create/`.
+        if is_in_name || self.version.is_of_name(&self.name) || self.name.contains('/') {
             return self.name.clone();
         }
         format!("{}_{}", self.version, self.name)

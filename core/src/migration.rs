@@ -121,7 +121,7 @@ impl Set {
     /// The database that the migrations are for, if their names say so.
     pub fn database(&self) -> Option<&'static str> {
         match self.names() {
-            Names::Kept => None,
+            Names::Kept | Names::Paths => None,
             Names::Free => Patch::parse(self.get(0)?.id()).map(|patch| patch.database()),
         }
     }
@@ -276,7 +276,10 @@ impl Migration {
     /// Version and name, as in the file name: `0001_create_users`.
     pub fn id(&self) -> &'static str {
         let path = self.record.up.path(self.set.paths);
-        let file = path.rsplit_once('/').map_or(path, |(_, file)| file);
+        let file = match self.set.names() {
+            Names::Kept | Names::Free => path.rsplit_once('/').map_or(path, |(_, file)| file),
+            Names::Paths => path,
+        };
         &file[..self.record.id_len]
     }
 

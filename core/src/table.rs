@@ -3,8 +3,8 @@
 //!
 //! The format is a head of 24 bytes, one `u32` for each migration with the offset of its record, and the records.
 //! The head has `LKG1`, the dialects, one byte of flags (1: names are free, 4: a digest of 16 bytes follows the
-//! records, 8: a script has psql's lines, 16: there are profiles, 32: the scripts have an order of their own; 2 was
-//! another digest), two zero bytes, and then as little-endian `u32` the
+//! records, 8: a script has psql's lines, 16: there are profiles, 32: the scripts have an order of their own, 64: names
+//! are paths; 2 was another digest), two zero bytes, and then as little-endian `u32` the
 //! number of migrations and the lengths of the texts, the paths and this table. Numbers in records are LEB128.
 //! If there are profiles, one more `u32` follows the offsets: where the list of their names is, after the records.
 //!
@@ -31,6 +31,8 @@ pub enum Names {
     Kept,
     /// A part of the name identifies it, and the rest may change: see [`Patch`](crate::patch::Patch).
     Free,
+    /// The name is the path of the file without its ending: `create/1-tables/users`.
+    Paths,
 }
 
 /// A migration to be encoded.
@@ -38,7 +40,8 @@ pub enum Names {
 pub struct MigrationData {
     /// Its version.
     pub version: Version,
-    /// Its name without the version: the end of the file name before the suffix. The whole name if names are free.
+    /// Its name without the version: the end of the file name before the suffix. The whole name if names are free, and the
+    /// path without the suffix if they are paths.
     pub name: String,
     /// Whether the lockfile records it.
     pub frozen: bool,
@@ -214,6 +217,8 @@ pub fn encode_with_profiles(
     let head = match names {
         Names::Kept => 0,
         Names::Free => FREE_NAMES,
+        // An older reader would take the last part of the path for the name.
+        Names::Paths => PATH_NAMES,
     };
     let scripts = migrations.iter().flat_map(|migration| std::iter::once(&migration.up).chain(&migration.down));
     // An older reader would send psql's lines to the server, so it must not accept the table.
@@ -237,6 +242,7 @@ const DIGEST: u8 = 4;
 const HAS_PSQL: u8 = 8;
 const HAS_PROFILES: u8 = 16;
 const RANKED: u8 = 32;
+const PATH_NAMES: u8 = 64;
 
 /// The most profiles that a folder may have.
 pub const PROFILES_MAX: usize = 64;
@@ -268,11 +274,14 @@ struct Writer {
 
 impl Writer {
     fn migration(&mut self, migration: &MigrationData, profiles: &[String]) {
-        let file = migration.up.path.rsplit('/').next().unwrap_or_default();
+        let file = match self.names {
+            Names::Kept | Names::Free => migration.up.path.rsplit('/').next().unwrap_or_default(),
+            Names::Paths => &migration.up.path,
+        };
         let name_offset = match self.names {
             // One separator, `_` or `-`, follows the version.
             Names::Kept => file.bytes().take_while(u8::is_ascii_digit).count() + 1,
-            Names::Free => 0,
+            Names::Free | Names::Paths => 0,
         };
         assert!(
             file.get(name_offset..).is_some_and(|rest| rest.starts_with(&migration.name)),
@@ -415,7 +424,9 @@ pub(crate) const fn check(table: &[u8], texts: usize, paths: usize) {
         "lockgate and lockgate-macros are of different releases: use the same version of both"
     );
     assert!(
-        table[5] & !(FREE_NAMES | DIGEST | HAS_PSQL | HAS_PROFILES | RANKED) == 0 && table[6] == 0 && table[7] == 0,
+        table[5] & !(FREE_NAMES | DIGEST | HAS_PSQL | HAS_PROFILES | RANKED | PATH_NAMES) == 0
+            && table[6] == 0
+            && table[7] == 0,
         "lockgate and lockgate-macros are of different releases: use the same version of both"
     );
     assert!(
@@ -450,7 +461,11 @@ pub(crate) fn dialects(table: &[u8]) -> Dialects {
 }
 
 pub(crate) fn names(table: &[u8]) -> Names {
-    if table[5] & FREE_NAMES == 0 { Names::Kept } else { Names::Free }
+    match (table[5] & FREE_NAMES, table[5] & PATH_NAMES) {
+        (0, 0) => Names::Kept,
+        (_, 0) => Names::Free,
+        _ => Names::Paths,
+    }
 }
 
 const fn read_u32(table: &[u8], at: usize) -> u32 {

@@ -17,9 +17,11 @@ pub enum Id {
     Patch(Patch),
     /// A name alone, of a script of a companion set: `R__active_users`.
     Named(Named),
+    /// A place in the order, and a path: `create/1-tables/users`.
+    Placed(Named),
 }
 
-/// The id of a script that has only a name.
+/// The id of a script whose name does not begin with its version.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Named {
     text: String,
@@ -74,6 +76,11 @@ impl Id {
         Self::Named(Named { text: text.to_owned(), version: Version::of_name(text) })
     }
 
+    /// Creates the id of a file of `create/`. Its version is its place in the order.
+    pub(crate) fn placed(path: &str, place: Version) -> Self {
+        Self::Placed(Named { text: path.to_owned(), version: place })
+    }
+
     pub(crate) fn of_patch(text: &str, patch: patch::Patch<'_>) -> Self {
         let (database, key) = (patch.database().len(), patch.key().len());
         let user = key + 1 + patch.user().len();
@@ -85,7 +92,7 @@ impl Id {
         match self {
             Self::Numbered(id) => &id.text,
             Self::Patch(id) => &id.text,
-            Self::Named(id) => &id.text,
+            Self::Named(id) | Self::Placed(id) => &id.text,
         }
     }
 
@@ -94,7 +101,7 @@ impl Id {
         match self {
             Self::Numbered(id) => id.version,
             Self::Patch(id) => id.version,
-            Self::Named(id) => id.version,
+            Self::Named(id) | Self::Placed(id) => id.version,
         }
     }
 
@@ -103,14 +110,14 @@ impl Id {
         match self {
             Self::Numbered(id) => &id.text[id.digits + 1..],
             Self::Patch(id) => &id.text[id.user + 1..],
-            Self::Named(id) => &id.text,
+            Self::Named(id) | Self::Placed(id) => &id.text,
         }
     }
 
     /// Whether it is a patch that runs only if its database does not exist: `database.00000000.MINOR.user.description`.
     pub fn is_bootstrap(&self) -> bool {
         match self {
-            Self::Numbered(_) | Self::Named(_) => false,
+            Self::Numbered(_) | Self::Named(_) | Self::Placed(_) => false,
             Self::Patch(id) => patch::is_bootstrap(id.version),
         }
     }
@@ -118,7 +125,7 @@ impl Id {
     /// The database in the name of a patch.
     pub fn database(&self) -> Option<&str> {
         match self {
-            Self::Numbered(_) | Self::Named(_) => None,
+            Self::Numbered(_) | Self::Named(_) | Self::Placed(_) => None,
             Self::Patch(id) => Some(&id.text[..id.database]),
         }
     }
@@ -126,7 +133,7 @@ impl Id {
     /// The user in the name of a patch.
     pub fn user(&self) -> Option<&str> {
         match self {
-            Self::Numbered(_) | Self::Named(_) => None,
+            Self::Numbered(_) | Self::Named(_) | Self::Placed(_) => None,
             Self::Patch(id) => Some(&id.text[id.key + 1..id.user]),
         }
     }
@@ -137,7 +144,7 @@ impl Id {
         match self {
             Self::Numbered(id) => &id.text,
             Self::Patch(id) => &id.text[..id.key],
-            Self::Named(id) => &id.text,
+            Self::Named(id) | Self::Placed(id) => &id.text,
         }
     }
 
@@ -146,7 +153,7 @@ impl Id {
         match self {
             Self::Numbered(id) => &id.text[..id.digits],
             Self::Patch(id) => &id.text[..id.key],
-            Self::Named(id) => &id.text,
+            Self::Named(id) | Self::Placed(id) => &id.text,
         }
     }
 

@@ -8,7 +8,7 @@ use crate::folder::{Folder, Migration, ScriptFile};
 use crate::{Code, Diagnostic, Severity};
 
 /// Errors that do not change what the scripts of a folder do on a database.
-const HARMLESS: [Code; 14] = [
+const HARMLESS: [Code; 15] = [
     Code::BadTest,
     Code::BrokenChain,
     Code::DuplicateTest,
@@ -20,6 +20,7 @@ const HARMLESS: [Code; 14] = [
     Code::MissingTest,
     Code::Renamed,
     Code::Replay,
+    Code::TreesDiffer,
     Code::UnknownTest,
     Code::Unlocked,
     Code::VanishedDraft,

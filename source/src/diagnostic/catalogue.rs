@@ -116,6 +116,13 @@ catalogue! {
          and no dot within a part. A version is digits alone, up to 9223372036854775807; leading zeros do not change \
          it. A migration without a version has no place in the order: give it the number that the message suggests.";
 
+    BadOrder = "bad-order", found by Compiler:
+        "`order.json` in `create/` does not say in which order its files run. It is a list of file names, an object that \
+         gives each name its number, or one that gives each number its name; the numbers begin at 0 or 1 and have no \
+         gap. Each name stands in it once, and is that of a file beside it. If the file is directly in `create/`, it \
+         lists the files of all folders by their paths, and folders still run in the order of their numbers. Lockgate \
+         does not guess a place: correct the list, or delete it, and the files run in the order of their names.";
+
     BadPolicy = "bad-policy", found by Compiler:
         "`migrations.toml` is not valid TOML. A line is `key = value`, with strings in quotation marks. Nothing in \
          the file applies until it can be parsed.";
@@ -389,6 +396,11 @@ catalogue! {
         "The macro names a file instead of a folder. It needs the folder that contains the migrations, relative to \
          the directory of the crate's `Cargo.toml`.";
 
+    NotListed = "not-listed", found by Compiler:
+        "A file of `create/` is not in the `order.json` beside it. A list gives each file its place, so a file that is \
+         not in it has none. Add its name where it has to run, or delete the list: the files then run in the order of \
+         their names.";
+
     NotParsed = "not-parsed", found by Compiler:
         "The syntax of a statement was not checked at compile time. It has more than 250 nested brackets, or a chain \
          of thousands of operators, or more than a mebibyte of the script precedes it. Rows of constants in an \
@@ -473,6 +485,12 @@ catalogue! {
          scanned. Add such a constraint as `NOT VALID`, validate it in the next migration, which does not block \
          others, then set NOT NULL and drop the check.";
 
+    StrayFolder = "stray-folder", found by Compiler:
+        "A folder does not belong where it is, in a folder with `layout = \"trees\"`. There are three trees: `create/`, \
+         `deployment/` and `manual-deployment/`. `create/` has numbered folders, such as `1-tables`, and these have \
+         files; the other two have files alone. What is in another folder would never run. Rename it, or move its files \
+         to where they belong.";
+
     Syntax = "syntax", found by Compiler:
         "A statement is not valid in the database's grammar. The server would refuse it when the migration runs. \
          Lockgate reports the first mistake of each statement, and a small change that makes the statement valid if \
@@ -502,6 +520,12 @@ catalogue! {
         "A script begins, commits or rolls back a transaction itself. It runs inside the transaction that also \
          records it, and would separate the two. Leave out `BEGIN` and `COMMIT`. A script that needs its own \
          transactions says `-- lockgate: no-transaction`. Savepoints are allowed.";
+
+    TreesDiffer = "trees-differ", found by Check:
+        "`create/` and `deployment/` do not give the same schema. A new database is made from `create/`, and all others \
+         have come from `deployment/`: both must end alike. `cargo xtask check` and the tests of the migrations make a \
+         database from each on a throwaway server, and compare the two. Where a deployment was written and `create/` was \
+         not changed, change it; where `create/` was changed, write the deployment.";
 
     UnclosedParenthesis = "unclosed-parenthesis", found by Compiler:
         "A parenthesis is not closed. Everything after it belongs to one unfinished statement, which the database \

@@ -43,6 +43,11 @@ pub fn compare(folder: &Folder, lockfile: &Lockfile, text: &str) -> Vec<Diagnost
     comparison.diagnostics
 }
 
+/// The lockfile, as messages show it.
+fn lockfile_of(folder: &Folder) -> String {
+    folder.show(folder.lock_path().unwrap_or(FILE))
+}
+
 struct Comparison<'a> {
     folder: &'a Folder,
     unknown: Unknown<'a>,
@@ -58,20 +63,24 @@ impl Comparison<'_> {
     fn both(&mut self, line: &Line, migration: &Migration) {
         let LineState::Frozen { up, down } = line.state else { return };
         let folder = self.folder;
-        let lockfile = folder.show(FILE);
+        let lockfile = lockfile_of(folder);
         let edited = |script: &ScriptFile, message: String| {
             let file = folder.show(&script.path);
             let file = shell_word(&file);
+            // A deployment may have the same number.
+            let (option, word) = match folder.kind {
+                Some(_) => (" --manual", script.path.as_str()),
+                None => ("", migration.id.word()),
+            };
             folder
                 .error(Code::Edited, script, message)
                 .help(format!(
                     "undo the edit (`git checkout HEAD -- {file}` does, unless it is committed), and write a new \
-                     migration: `cargo xtask new-migration \"what it changes\"`"
+                     migration: `cargo xtask new-migration{option} \"what it changes\"`"
                 ))
                 .help(format!(
-                    "or, if no database has applied `{}` yet, type `cargo xtask amend {} --reason \"why\"`",
-                    migration.id,
-                    migration.id.word()
+                    "or, if no database has applied `{}` yet, type `cargo xtask amend {word} --reason \"why\"`",
+                    migration.id
                 ))
         };
         if migration.up.checksum.is_some_and(|now| now != up) {
@@ -113,7 +122,7 @@ impl Comparison<'_> {
     }
 
     fn line_alone(&mut self, line: &Line) {
-        let lockfile = self.folder.show(FILE);
+        let lockfile = lockfile_of(self.folder);
         let renamed = self.unknown.renamed(line);
         if let Some(now) = renamed {
             self.taken.insert(&now.id);
@@ -150,7 +159,7 @@ impl Comparison<'_> {
     }
 
     fn file_alone(&mut self, migration: &Migration) {
-        let lockfile = self.folder.show(FILE);
+        let lockfile = lockfile_of(self.folder);
         let message = format!("`{}` is not in the lockfile `{lockfile}`", migration.id);
         self.diagnostics.push(
             self.folder

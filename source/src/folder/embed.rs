@@ -90,7 +90,7 @@ impl Folder {
             migrations.push(MigrationData {
                 version: migration.version(),
                 name: match &migration.id {
-                    Id::Patch(_) | Id::Named(_) => migration.id.to_string(),
+                    Id::Patch(_) | Id::Named(_) | Id::Placed(_) => migration.id.to_string(),
                     Id::Numbered(_) => migration.name().to_owned(),
                 },
                 frozen: migration.frozen,
@@ -104,6 +104,7 @@ impl Folder {
         }
         let names = match self.policy.numbering {
             // There is no version before such a name.
+            _ if self.kind == Some(CompanionKind::Create) => Names::Paths,
             _ if self.migrations.iter().any(|migration| matches!(migration.id, Id::Named(_))) => Names::Free,
             Numbering::Encoded => Names::Free,
             Numbering::Any | Numbering::Sequence | Numbering::Timestamp | Numbering::Ordinal => Names::Kept,

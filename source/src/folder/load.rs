@@ -4,15 +4,18 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Component, Path, PathBuf};
 
 use lockgate_core::table::{BodyData, PROFILES_MAX};
-use lockgate_core::{Dialect, Dialects};
+use lockgate_core::{CompanionKind, Dialect, Dialects, Version};
 
 use super::compare::compare;
-use super::model::{Folder, Loaded, ScriptFile, Tests};
-use super::policy::{self, Need, Numbering, Policy};
+use super::model::{CompanionFolder, Folder, Loaded, ScriptFile, Tests};
+use super::name::{Kind, Name};
+use super::policy::{self, Layout, Need, Numbering, Policy};
 use super::read::{FolderFile, Listing};
 use super::{
     backends, freeze, grammar, lint, name, order, placeholder, proposed, psql, read, repeatable, script, section, test,
+    tree,
 };
+use crate::id::Id;
 use crate::lockfile;
 use crate::sql::touch::{Catalogue, touches_after};
 use crate::{Code, Diagnostic, diagnostic};
@@ -73,6 +76,7 @@ fn load_listed(
     backends: Dialects,
 ) -> Loaded {
     let mut folder = Folder {
+        kind: None,
         root: directory.to_owned(),
         shown: shown.to_owned(),
         tests,
@@ -81,16 +85,16 @@ fn load_listed(
         migrations: Vec::new(),
         companions: Vec::new(),
         profiles: Vec::new(),
-        directories: listing.directories,
+        directories: listing.directories.clone(),
         tracked: Vec::new(),
     };
-    let mut diagnostics = listing.diagnostics;
+    let mut listing = listing;
+    let mut diagnostics = std::mem::take(&mut listing.diagnostics);
     if folder.directories.is_empty() {
         return Loaded { folder, diagnostics };
     }
 
-    let at_top = |file: &str| listing.files.iter().find(|found| found.path == file);
-    if let Some(found) = at_top(policy::FILE) {
+    if let Some(found) = listing.file(policy::FILE) {
         folder.tracked.push(found.absolute.clone());
         let file = folder.show(policy::FILE);
         match read::text(&found.absolute, &file) {
@@ -104,10 +108,39 @@ fn load_listed(
     }
     backends::assume(&mut folder, backends);
 
+    match folder.policy.layout {
+        Layout::Flat => {
+            let files: Vec<&FolderFile> = listing.files.iter().collect();
+            diagnostics.extend(read_part(&mut folder, &listing, &files));
+        }
+        Layout::Trees => {
+            let (trees, problems) = tree::divide(&folder, &listing);
+            diagnostics.extend(problems);
+            let whole = folder.clone();
+            diagnostics.extend(read_part(&mut folder, &listing, &trees.deployment));
+            for (kind, files) in [(CompanionKind::Create, &trees.create), (CompanionKind::Manual, &trees.manual)] {
+                let mut part = Folder { kind: Some(kind), tracked: Vec::new(), ..whole.clone() };
+                diagnostics.extend(read_part(&mut part, &listing, files));
+                if !part.migrations.is_empty() {
+                    folder.companions.push(CompanionFolder { kind, folder: part });
+                }
+            }
+            folder.tracked.extend(trees.orders);
+        }
+    }
+    diagnostics.extend(collect_profiles(&mut folder));
+    diagnostics.extend(backends::check(&folder, backends));
+    diagnostic::sort(&mut diagnostics);
+    Loaded { folder, diagnostics }
+}
+
+/// Reads the files of a folder, or of one of its trees, and runs every check on them.
+fn read_part(folder: &mut Folder, listing: &Listing, files: &[&FolderFile]) -> Vec<Diagnostic> {
+    let mut diagnostics = Vec::new();
     let mut lockfile_text = None;
-    if let Some(found) = at_top(lockfile::FILE) {
+    if let Some(found) = folder.lock_path().and_then(|path| listing.file(path)) {
         folder.tracked.push(found.absolute.clone());
-        let file = folder.show(lockfile::FILE);
+        let file = folder.show(&found.path);
         match read::text(&found.absolute, &file) {
             Ok(text) => {
                 let (lockfile, problems) = lockfile::parse(&text, &file);
@@ -119,14 +152,20 @@ fn load_listed(
         }
     }
 
-    let mut named = Vec::with_capacity(listing.files.len());
+    let mut named = Vec::with_capacity(files.len());
     let mut odd = Vec::new();
-    for found in &listing.files {
+    for (place, found) in files.iter().copied().enumerate() {
         let file = found.path.rsplit('/').next().unwrap_or(&found.path);
         if name::is_ignored(file) || found.path == policy::FILE || found.path == lockfile::FILE {
             continue;
         }
-        match name::parse(file, folder.policy.numbering) {
+        let parsed = match folder.kind {
+            Some(CompanionKind::Create) => Ok(placed(place, &found.path)),
+            Some(CompanionKind::Manual | CompanionKind::Repeatable) | None => {
+                name::parse(file, folder.policy.numbering)
+            }
+        };
+        match parsed {
             Ok(name) => named.push((name, found)),
             Err(mut bad) => {
                 if folder.policy.numbering != Numbering::Encoded && name::parse(file, Numbering::Encoded).is_ok() {
@@ -139,7 +178,7 @@ fn load_listed(
             }
         }
     }
-    let reads = script::read_all(&folder, &named);
+    let reads = script::read_all(folder, &named);
     let mut files = Vec::with_capacity(named.len());
     let mut sources = psql::Sources::default();
     let mut included = HashSet::new();
@@ -155,31 +194,33 @@ fn load_listed(
         }
         files.push((name, read));
     }
-    diagnostics.extend(grammar::check(&folder, &files));
-    diagnostics.extend(lint::check(&folder, &files));
-    let wrong = section::check(&folder, &files);
+    diagnostics.extend(grammar::check(folder, &files));
+    // The desired schema runs in an empty database, where nobody waits and no row is lost.
+    if folder.kind != Some(CompanionKind::Create) {
+        diagnostics.extend(lint::check(folder, &files));
+    }
+    let wrong = section::check(folder, &files);
     let divided: Vec<String> = wrong.iter().map(|wrong| wrong.file.clone()).collect();
     if !wrong.is_empty() {
         diagnostics = section::without_echoes(diagnostics, &wrong);
         diagnostics.extend(wrong);
     }
-    let placeholders = placeholder::check(&folder, &files);
+    let placeholders = placeholder::check(folder, &files);
     if !placeholders.is_empty() {
         diagnostics = section::without_echoes(diagnostics, &placeholders);
         diagnostics.extend(placeholders);
     }
-    let asking = section::check_transactions(&folder, &files, &diagnostics);
+    let asking = section::check_transactions(folder, &files, &diagnostics);
     diagnostics.extend(asking);
     let (repeatable, versioned) = files.into_iter().partition(|(name, _)| name.is_repeatable());
     let (migrations, problems) = order::group(&folder.shown, &folder.policy, versioned);
     folder.migrations = migrations;
     diagnostics.extend(problems);
-    let (companion, problems) = repeatable::companion(&folder, repeatable);
+    let (companion, problems) = repeatable::companion(folder, repeatable);
     folder.companions.extend(companion);
     diagnostics.extend(problems);
-    diagnostics.extend(collect_profiles(&mut folder));
-    record_touches(&mut folder);
-    let mut proposed = proposed::ProposedNames::new(&folder);
+    record_touches(folder);
+    let mut proposed = proposed::ProposedNames::new(folder);
     let is_sqitch = listing.files.iter().any(|found| found.path == section::SQITCH_PLAN);
     for (found, bad) in odd.into_iter().filter(|(found, _)| !included.contains(&found.absolute)) {
         let message = format!("`{}` {}", found.path, bad.message);
@@ -201,29 +242,41 @@ fn load_listed(
             let text = read::text(&found.absolute, &shown).unwrap_or_default();
             diagnostics.extend(placeholder::check_flyway(&text, &shown));
         }
-        diagnostics.push(Diagnostic::error(bad.code, shown, message).help(help));
+        let diagnostic = Diagnostic::error(bad.code, shown, message).help(help);
+        diagnostics.push(match tree::looks_like(&found.path) && folder.policy.layout == Layout::Flat {
+            true => diagnostic.help(format!(
+                "or, if the folder has the trees `create/`, `deployment/` and `manual-deployment/`, say `layout = \"trees\"` \
+                 in `{}`",
+                folder.show(policy::FILE)
+            )),
+            false => diagnostic,
+        });
     }
 
     if let (Some(lockfile), Some(text)) = (folder.lockfile.take(), &lockfile_text) {
         freeze::mark(&lockfile, &mut folder.migrations);
         if diagnostics.iter().any(|diagnostic| diagnostic.code == Code::MergeConflict) {
             // After an unfinished merge the files decide which drafts exist.
-            folder.lockfile = Some(freeze::with_drafts(&folder, Some(&lockfile)));
+            folder.lockfile = Some(freeze::with_drafts(folder, Some(&lockfile)));
         } else {
-            diagnostics.extend(compare(&folder, &lockfile, text));
+            diagnostics.extend(compare(folder, &lockfile, text));
             folder.lockfile = Some(lockfile);
         }
     }
-    diagnostics.extend(order::check(&folder));
-    diagnostics.extend(backends::check(&folder, backends));
-    if folder.policy.tests == Need::Required {
-        diagnostics.extend(missing_tests(&folder));
+    diagnostics.extend(order::check(folder));
+    if folder.policy.tests == Need::Required && folder.kind.is_none() {
+        diagnostics.extend(missing_tests(folder));
     }
     // A file that another tool would divide has its down script inside it.
     diagnostics.retain(|diagnostic| diagnostic.code != Code::MissingDown || !divided.contains(&diagnostic.file));
-    sources.relocate(&folder, &mut diagnostics);
-    diagnostic::sort(&mut diagnostics);
-    Loaded { folder, diagnostics }
+    sources.relocate(folder, &mut diagnostics);
+    diagnostics
+}
+
+/// The name of a file of `create/`, given its place in the order.
+fn placed(place: usize, path: &str) -> Name {
+    let version = i64::try_from(place + 1).ok().and_then(Version::new).expect("a folder has fewer than 2⁶³ files");
+    Name { id: Id::placed(path.strip_suffix(".sql").unwrap_or(path), version), kind: Kind::OneWay }
 }
 
 /// Reads the folder that a package embeds.
@@ -292,7 +345,8 @@ pub fn normal(path: &Path) -> PathBuf {
 
 /// Notes every profile in the folder and in its companions.
 fn collect_profiles(folder: &mut Folder) -> Option<Diagnostic> {
-    let all = || folder.migrations.iter().chain(folder.repeatables());
+    let of_companions = || folder.companions.iter().flat_map(|companion| &companion.folder.migrations);
+    let all = || folder.migrations.iter().chain(of_companions());
     let mut profiles: BTreeSet<String> = all().flat_map(|migration| migration.profiles.clone()).collect();
     let mut problem = None;
     if profiles.len() > PROFILES_MAX {

@@ -12,6 +12,7 @@ mod load;
 mod model;
 pub mod name;
 pub(crate) mod order;
+mod order_json;
 pub(crate) mod placeholder;
 pub mod policy;
 mod proposed;
@@ -23,6 +24,7 @@ mod script;
 pub(crate) mod section;
 mod step;
 mod test;
+pub mod tree;
 
 pub use amend::{Amended, amend};
 pub use compare::compare;

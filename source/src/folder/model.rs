@@ -10,7 +10,7 @@ use super::name::{Kind, Name};
 use super::policy::{Numbering, Policy};
 use super::read;
 use crate::id::Id;
-use crate::lockfile::Lockfile;
+use crate::lockfile::{self, Lockfile};
 use crate::sql::suggest;
 use crate::{Code, Diagnostic, Severity};
 
@@ -33,6 +33,8 @@ impl Loaded {
 /// The contents of a folder.
 #[derive(Clone, Debug)]
 pub struct Folder {
+    /// What its scripts are for, if they are not steps from one version to the next.
+    pub kind: Option<CompanionKind>,
     /// Its absolute path.
     pub root: PathBuf,
     /// Its path as messages show it: `migrations`.
@@ -172,6 +174,25 @@ impl Folder {
     /// Returns a path in the folder as messages show it: `migrations/0001_create_users.sql`.
     pub fn show(&self, path: &str) -> String {
         read::join(&self.shown, path)
+    }
+
+    /// Returns the path of its lockfile, relative to the folder. The desired schema has none: it may be edited.
+    pub fn lock_path(&self) -> Option<&'static str> {
+        match self.kind {
+            None => Some(lockfile::FILE),
+            Some(CompanionKind::Manual) => Some("manual-deployment/migrations.lock"),
+            Some(CompanionKind::Create | CompanionKind::Repeatable) => None,
+        }
+    }
+
+    /// Returns the folder and its manual scripts: those whose releases a lockfile records.
+    pub fn locked(&self) -> impl Iterator<Item = &Self> {
+        std::iter::once(self).chain(self.companion(CompanionKind::Manual))
+    }
+
+    /// Returns its companion of this kind, if it has one.
+    pub fn companion(&self, kind: CompanionKind) -> Option<&Self> {
+        self.companions.iter().find(|companion| companion.kind == kind).map(|companion| &companion.folder)
     }
 
     /// Creates an error about a file of a migration, pointing at its first statement.

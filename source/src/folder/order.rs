@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 
+use lockgate_core::CompanionKind;
+
 use super::freeze;
 use super::model::{Folder, Migration, ScriptFile};
 use super::name::{Kind, Name};
-use super::policy::{self, Need, Numbering};
+use super::policy::{self, Layout, Need, Numbering};
 use super::read::join;
 use super::script::ReadScript;
 use crate::diagnostic::shell_word;
@@ -154,6 +156,15 @@ fn place_of(name: &Name) -> String {
 /// Checks the order of the migrations, and whether one lacks a down script.
 pub(super) fn check(folder: &Folder) -> Vec<Diagnostic> {
     let mut diagnostics = duplicates(folder);
+    match folder.kind {
+        None => {}
+        // An operator runs one of them when it is needed, whatever its number.
+        Some(CompanionKind::Manual) => {
+            diagnostics.extend(widths(folder));
+            return diagnostics;
+        }
+        Some(CompanionKind::Create | CompanionKind::Repeatable) => return diagnostics,
+    }
     diagnostics.extend(match folder.policy.numbering {
         // `parse` has checked the digits of a patch, and a new major may begin anywhere.
         Numbering::Any | Numbering::Encoded => Vec::new(),
@@ -186,6 +197,7 @@ fn duplicates(folder: &Folder) -> Vec<Diagnostic> {
         let stem =
             |migration: &Migration| migration.id.rsplit_once('_').map(|(stem, end)| (stem.to_owned(), end.to_owned()));
         diagnostics.push(match (stem(first), stem(second)) {
+            _ if folder.kind == Some(CompanionKind::Manual) => error.help("give one of the two another number"),
             _ if stays.frozen && moves.frozen => [first, second].into_iter().fold(error, |error, one| {
                 error.help(format!(
                     "if no database has applied `{}`, run `cargo xtask renumber {} --thaw`: it gets another number, as \
@@ -222,15 +234,15 @@ fn gaps(folder: &Folder, first: i64) -> Vec<Diagnostic> {
                 Some(before) => format!("`{}` follows `{}`", migration.id, before.id),
                 None => format!("`{}` is the first", migration.id),
             };
-            let numbering = folder.policy.numbering.as_str();
-            diagnostics.push(
-                folder.error(Code::Gap, &migration.up, format!("{missing}: {follows}")).help(renumber(migration)).help(
-                    format!(
-                        "or say `numbering = \"any\"` instead of \"{numbering}\" in `{}`",
-                        folder.show(policy::FILE)
-                    ),
-                ),
-            );
+            let gap = folder.error(Code::Gap, &migration.up, format!("{missing}: {follows}")).help(renumber(migration));
+            diagnostics.push(match folder.policy.layout {
+                Layout::Trees => gap,
+                Layout::Flat => gap.help(format!(
+                    "or say `numbering = \"any\"` instead of \"{}\" in `{}`",
+                    folder.policy.numbering.as_str(),
+                    folder.show(policy::FILE)
+                )),
+            });
         }
         expected = expected.max(version.saturating_add(1));
         before = Some(migration);

@@ -24,6 +24,8 @@ pub struct Policy {
     pub postgres: Option<Release>,
     /// How versions follow each other.
     pub numbering: Numbering,
+    /// How the files are laid out.
+    pub layout: Layout,
     /// Whether each migration needs a down script, or a reason for having none.
     pub down: Need,
     /// Whether each migration needs a test file.
@@ -40,6 +42,7 @@ impl Default for Policy {
             dialects: None,
             postgres: None,
             numbering: Numbering::Any,
+            layout: Layout::Flat,
             down: Need::Optional,
             tests: Need::Optional,
             mirror: None,
@@ -101,6 +104,19 @@ impl Numbering {
     }
 }
 
+/// How the files of a folder are laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Layout {
+    /// Migrations, in folders or not.
+    Flat,
+    /// Three trees: `create/`, `deployment/` and `manual-deployment/`.
+    Trees,
+}
+
+impl Layout {
+    const WORDS: [(&'static str, Self); 2] = [("flat", Self::Flat), ("trees", Self::Trees)];
+}
+
 /// Whether something is required.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Need {
@@ -130,7 +146,7 @@ pub struct Key {
 }
 
 /// Every key.
-pub const KEYS: [Key; 7] = [
+pub const KEYS: [Key; 8] = [
     Key {
         name: "dialects",
         doc: "the databases that every script must be valid for: postgres, sqlite, mysql",
@@ -161,8 +177,19 @@ pub const KEYS: [Key; 7] = [
              `embed_migrations!(\"patches\", database = \"billing\")`. Connected to a database with the history of another \
              one, it refuses to run.",
         ],
-        default: "\"any\"",
+        default: "\"any\"; \"ordinal\" with `layout = \"trees\"`",
         example: "numbering = \"sequence\"",
+    },
+    Key {
+        name: "layout",
+        doc: "how the files are laid out: \"trees\" is `create/`, `deployment/` and `manual-deployment/`, \"flat\" the migrations alone",
+        more: &[
+            "With \"trees\", the migrations are in `deployment/`, numbered by ordinals. `create/` has the desired schema, \
+             which an empty database is created from; `manual-deployment/` has scripts that an operator runs. The \
+             guide's chapter \"Desired-state trees\" has the rest.",
+        ],
+        default: "\"flat\"",
+        example: "layout = \"trees\"",
     },
     Key {
         name: "down",
@@ -202,8 +229,15 @@ pub const KEYS: [Key; 7] = [
 /// Reads a policy; `file` is its path in messages.
 pub fn parse(text: &str, file: &str) -> (Policy, Vec<Diagnostic>) {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut reader =
-        Reader { text, file, policy: Policy::default(), release: None, mirror: None, diagnostics: Vec::new() };
+    let mut reader = Reader {
+        text,
+        file,
+        policy: Policy::default(),
+        release: None,
+        mirror: None,
+        numbering: None,
+        diagnostics: Vec::new(),
+    };
     let (table, errors) = DeTable::parse_recoverable(text);
     // One syntax error often causes others, so only the first is reported.
     if let Some(error) = errors.iter().min_by_key(|error| error.span().map_or(0, |range| range.start)) {
@@ -239,6 +273,8 @@ struct Reader<'a> {
     release: Option<Range<usize>>,
     /// Where `mirror` names a database.
     mirror: Option<Range<usize>>,
+    /// Where `numbering` is set.
+    numbering: Option<Range<usize>>,
     diagnostics: Vec<Diagnostic>,
 }
 
@@ -248,6 +284,11 @@ impl Reader<'_> {
             "dialects" => self.dialects(value),
             "postgres" => self.postgres(value),
             "numbering" => self.numbering(value),
+            "layout" => {
+                if let Some(layout) = self.word("layout", value, &Layout::WORDS) {
+                    self.policy.layout = layout;
+                }
+            }
             "down" => {
                 if let Some(need) = self.word("down", value, &Need::WORDS) {
                     self.policy.down = need;
@@ -318,6 +359,14 @@ impl Reader<'_> {
 
     /// Whether what the policy says fits together.
     fn together(&mut self) {
+        if self.policy.layout == Layout::Trees {
+            if let (Some(range), false) = (self.numbering.clone(), self.policy.numbering == Numbering::Ordinal) {
+                let message = "with `layout = \"trees\"`, deployments are numbered by ordinals".to_owned();
+                let help = "write `numbering = \"ordinal\"`, or delete this line".to_owned();
+                self.error(Code::BadValue, range, message, "", help);
+            }
+            self.policy.numbering = Numbering::Ordinal;
+        }
         if let Some(range) = self.mirror.clone().filter(|_| self.policy.numbering != Numbering::Encoded) {
             let message = "`mirror` is for the patches of several databases".to_owned();
             let help = "set `numbering = \"encoded\"` too, or delete the line and use `Migrator::mirror` or `--mirror`";
@@ -352,6 +401,7 @@ impl Reader<'_> {
     fn numbering(&mut self, value: &Spanned<DeValue<'_>>) {
         if let Some(numbering) = self.word("numbering", value, &Numbering::WORDS) {
             self.policy.numbering = numbering;
+            self.numbering = Some(value.span());
         }
     }
 
@@ -507,7 +557,7 @@ error[unknown-key]: there is no key `colour`
 3 | colour = 1
   | ^^^^^^ unknown
   |
-  = help: the keys are `dialects`, `postgres`, `numbering`, `down`, `tests`, `mirror`, `lint`",
+  = help: the keys are `dialects`, `postgres`, `numbering`, `layout`, `down`, `tests`, `mirror`, `lint`",
         );
         check(
             "numbering = \"sequenc\"\ndown = true\n",

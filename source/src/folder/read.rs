@@ -24,6 +24,13 @@ pub(crate) struct Listing {
     pub(crate) diagnostics: Vec<Diagnostic>,
 }
 
+impl Listing {
+    /// The file at this path below the folder.
+    pub(crate) fn file(&self, path: &str) -> Option<&FolderFile> {
+        self.files.iter().find(|found| found.path == path)
+    }
+}
+
 /// Lists a folder; `shown` is its path in messages. Follows links, except to a directory above. Skips files
 /// and directories whose names begin with a dot.
 pub(crate) fn list(folder: &Path, shown: &str) -> Listing {

@@ -14,3 +14,4 @@ mod renumber;
 mod repeatable;
 mod support;
 mod transactions;
+mod trees;
