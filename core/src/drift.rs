@@ -120,11 +120,20 @@ pub enum Drift {
         /// The script, as in its file name.
         id: String,
     },
+    /// A manual script has run with another text than the embedded one.
+    ManualEdited {
+        /// The script, as in its file name.
+        id: String,
+        /// When it ran.
+        at: String,
+        /// Who ran it.
+        by: String,
+    },
 }
 
 impl Drift {
     /// A stable code: `edited`, `renamed`, `replaced`, `unknown`, `other-database`, `ahead`,
-    /// `missing`, `out-of-order`, `finished-edited`, `partial`, `changed`, `gone`.
+    /// `missing`, `out-of-order`, `finished-edited`, `partial`, `changed`, `gone`, `manual-edited`.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Edited { .. } => "edited",
@@ -132,6 +141,7 @@ impl Drift {
             Self::Replaced { .. } => "replaced",
             Self::Unknown { .. } => "unknown",
             Self::OtherDatabase { .. } => "other-database",
+            Self::ManualEdited { .. } => "manual-edited",
             Self::Ahead { .. } => "ahead",
             Self::Missing { .. } => "missing",
             Self::OutOfOrder { .. } => "out-of-order",
@@ -150,6 +160,7 @@ impl Drift {
             | Self::Replaced { id, .. }
             | Self::Unknown { id, .. }
             | Self::OtherDatabase { id, .. }
+            | Self::ManualEdited { id, .. }
             | Self::Ahead { id, .. }
             | Self::Missing { id, .. }
             | Self::OutOfOrder { id, .. }
@@ -216,6 +227,9 @@ impl Drift {
                 front.forget(version),
                 front.baseline("VERSION")
             ),
+            Self::ManualEdited { .. } => {
+                "restore its text; what else is to be done is another script in `manual-deployment/`".to_owned()
+            }
             Self::OtherDatabase { embedded, .. } => format!(
                 "connect to the database of `{embedded}`; if one database must hold both histories, give this one its own \
                  name there: {}",
@@ -279,7 +293,7 @@ impl Drift {
 
     /// Whether it asks for nothing before the program may work with the database.
     pub fn is_harmless(&self) -> bool {
-        matches!(self, Self::Ahead { .. } | Self::Gone { .. })
+        matches!(self, Self::Ahead { .. } | Self::Gone { .. } | Self::ManualEdited { .. })
     }
 }
 
@@ -317,6 +331,7 @@ impl fmt::Display for Drift {
             Self::Unknown { id, state, .. } => {
                 write!(f, "`{id}` is recorded as {state}, but the program does not embed it")
             }
+            Self::ManualEdited { id, at, by } => write!(f, "`{id}` was run on {at} by {by}, with another text"),
             Self::OtherDatabase { id, embedded, .. } => {
                 write!(f, "`{id}` is recorded, but the program embeds the migrations of another database, `{embedded}`")
             }

@@ -139,6 +139,21 @@ impl Front {
         self.pick("`Migrator::beside_other_tools`", "`up --beside-other-tools`")
     }
 
+    /// Makes an empty database from the desired schema.
+    pub const fn from_create(self) -> &'static str {
+        self.pick("`Migrator::create`", "`up --from create`")
+    }
+
+    /// Makes a database from the desired schema although there is something in it.
+    pub const fn from_create_beside_others(self) -> &'static str {
+        self.pick("`Migrator::beside_other_tools`", "`up --from create --beside-other-tools`")
+    }
+
+    /// Runs a manual script.
+    pub const fn manual(self) -> &'static str {
+        self.pick("`Migrator::run_manual`", "`manual run`")
+    }
+
     /// Runs each migration in its own transaction.
     pub const fn per_migration(self) -> &'static str {
         self.pick("`Migrator::atomicity(Atomicity::PerMigration)`", "`--atomicity per-migration`")
@@ -214,6 +229,7 @@ mod tests {
         let mut drifts = vec![
             Drift::Renamed { id: id(), recorded: "h".to_owned() },
             Drift::OtherDatabase { id: id(), embedded: "billing".to_owned(), recorded: "audit".to_owned() },
+            Drift::ManualEdited { id: id(), at: "2026-11-30T12:00:00Z".to_owned(), by: "ada".to_owned() },
             Drift::Missing { id: id(), newest: id() },
             Drift::OutOfOrder { id: id(), newest: id() },
             Drift::Changed { id: id(), recorded: sum, embedded: sum },
@@ -251,6 +267,7 @@ mod tests {
                 | Drift::Missing { .. }
                 | Drift::OutOfOrder { .. }
                 | Drift::FinishedEdited { .. }
+                | Drift::ManualEdited { .. }
                 | Drift::Partial { .. }
                 | Drift::Changed { .. }
                 | Drift::Gone { .. } => {}
@@ -289,6 +306,12 @@ mod tests {
             Reason::ProtectedStage { stage: Stage::Production },
             Reason::MarkedOtherwise { asked: Stage::Test, database: Stage::Production },
             Reason::Draft { id: id(), stage: Stage::Production },
+            Reason::AlreadyCreated { newest: id() },
+            Reason::NotEmpty { found: vec!["the table x".to_owned()] },
+            Reason::CreateChanged { files: vec!["create/1-tables/x".to_owned()] },
+            Reason::UnfinishedCreate { files: 1 },
+            Reason::NoManualScript { version, known: Vec::new() },
+            Reason::NoManualScript { version, known: vec![id()] },
         ]);
         for reason in &reasons {
             match reason {
@@ -308,7 +331,12 @@ mod tests {
                 | Reason::OtherStage { .. }
                 | Reason::ProtectedStage { .. }
                 | Reason::MarkedOtherwise { .. }
-                | Reason::Draft { .. } => {}
+                | Reason::Draft { .. }
+                | Reason::AlreadyCreated { .. }
+                | Reason::NotEmpty { .. }
+                | Reason::CreateChanged { .. }
+                | Reason::UnfinishedCreate { .. }
+                | Reason::NoManualScript { .. } => {}
             }
         }
         reasons

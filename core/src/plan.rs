@@ -261,6 +261,33 @@ pub enum Reason {
         /// The stage of the database.
         stage: Stage,
     },
+    /// The database should be made from `create/`, and its migrations are recorded already.
+    AlreadyCreated {
+        /// The newest recorded migration.
+        newest: String,
+    },
+    /// The database should be made from `create/`, and it is not empty.
+    NotEmpty {
+        /// Some of what is in it.
+        found: Vec<String>,
+    },
+    /// The run that made the database from `create/` was interrupted, and files that it had run were changed since.
+    CreateChanged {
+        /// The files.
+        files: Vec<String>,
+    },
+    /// The database was begun from `create/`, and not all files have run.
+    UnfinishedCreate {
+        /// How many have.
+        files: usize,
+    },
+    /// No manual script has this number.
+    NoManualScript {
+        /// The number.
+        version: Version,
+        /// The scripts that there are.
+        known: Vec<String>,
+    },
 }
 
 impl Reason {
@@ -360,6 +387,26 @@ impl Reason {
                  log: {}",
                 front.override_stage()
             ),
+            Self::AlreadyCreated { .. } => {
+                format!("{} applies what is pending; `create/` is for a database without any migration", front.up())
+            }
+            Self::NotEmpty { .. } => format!(
+                "create an empty database and name it, or apply the migrations with {}; if what is there belongs to \
+                 another program, allow it: {}",
+                front.up(),
+                front.from_create_beside_others()
+            ),
+            Self::CreateChanged { .. } => format!(
+                "undo the change; or drop the database, create it anew, and begin again with {}",
+                front.from_create()
+            ),
+            Self::UnfinishedCreate { .. } => {
+                format!("{} goes on where it stopped; or drop the database and create it anew", front.from_create())
+            }
+            Self::NoManualScript { known, .. } if known.is_empty() => {
+                "write it into `manual-deployment/`, and build again".to_owned()
+            }
+            Self::NoManualScript { known, .. } => format!("there is {}", known.join(", ")),
             Self::NotEmbedded { id, version } => {
                 format!("run the build that embeds `{id}`, or remove its row with {}", front.forget(version))
             }
@@ -434,6 +481,23 @@ impl fmt::Display for Reason {
             Self::NothingInDoubt { id } => {
                 write!(f, "`{id}` has no statement with an unknown outcome")
             }
+            Self::AlreadyCreated { newest } => {
+                write!(f, "the migrations up to `{newest}` are recorded, so the database is made already")
+            }
+            Self::NotEmpty { found } => write!(f, "the database is not empty: it has {}", found.join(", ")),
+            Self::CreateChanged { files } => match &files[..] {
+                [file] => write!(f, "`{file}` has run, and was changed or moved since"),
+                files => {
+                    write!(f, "{} files have run, and were changed or moved since: {}", files.len(), files.join(", "))
+                }
+            },
+            Self::UnfinishedCreate { files: 1 } => {
+                write!(f, "the database was begun from `create/`, and is not complete: 1 file of it has run")
+            }
+            Self::UnfinishedCreate { files } => {
+                write!(f, "the database was begun from `create/`, and is not complete: {files} files of it have run")
+            }
+            Self::NoManualScript { version, .. } => write!(f, "there is no manual script with the number {version}"),
         }
     }
 }
@@ -587,7 +651,8 @@ fn is_no_matter_of_recording(drift: &Drift) -> bool {
         | Drift::OutOfOrder { .. }
         | Drift::Ahead { .. }
         | Drift::Changed { .. }
-        | Drift::Gone { .. } => true,
+        | Drift::Gone { .. }
+        | Drift::ManualEdited { .. } => true,
         Drift::Edited { .. }
         | Drift::Renamed { .. }
         | Drift::Replaced { .. }
@@ -850,6 +915,8 @@ fn blocks(drift: &Drift, set: &Set, request: &Request, steps: &HashMap<&str, &St
             }
         }
         Drift::Missing { .. } | Drift::OutOfOrder { .. } => going_up && request.out_of_order == OutOfOrder::Refuse,
+        // No migration depends on a script that an operator ran.
+        Drift::ManualEdited { .. } => false,
         // A migration that stopped half way must be resumed first, in its own direction.
         Drift::Partial { id, state: State::Reverting, .. } => going_up || !is_in_plan(id),
         Drift::Partial { id, state: State::Partial | State::Applied, .. } => !going_up || !is_in_plan(id),

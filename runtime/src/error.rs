@@ -230,6 +230,30 @@ impl Error {
         self.with(|_, report| report.help.clear()).with_help(line)
     }
 
+    /// One error for several files, each of which failed by itself: the first with its place, the others in a line each.
+    pub(crate) fn of_files(errors: Vec<Self>, summary: String) -> Self {
+        let mut all = Self::new(ErrorKind::Failed, summary);
+        let mut each = errors.into_iter();
+        let Some(first) = each.next() else { return all };
+        all = all.with(|front, report| {
+            let first = first.report_for(front);
+            report.place.clone_from(&first.place);
+            report.cause.clone_from(&first.cause);
+            if first.place.is_none() {
+                report.state.push(first.summary.clone());
+            }
+        });
+        each.fold(all, |all, error| {
+            all.with(|front, report| {
+                let other = error.report_for(front);
+                let cause = other.cause.as_ref().map(|cause| format!(": {cause}")).unwrap_or_default();
+                let reasons: String = other.reasons.iter().map(|(reason, _)| format!(": {reason}")).collect();
+                let subject = other.place().unwrap_or_else(|| other.summary.clone());
+                report.state.push(format!("{subject}{cause}{reasons}"));
+            })
+        })
+    }
+
     pub(crate) fn with_kind(mut self, kind: ErrorKind) -> Self {
         self.kind = kind;
         self.with(|_, report| report.kind = kind)

@@ -14,6 +14,7 @@ use crate::backend::{
 use crate::error::{Class, Error};
 use crate::event::Event;
 use crate::failure::{self, FailedJob};
+use crate::precondition;
 use crate::report::{FinishedStep, Report};
 use crate::run::Run;
 use crate::stage;
@@ -150,6 +151,8 @@ async fn locked(
     let decided = async {
         let anew;
         let (plan, jobs) = if history.digest() == plan.seen {
+            // Another run may have begun to make the database, whose history is another one.
+            precondition::check(backend, run, &history).await?;
             (plan, jobs)
         } else {
             anew = stage::decide(backend, run, &history, decide).await?;

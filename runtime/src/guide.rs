@@ -19,6 +19,7 @@ macro_rules! links {
 [operating]: crate::guide::operating
 [production]: crate::guide::production
 [databases]: crate::guide::databases
+[trees]: crate::guide::trees
 [deploying]: crate::guide::deploying
 [problems]: crate::guide::problems
 [coming-from]: crate::guide::coming_from
@@ -66,6 +67,7 @@ chapters! {
     // What it shows is there with PostgreSQL alone.
     #[cfg(any(doc, feature = "postgres"))]
     databases "databases"
+    trees "trees"
     deploying "deploying"
     problems "problems"
     coming_from "coming-from"

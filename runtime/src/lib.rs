@@ -44,6 +44,7 @@ pub mod adopt;
 mod backend;
 pub mod bootstrap;
 mod console;
+mod create;
 mod database;
 mod databases;
 pub mod doctor;
@@ -57,11 +58,13 @@ pub mod guide;
 mod history_table;
 mod invalid_index;
 mod log;
+mod manual;
 mod migrations;
 mod migrator;
 #[cfg(feature = "postgres")]
 mod mirror;
 mod parts;
+mod precondition;
 mod psql;
 #[cfg(feature = "schema")]
 mod reader;
@@ -88,9 +91,10 @@ pub use lockgate_core::companion;
 pub use lockgate_core::patch;
 pub use lockgate_core::plan::Reason;
 pub use lockgate_core::{
-    Ahead, Atomicity, Body, Checksum, Dialect, Dialects, Direction, DownTo, Drift, Effects, Front, Migration,
-    OutOfOrder, Plan, RepeatableEntry, RepeatableState, Row, Script, Set, Stage, State, Statement, StatementFlags,
-    StatementKind, Status, Step, TableLock, Touch, UnknownProfile, UpTo, Version, plan::Repair, status::Entry,
+    Ahead, Atomicity, Body, Checksum, CompanionKind, Dialect, Dialects, Direction, DownTo, Drift, Effects, Front,
+    ManualScript, ManualState, Migration, OutOfOrder, Plan, RepeatableEntry, RepeatableState, Row, Script, Set, Stage,
+    State, Statement, StatementFlags, StatementKind, Status, Step, TableLock, Touch, UnknownProfile, UpTo, Version,
+    plan::Repair, status::Entry,
 };
 
 pub use lockgate_macros::embed_migrations;

@@ -22,7 +22,7 @@ use crate::log::LogEntry;
 use crate::migrations::Migrations;
 use crate::psql::Variables;
 use crate::report::Report;
-use crate::run::{Mirroring, Run, StageRule};
+use crate::run::{Mirroring, Precondition, Run, StageRule};
 use crate::stage;
 use crate::table_size::TableSize;
 use crate::target::Target;
@@ -356,8 +356,13 @@ impl Migrator {
     ///
     /// As for [`status`](Self::status).
     pub async fn drift(&self, target: impl Target) -> Result<Vec<Drift>, Error> {
-        let opened = self.open(target).await?;
-        Ok(lockgate_core::drift::drift(self.migrations.set(), &opened.history))
+        let Opened { mut backend, history, .. } = self.open(target).await?;
+        let mut found = lockgate_core::drift::drift(self.migrations.set(), &history);
+        if let Some(scripts) = self.of_companion(CompanionKind::Manual) {
+            let history = executor::read(&mut *backend, &scripts.run()?).await?;
+            found.extend(lockgate_core::manual::drift(scripts.set_of_migrations(), &history));
+        }
+        Ok(found)
     }
 
     /// Returns what [`apply_to`](Self::apply_to) would run. Takes no lock and writes nothing.
@@ -734,6 +739,15 @@ impl Migrator {
         crate::reader::read(target, &self.run()?.history_table.table).await
     }
 
+    /// The set that the verbs work with.
+    pub(crate) fn set_of_migrations(&self) -> &Set {
+        self.migrations.set()
+    }
+
+    pub(crate) fn is_beside_others(&self) -> bool {
+        self.beside_others
+    }
+
     /// The embedded migrations.
     pub fn migrations(&self) -> &'static Migrations {
         self.embedded
@@ -827,7 +841,7 @@ impl Migrator {
             .map_err(|refusal| refused(|_| "`repair`", &refusal))
     }
 
-    fn request(&self, destination: Destination, dialect: Dialect) -> Request {
+    pub(crate) fn request(&self, destination: Destination, dialect: Dialect) -> Request {
         Request {
             destination,
             dialect,
@@ -871,7 +885,6 @@ impl Migrator {
     }
 
     /// The same settings for the companion of this kind, which has a history of its own. `None` if there is none.
-    #[expect(dead_code, reason = "manual scripts use it")]
     pub(crate) fn of_companion(&self, kind: CompanionKind) -> Option<Self> {
         let set = self.migrations.set().companion(kind)?;
         let migrations = Migrations::from(set);
@@ -947,6 +960,16 @@ impl Migrator {
         Self { session_cleanup: SessionCleanup::SettingsOnly, ..self.clone() }
     }
 
+    /// A set with a tree `create/` does not run on a database that was begun from it and is not complete.
+    fn precondition(&self, table: TableName) -> Precondition {
+        if self.migrations.set().companion(CompanionKind::Create).is_none() {
+            return Precondition::Nothing;
+        }
+        let set = format!("{}{}", self.set, CompanionKind::Create.suffix());
+        let application = self.migrations.set().application();
+        Precondition::NotBegun(HistoryTable { table, set, repeatables: false, application })
+    }
+
     /// The options of a run.
     pub(crate) fn run(&self) -> Result<Run<'_>, Error> {
         let table = TableName::parse(&self.history_table).map_err(Error::usage)?;
@@ -985,11 +1008,11 @@ impl Migrator {
             statement_timeout: self.statement_timeout.map(|timeout| limit("statement_timeout", timeout)).transpose()?,
             lock_wait: self.lock_wait,
         };
-        self.variables.check(self.migrations.set())?;
+        self.variables.check(self.embedded.set())?;
         Ok(Run {
             migrations: &self.migrations,
             history_table: HistoryTable {
-                table,
+                table: table.clone(),
                 set: self.set.clone(),
                 repeatables: self.migrations.set().companion(CompanionKind::Repeatable).is_some(),
                 application: self.migrations.set().application(),
@@ -1006,6 +1029,8 @@ impl Migrator {
             role_of_name: self.role_of_name,
             beside: None,
             mirror: None,
+            precondition: self.precondition(table),
+            is_bookkeeping: false,
         })
     }
 }

@@ -23,11 +23,9 @@ impl Variables {
         if self.given.is_empty() {
             return Ok(());
         }
-        let scripts = set
-            .iter()
-            .chain(set.repeatables())
-            .flat_map(|migration| [Some(migration.up()), migration.down()])
-            .flatten();
+        let companions = set.companions().iter().flat_map(|companion| companion.set.iter());
+        let scripts =
+            set.iter().chain(companions).flat_map(|migration| [Some(migration.up()), migration.down()]).flatten();
         let mut declared: Vec<String> =
             scripts.filter_map(|script| script.psql()).flat_map(|program| program.declared).collect();
         declared.sort_unstable();

@@ -36,6 +36,14 @@ impl Report {
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
     }
+
+    /// How many files of `create/` ran, and how many migrations were recorded because the schema contains them. `None` if
+    /// it was another run.
+    pub fn created(&self) -> Option<(usize, usize)> {
+        let recorded = self.steps.iter().filter(|step| step.action == Action::Record).count();
+        let is_both = recorded > 0 && recorded < self.steps.len();
+        is_both.then(|| (self.steps.len() - recorded, recorded))
+    }
 }
 
 impl fmt::Display for Report {
@@ -47,6 +55,12 @@ impl fmt::Display for Report {
             let applied = self.steps.iter().filter(|step| step.action.direction() == Some(Direction::Up)).count();
             let noun = if applied == 1 { "migration" } else { "migrations" };
             return write!(f, "reverted and applied {applied} {noun} in {} ms", self.elapsed.as_millis());
+        }
+        if let Some((files, migrations)) = self.created() {
+            let files = if files == 1 { "1 file".to_owned() } else { format!("{files} files") };
+            let noun = if migrations == 1 { "migration" } else { "migrations" };
+            let elapsed = self.elapsed.as_millis();
+            return write!(f, "ran {files} of `create/` and recorded {migrations} {noun} in {elapsed} ms");
         }
         let done = counted(self.steps.iter().map(|step| &*step.id));
         write!(f, "{} {done} in {} ms: {}", first.action.past(), self.elapsed.as_millis(), first.id)?;

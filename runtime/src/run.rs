@@ -18,6 +18,19 @@ pub(crate) struct StageRule {
     pub(crate) why: Option<String>,
 }
 
+/// What a run asks of the database besides its own history.
+#[derive(Clone, Debug)]
+pub(crate) enum Precondition {
+    Nothing,
+    /// If no migration is recorded, the database was not begun from `create/`, whose files have this history.
+    NotBegun(HistoryTable),
+    /// No migration is recorded in this history; and if no file of `create/` has run, the database is empty.
+    Empty {
+        migrations: HistoryTable,
+        beside_others: bool,
+    },
+}
+
 /// Everything that a run needs besides its plan.
 pub(crate) struct Run<'a> {
     pub(crate) migrations: &'a Migrations,
@@ -41,6 +54,10 @@ pub(crate) struct Run<'a> {
     pub(crate) beside: Option<&'a dyn Beside>,
     /// Who is told what the run is about to do, in another database.
     pub(crate) mirror: Option<&'a dyn Mirrored>,
+    /// What it asks of the database besides its own history.
+    pub(crate) precondition: Precondition,
+    /// Whether it only keeps the history in order after another run, which the stage of the database has allowed.
+    pub(crate) is_bookkeeping: bool,
 }
 
 /// Where a second record of the history is kept, in another database.

@@ -6,6 +6,7 @@ use crate::backend::{Backend, Job, RunEnd};
 use crate::error::{Cause, Error, UNCHANGED};
 use crate::failure;
 use crate::history_table::HistoryEntry;
+use crate::precondition;
 use crate::run::Run;
 
 /// Decides what runs on a database with this history. Asks for the stage only if a stage is demanded, or if something
@@ -19,6 +20,10 @@ pub(crate) async fn decide(
     check(backend, run).await?;
     let plan = decide(history)?;
     if plan.is_empty() {
+        return Ok(plan);
+    }
+    precondition::check(backend, run, history).await?;
+    if run.is_bookkeeping {
         return Ok(plan);
     }
     let guard = guard(backend, run).await?;

@@ -2,6 +2,7 @@
 
 use super::{Plan, Reason, Refusal, Step};
 use crate::action::{Action, Direction};
+use crate::table::Names;
 use crate::{Set, Stage};
 
 /// What is known and wanted of the stage when something is planned.
@@ -56,8 +57,10 @@ impl Guard {
         if steps.iter().any(|step| destroys(step.action)) {
             reasons.push(Reason::ProtectedStage { stage });
         }
+        // A file of `create/` is never frozen: what counts is that the migrations which it contains are.
         let is_draft = |step: &&Step| {
-            step.action.direction() == Some(Direction::Up)
+            set.names() != Names::Paths
+                && step.action.direction() == Some(Direction::Up)
                 && set.find(step.version).is_some_and(|migration| !migration.is_frozen())
         };
         reasons.extend(steps.iter().filter(is_draft).map(|step| Reason::Draft { id: step.id.clone(), stage }));

@@ -442,6 +442,10 @@ pub(crate) trait Backend: Send {
     /// not exist is left out.
     fn sizes<'a>(&'a mut self, tables: &'a [&'a str]) -> BoxFuture<'a, Result<Vec<TableSize>, Cause>>;
 
+    /// Names some of what is in the database besides the history and its log; nothing if it is empty. Schemas and what
+    /// belongs to an extension do not count.
+    fn objects<'a>(&'a mut self, history_table: &'a HistoryTable) -> BoxFuture<'a, Result<Vec<String>, Cause>>;
+
     /// Keeps all other runs out, and reads the history again. `read` has run before.
     fn lock<'a>(
         &'a mut self,

@@ -176,7 +176,8 @@ impl Mirror {
     /// Notes what a plan is about to revert or to correct.
     pub(crate) async fn expect(&self, database: &str, set: &str, plan: &Plan) -> Result<(), Error> {
         let changes = plan.steps.iter().filter(|step| match step.action {
-            Action::Apply | Action::ResumeApply { .. } | Action::Record => false,
+            // The mirror has no repeatable scripts: what was lost of them, the next run makes again.
+            Action::Apply | Action::ApplyAgain | Action::ResumeApply { .. } | Action::Record => false,
             Action::Revert | Action::ResumeRevert { .. } | Action::Rewrite | Action::Settle { .. } | Action::Forget => {
                 true
             }

@@ -33,6 +33,43 @@ impl PostgresBackend<'_> {
         rows.iter().rev().map(|row| entry(row).map_err(|error| cause(&error))).collect()
     }
 
+    /// Names some of the tables, views, sequences, functions and types besides the history and its log. What belongs to an
+    /// extension, or to another object, is left out.
+    pub(super) async fn other_objects(&mut self, history_table: &HistoryTable) -> Result<Vec<String>, Cause> {
+        let own = [&history_table.table.name, &history_table.table.log().name].map(|name| literal(name)).join(", ");
+        let is_other = |class: &str, alias: &str, namespace: &str| {
+            format!(
+                "n.oid {EQ} {alias}.{namespace} AND n.nspname::{TEXT} {EQ} ANY (SELECT s.nspname::{TEXT} \
+                 FROM pg_catalog.pg_namespace s WHERE NOT pg_catalog.\"left\"(s.nspname::{TEXT}, 3) {EQ} 'pg_' \
+                 AND NOT s.nspname::{TEXT} {EQ} 'information_schema') \
+                 AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid {EQ} 'pg_catalog.{class}'::pg_catalog.regclass \
+                 AND d.objid {EQ} {alias}.oid AND d.deptype {EQ} ANY ('{{e,i,a}}'::pg_catalog.\"char\"[]))"
+            )
+        };
+        let shown = |name: &str| {
+            format!("pg_catalog.concat(pg_catalog.quote_ident(n.nspname), '.', pg_catalog.quote_ident({name}))")
+        };
+        let sql = format!(
+            "SELECT pg_catalog.concat(kind, ' ', name) AS object FROM (\
+             SELECT 1 AS rank, CASE c.relkind::{TEXT} WHEN 'v' THEN 'the view' WHEN 'm' THEN 'the materialized view' \
+             WHEN 'S' THEN 'the sequence' ELSE 'the table' END AS kind, {} AS name \
+             FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON {} \
+             WHERE c.relkind {EQ} ANY ('{{r,p,v,m,S,f}}'::pg_catalog.\"char\"[]) \
+             AND NOT c.relname::{TEXT} {EQ} ANY (ARRAY[{own}]) \
+             UNION ALL SELECT 2, 'the function', {} FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON {} \
+             UNION ALL SELECT 3, 'the type', {} FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON {} \
+             WHERE t.typtype {EQ} ANY ('{{e,d,r}}'::pg_catalog.\"char\"[])) AS objects ORDER BY rank, name LIMIT 3",
+            shown("c.relname"),
+            is_other("pg_class", "c", "relnamespace"),
+            shown("p.proname"),
+            is_other("pg_proc", "p", "pronamespace"),
+            shown("t.typname"),
+            is_other("pg_type", "t", "typnamespace"),
+        );
+        let rows = self.rows(sql).await?;
+        rows.iter().map(|row| row.try_get("object").map_err(|error| cause(&error))).collect()
+    }
+
     /// Reads the sizes of tables from the statistics, in one statement and without a lock on them: the pages and rows that
     /// the last VACUUM or ANALYZE has seen, with those of partitions and children.
     pub(super) async fn table_sizes(&mut self, tables: &[&str]) -> Result<Vec<TableSize>, Cause> {

@@ -700,6 +700,10 @@ impl Backend for PostgresBackend<'_> {
         Box::pin(self.table_sizes(tables))
     }
 
+    fn objects<'a>(&'a mut self, history_table: &'a HistoryTable) -> BoxFuture<'a, Result<Vec<String>, Cause>> {
+        Box::pin(self.other_objects(history_table))
+    }
+
     fn lock<'a>(
         &'a mut self,
         request: LockRequest<'a>,

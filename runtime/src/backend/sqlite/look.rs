@@ -34,6 +34,18 @@ impl SqliteBackend<'_> {
         rows.iter().rev().map(|row| entry(row).map_err(|error| cause(&error))).collect()
     }
 
+    /// Names some of the tables and views besides the history and its log.
+    pub(super) async fn other_objects(&mut self, history_table: &HistoryTable) -> Result<Vec<String>, Cause> {
+        let own = [&history_table.table.name, &history_table.table.log().name].map(|name| literal(name)).join(", ");
+        let sql = format!(
+            "SELECT 'the ' || type || ' ' || name FROM sqlite_schema WHERE type IN ('table', 'view') \
+             AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name NOT IN ({own}) ORDER BY rowid LIMIT 3"
+        );
+        let rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(self.held.connection()).await;
+        let rows = rows.map_err(|error| cause(&error))?;
+        rows.iter().map(|row| row.try_get(0).map_err(|error| cause(&error))).collect()
+    }
+
     /// Reads the sizes of tables: their rows from what ANALYZE has noted, their bytes by looking at the pages of a database
     /// that is small enough for that.
     pub(super) async fn table_sizes(&mut self, tables: &[&str]) -> Result<Vec<TableSize>, Cause> {

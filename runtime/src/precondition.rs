@@ -1,0 +1,54 @@
+//! Checks what a run asks of a database besides its own history: nothing else runs on a database that was begun from
+//! `create/` and is not complete, and one that is not empty is not begun.
+
+use lockgate_core::plan::Reason;
+use lockgate_core::{Front, History, Refusal, create};
+
+use crate::backend::Backend;
+use crate::error::{Error, UNCHANGED, Wording};
+use crate::failure;
+use crate::history_table::HistoryTable;
+use crate::run::{Precondition, Run};
+
+/// Refuses a run whose precondition does not hold, on a database with this history of its own.
+pub(crate) async fn check(backend: &mut dyn Backend, run: &Run<'_>, history: &History) -> Result<(), Error> {
+    let (verb, reason): (fn(Front) -> &'static str, _) = match &run.precondition {
+        Precondition::Nothing => return Ok(()),
+        Precondition::NotBegun(files) => {
+            if !history.rows().is_empty() {
+                return Ok(());
+            }
+            (Front::up, create::unfinished(history, &read(backend, run, files).await?))
+        }
+        Precondition::Empty { migrations, beside_others } => {
+            let reason = create::refusal(&read(backend, run, migrations).await?);
+            let begun = !history.rows().is_empty() || *beside_others;
+            let reason = match reason {
+                None if !begun => {
+                    let found = backend.objects(&run.history_table).await;
+                    let found = found.map_err(|cause| Error::from_cause("the database cannot be examined", cause))?;
+                    (!found.is_empty()).then_some(Reason::NotEmpty { found })
+                }
+                reason => reason,
+            };
+            (Front::from_create, reason)
+        }
+    };
+    match reason {
+        Some(reason) => {
+            let refusal = Refusal { reasons: vec![reason] };
+            Err(Error::refused(Wording::each(|front| format!("{} refuses", verb(front))), &refusal)
+                .with_state(UNCHANGED))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Reads another history than that of the run.
+async fn read(backend: &mut dyn Backend, run: &Run<'_>, other: &HistoryTable) -> Result<History, Error> {
+    let unread = |cause| failure::unread(cause, run);
+    let history = backend.read(other).await.map_err(unread)?;
+    // A backend holds what it writes against the history that it has read last.
+    backend.read(&run.history_table).await.map_err(unread)?;
+    Ok(history)
+}
