@@ -3,7 +3,7 @@
 use lockgate::bootstrap::Outcome;
 use lockgate::doctor::Finding;
 use lockgate::wait::Readiness;
-use lockgate::{Dialect, Drift, LogEntry, Migrations, Plan, Report, Stage, Status, TableSize};
+use lockgate::{Dialect, Drift, LogEntry, ManualScript, Migrations, Plan, Report, Stage, Status, TableSize};
 
 use crate::exit::Exit;
 
@@ -25,6 +25,12 @@ pub(crate) enum Body {
     Status(Stand),
     /// Every difference between program and database.
     Drift(Vec<Drift>),
+    /// The scripts that an operator runs.
+    Manual(Vec<ManualScript>),
+    /// A script was run.
+    RanManual(Report),
+    /// A script was to be run that has run.
+    HasRun(Vec<ManualScript>),
     /// The last entries of the log, the oldest first, each with its migration.
     History(Vec<(String, LogEntry)>),
     /// Whether the database has every migration.
@@ -92,6 +98,8 @@ pub(crate) struct Stand {
     /// How the database compares with its mirror, if it has one.
     #[cfg(feature = "postgres")]
     pub(crate) mirror: Option<lockgate::MirrorStatus>,
+    /// What to do about a database that was begun from `create/` and is not complete.
+    pub(crate) unfinished: Option<String>,
     /// Whether to show every migration, however many there are.
     pub(crate) all: bool,
 }

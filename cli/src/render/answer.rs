@@ -9,7 +9,7 @@ use crate::answer::{Answer, Body, Marked};
 #[cfg(feature = "postgres")]
 use super::databases;
 use super::text::Text;
-use super::{BAD, BOLD, GOOD, WAITING, count, doctor, drift, history, paint, plan, progress, remark, status};
+use super::{BAD, BOLD, GOOD, WAITING, count, doctor, drift, history, manual, paint, plan, progress, remark, status};
 
 /// Formats an answer for a terminal of this width.
 pub(crate) fn answer(answer: &Answer, width: Option<u16>) -> Text {
@@ -25,6 +25,7 @@ pub(crate) fn answer(answer: &Answer, width: Option<u16>) -> Text {
             text.out.extend(stand.status.drift.iter().map(|difference| format!("\n{}", drift(difference, width))));
             #[cfg(feature = "postgres")]
             text.out.extend(stand.mirror.as_ref().map(mirrored));
+            text.out.extend(stand.unfinished.iter().map(|line| format!("\n{}", remark(line))));
             if stand.up_refuses {
                 text.out.push(format!("\n{}", remark("`up` refuses to run until this is fixed")));
             }
@@ -57,6 +58,9 @@ pub(crate) fn answer(answer: &Answer, width: Option<u16>) -> Text {
             text.out.extend(differences.iter().map(|difference| format!("\n{}", drift(difference, width))));
             text
         }
+        Body::Manual(scripts) => out(manual::scripts(scripts, width)),
+        Body::RanManual(report) => out(manual::ran(report)),
+        Body::HasRun(scripts) => Text { out: scripts.iter().map(manual::has_run).collect(), notes: Vec::new() },
         Body::History(log) => out(history::history(log, width)),
         Body::Ready(readiness) => out(ready(readiness)),
         #[cfg(feature = "postgres")]

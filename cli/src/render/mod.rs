@@ -11,6 +11,7 @@ mod databases;
 mod doctor;
 mod error;
 mod history;
+mod manual;
 mod plan;
 mod progress;
 mod status;

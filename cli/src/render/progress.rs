@@ -27,6 +27,10 @@ pub(crate) enum Shown {
 pub(crate) enum Counts {
     /// Each runs a script.
     Migrations,
+    /// Each runs a file of `create/`.
+    Files,
+    /// Each runs a manual script.
+    ManualScripts,
     /// Each runs a script, of a migration or a repeatable one.
     Scripts,
     /// Each runs a script, and the same migration goes down and up again.
@@ -46,6 +50,8 @@ impl Counts {
     /// `2 migrations to run`.
     fn of(self, steps: usize) -> String {
         match self {
+            Self::Files => format!("{} to run", count(steps, "file")),
+            Self::ManualScripts => format!("{} to run", count(steps, "manual script")),
             Self::Migrations => format!("{} to run", count(steps, "migration")),
             Self::Scripts => format!("{} to run", count(steps, "script")),
             Self::Steps => format!("{} to run", count(steps, "step")),
@@ -202,6 +208,12 @@ pub(super) fn report(report: &Report) -> String {
             let applied = report.steps.iter().filter(|step| step.action.direction() == Some(Direction::Up)).count();
             let done = format!("reverted and applied {}", count(applied, "migration"));
             format!("{} in {}", paint(GOOD, done), duration::show(report.elapsed))
+        }
+        Some(_) if report.created().is_some() => {
+            let (files, migrations) = report.created().unwrap_or_default();
+            let done = format!("ran {} of `create/`", count(files, "file"));
+            let recorded = count(migrations, "migration");
+            format!("{} and recorded {recorded} in {}", paint(GOOD, done), duration::show(report.elapsed))
         }
         Some(step) => {
             let done = format!("{} {}", step.action.past(), counted(report.steps.iter().map(|step| &*step.id)));

@@ -8,8 +8,8 @@ use std::time::Duration;
 use lockgate::doctor::Finding;
 use lockgate::wait::Readiness;
 use lockgate::{
-    Body as ScriptBody, Dialect, Drift, Effects, Entry, Event, FinishedStep, Front, LogEntry, RepeatableEntry, Report,
-    Stage, State, TableSize,
+    Body as ScriptBody, Dialect, Drift, Effects, Entry, Event, FinishedStep, Front, LogEntry, ManualScript,
+    RepeatableEntry, Report, Stage, State, TableSize,
 };
 use serde::Serialize;
 
@@ -136,6 +136,8 @@ enum Shown {
     Status(Status),
     /// Every difference between program and database.
     Drift(Vec<Difference>),
+    /// The scripts that an operator runs: all of them, or the one that was to be run and has run.
+    Manual(Vec<Manual>),
     /// The last entries of the log, the oldest first.
     History(Vec<Logged>),
     /// How the history of another tool compares with the embedded migrations.
@@ -274,6 +276,30 @@ struct Table {
     rows: Option<u64>,
     /// About how many bytes, without the indexes; null if the database does not know.
     bytes: Option<u64>,
+}
+
+/// A script that an operator runs.
+#[derive(Serialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+struct Manual {
+    script: String,
+    /// `pending`, `run`, `partial`, `edited` or `unknown`.
+    state: &'static str,
+    /// When it ran, by the clock of the database, in UTC; null if it has not.
+    at: Option<String>,
+    by: Option<String>,
+}
+
+impl Manual {
+    fn of(script: &ManualScript) -> Self {
+        let row = script.row.as_ref();
+        Self {
+            script: script.id.clone(),
+            state: script.state.as_str(),
+            at: row.map(|row| row.applied_at.clone()),
+            by: row.map(|row| row.applied_by.clone()),
+        }
+    }
 }
 
 /// An entry of the log.
@@ -603,10 +629,11 @@ impl Line {
     /// The last line of a command that answered.
     pub(crate) fn result(verb: &str, answer: &Answer) -> Self {
         let shown = match &answer.body {
-            Body::Run(report) => Shown::Run(Run::of(report)),
+            Body::Run(report) | Body::RanManual(report) => Shown::Run(Run::of(report)),
             Body::Plan(planned) => Shown::Plan(PlanValue::of(planned)),
             Body::Status(stand) => Shown::Status(Status::of(stand)),
             Body::Drift(drift) => Shown::Drift(drift.iter().map(Difference::of).collect()),
+            Body::Manual(scripts) | Body::HasRun(scripts) => Shown::Manual(scripts.iter().map(Manual::of).collect()),
             Body::History(log) => Shown::History(log.iter().map(|(id, entry)| Logged::of(id, entry)).collect()),
             Body::Ready(readiness) => Shown::Ready(Ready::of(readiness)),
             Body::Examined(findings) => Shown::Findings(findings.iter().map(Found::of).collect()),
@@ -723,6 +750,7 @@ impl DatabaseStand {
         let of_it = Stand {
             status: stand.status.clone(),
             up_refuses: stand.up_refuses,
+            unfinished: None,
             mirror: stand.mirror.clone(),
             all: true,
         };

@@ -1,6 +1,6 @@
 //! The verbs, one file each: the arguments of a verb, and the call of the migrator.
 
-use lockgate::{Database, Plan, UpTo};
+use lockgate::{Database, Migrations, Plan, UpTo};
 
 use crate::answer::Answer;
 use crate::command_error::CommandError;
@@ -23,6 +23,7 @@ pub mod history;
 pub mod json_schema;
 #[cfg(feature = "man")]
 pub mod man;
+pub mod manual;
 pub mod mark_stage;
 #[cfg(feature = "postgres")]
 pub mod mirror;
@@ -57,6 +58,8 @@ pub enum Verb {
     Wait(wait::Arguments),
     /// Check whether the database has every migration, without waiting
     Ready(ready::Arguments),
+    /// List the scripts in `manual-deployment/`, or run one of them once
+    Manual(manual::Arguments),
     /// Record all migrations up to one as applied, without executing anything
     Baseline(baseline::Arguments),
     /// Compare the history of another tool with the migrations, and take it over with `--write`
@@ -99,6 +102,7 @@ impl Verb {
             Self::History(_) => "history",
             Self::Wait(_) => "wait",
             Self::Ready(_) => "ready",
+            Self::Manual(_) => "manual",
             Self::Baseline(_) => "baseline",
             #[cfg(feature = "adopt")]
             Self::Adopt(_) => "adopt",
@@ -145,6 +149,7 @@ impl Verb {
             | Self::History(_)
             | Self::Wait(_)
             | Self::Ready(_)
+            | Self::Manual(_)
             | Self::Baseline(_)
             | Self::Repair(_)
             | Self::Doctor(_)
@@ -162,6 +167,7 @@ impl Verb {
             Self::Adopt(arguments) => arguments.write || arguments.undo,
             #[cfg(feature = "postgres")]
             Self::Mirror(arguments) => arguments.writes(),
+            Self::Manual(arguments) => arguments.writes(),
             Self::Down(arguments) => !arguments.dry_run,
             Self::Redo(arguments) => !arguments.dry_run,
             Self::Status(_)
@@ -191,6 +197,7 @@ impl Verb {
             Self::Plan(arguments) => plan::run(invocation, arguments).await,
             Self::Drift(arguments) => drift::run(invocation, arguments).await,
             Self::History(arguments) => history::run(invocation, arguments).await,
+            Self::Manual(arguments) => manual::run(invocation, arguments).await,
             Self::Baseline(arguments) => baseline::run(invocation, arguments).await,
             #[cfg(feature = "adopt")]
             Self::Adopt(arguments) => adopt::run(invocation, arguments).await,
@@ -234,10 +241,21 @@ impl Caution {
         plan: &Plan,
         database: &Database,
     ) -> Result<(), CommandError> {
+        self.ask_about(invocation, invocation.migrations(), plan, database).await
+    }
+
+    /// The same for a plan with other scripts than the migrations.
+    async fn ask_about(
+        self,
+        invocation: &Invocation<'_>,
+        migrations: &Migrations,
+        plan: &Plan,
+        database: &Database,
+    ) -> Result<(), CommandError> {
         if plan.is_empty() {
             return Ok(());
         }
-        confirm::confirm(invocation, &render::question(invocation.migrations(), plan, database)).await
+        confirm::confirm(invocation, &render::question(migrations, plan, database)).await
     }
 }
 

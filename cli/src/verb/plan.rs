@@ -1,6 +1,6 @@
 //! `plan`: shows what `up` would run, with the SQL, and executes nothing.
 
-use lockgate::{Database, Migrator, Plan};
+use lockgate::{Database, Migrations, Migrator, Plan};
 
 use super::Upward;
 use crate::answer::{Answer, Body, NothingToDo, Planned};
@@ -39,6 +39,12 @@ pub(super) async fn of_up(
     let plan = migrator.plan(&mut database, destination).await?;
     let exit = nothing.exit(plan.is_empty());
     Ok(Answer { exit, ..answer(invocation, plan, &mut database, all).await? })
+}
+
+/// Returns the answer that shows a plan with other scripts than the migrations.
+pub(super) fn of_companion(migrations: &'static Migrations, plan: Plan, database: &Database, all: bool) -> Answer {
+    let (dialect, sizes) = (database.dialect(), Vec::new());
+    Answer::done(Body::Plan(Planned { migrations, plan, dialect, sizes, all }))
 }
 
 /// Returns the answer that shows a plan.

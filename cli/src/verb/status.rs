@@ -1,6 +1,6 @@
 //! `status`: shows what is applied, what is pending and what differs.
 
-use lockgate::{ErrorKind, UpTo};
+use lockgate::{CompanionKind, ErrorKind, Front, Reason, UpTo};
 
 use crate::answer::{Answer, Body, Stand};
 use crate::command_error::CommandError;
@@ -21,11 +21,20 @@ pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> R
     let mut database = invocation.connect(Access::Read).await?;
     let migrator = invocation.migrator();
     let status = migrator.status(&mut database).await?;
-    let up_refuses = match status.drift.is_empty() {
+    // A database that was begun from `create/` has no row yet.
+    let set = invocation.migrations().set();
+    let may_have_begun = status.current().is_none() && set.companion(CompanionKind::Create).is_some();
+    let mut unfinished = None;
+    let up_refuses = match status.drift.is_empty() && !may_have_begun {
         true => false,
         false => match migrator.plan(&mut database, UpTo::Latest).await {
             Ok(_) => false,
-            Err(error) if error.kind() == ErrorKind::Refused => true,
+            Err(error) if error.kind() == ErrorKind::Refused => {
+                let is_of_create = |reason: &&Reason| matches!(reason, Reason::UnfinishedCreate { .. });
+                let reason = error.reasons().iter().find(is_of_create);
+                unfinished = reason.map(|reason| format!("{reason}: {}", reason.help_for(Front::CommandLine)));
+                true
+            }
             Err(error) => return Err(error.into()),
         },
     };
@@ -39,6 +48,7 @@ pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> R
         body: Body::Status(Stand {
             status,
             up_refuses,
+            unfinished,
             #[cfg(feature = "postgres")]
             mirror,
             all: arguments.all,

@@ -1,6 +1,6 @@
 //! `up`: applies pending migrations.
 
-use lockgate::{Atomicity, Database, Migrator, Stage};
+use lockgate::{Atomicity, CompanionKind, Database, Migrations, Migrator, Stage};
 
 use super::{Caution, Upward, plan};
 use crate::answer::{Answer, NothingToDo};
@@ -24,6 +24,9 @@ pub struct Arguments {
     /// Run everything in one transaction, as with `--atomicity whole-run`: a failure leaves nothing
     #[arg(long)]
     pub atomic: bool,
+    /// Make an empty database from this tree, the desired schema, and record all migrations as applied
+    #[arg(long, value_enum, value_name = "TREE", conflicts_with_all = ["to", "steps"])]
+    pub from: Option<Tree>,
     /// Whether to ask first.
     #[command(flatten)]
     pub caution: Caution,
@@ -32,10 +35,20 @@ pub struct Arguments {
     pub nothing: NothingToDo,
 }
 
+/// A tree that makes a database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Tree {
+    /// `create/`
+    Create,
+}
+
 pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> Result<Answer, CommandError> {
     let mut migrator = invocation.migrator();
     if arguments.atomic {
         migrator = migrator.atomicity(Atomicity::WholeRun);
+    }
+    if let Some(Tree::Create) = arguments.from {
+        return create(invocation, arguments, migrator).await;
     }
     if arguments.dry_run {
         return plan::of_up(invocation, &migrator, &arguments.upward, arguments.verbose, arguments.nothing).await;
@@ -54,6 +67,30 @@ pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> R
     } else {
         attended(invocation, migrator.apply_to(&mut database, destination)).await?
     };
+    Ok(Answer::ran(report, arguments.nothing))
+}
+
+/// Makes an empty database from `create/`.
+async fn create(
+    invocation: &Invocation<'_>,
+    arguments: &Arguments,
+    migrator: Migrator,
+) -> Result<Answer, CommandError> {
+    let set = invocation.migrations().set().companion(CompanionKind::Create);
+    let files: &Migrations = set.map_or(&Migrations::EMPTY, |set| Box::leak(Box::new(Migrations::from(set))));
+    if arguments.dry_run {
+        let mut database = invocation.connect(Access::Create).await?;
+        let planned = migrator.plan_create(&mut database).await?;
+        let exit = arguments.nothing.exit(planned.is_empty());
+        return Ok(Answer { exit, ..plan::of_companion(files, planned, &database, arguments.verbose) });
+    }
+    let mut database = invocation.connect(Access::Create).await?;
+    let migrator = watched(invocation, migrator, View { verbose: arguments.verbose, counts: Counts::Files });
+    if arguments.caution.asks(invocation) && is_protected(&migrator, &mut database).await? {
+        let planned = migrator.plan_create(&mut database).await?;
+        arguments.caution.ask_about(invocation, files, &planned, &database).await?;
+    }
+    let report = attended(invocation, migrator.create(&mut database)).await?;
     Ok(Answer::ran(report, arguments.nothing))
 }
 
