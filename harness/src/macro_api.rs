@@ -33,6 +33,7 @@ macro_rules! set_tests {
 
 set_tests!(
     back_to_nothing,
+    create_equals_deployment,
     every_table_has_a_row,
     fresh_install,
     repeatable_scripts_run_twice,

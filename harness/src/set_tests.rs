@@ -92,6 +92,28 @@ pub(crate) async fn step_by_step_equals_all_at_once(tests: &'static Tests, diale
     Ok(None)
 }
 
+/// `create/` makes the same schema as all migrations in `deployment/`.
+pub(crate) async fn create_equals_deployment(tests: &'static Tests, dialect: Dialect) -> Note {
+    let last = tests.migrations.set().last().map(|last| last.version());
+    let created = database_or_skip!(TestDatabase::at(tests, dialect, None));
+    let deployed = database_or_skip!(TestDatabase::at(tests, dialect, last));
+    let mut connection = created.connect().await.or_problem(Phase::Set, CONNECT)?;
+    let made = created.migrator.create(&mut connection).await;
+    made.map_err(|e| failed("`create/` fails on an empty database", &e))?;
+    let _ = connection.close().await;
+    let (one, other) =
+        (deployed.schema().await.or_problem(Phase::Set, READ)?, created.schema().await.or_problem(Phase::Set, READ)?);
+    let differences = created.differences_that_count(&one, &other);
+    if differences.is_empty() {
+        return Ok(None);
+    }
+    let lines = lockgate::schema::between(&differences, "`deployment/`", "`create/`");
+    Err(Problem::new(Phase::Set, "`create/` and `deployment/` make different schemas").detail(lines.join("\n")).help(
+        "write into `create/` what the deployments have changed; or write the deployment that makes what `create/` has: \
+         `cargo xtask new-migration \"what it changes\"`",
+    ))
+}
+
 /// A run on an up-to-date database does nothing: no step, no event, no lock, and no write, as its session is read-only.
 pub(crate) async fn second_run_does_nothing(tests: &'static Tests, dialect: Dialect) -> Note {
     let last = tests.migrations.set().last().map(|last| last.version());
@@ -250,7 +272,9 @@ pub(crate) fn embedded_is_what_is_on_disk(tests: &'static Tests) -> Note {
     let mut wrong = Vec::new();
     let mut edited = Vec::new();
     let mut known = Vec::new();
-    for migration in tests.migrations.iter().chain(tests.migrations.set().repeatables()) {
+    let set = tests.migrations.set();
+    let companions = set.companions().iter().flat_map(|companion| companion.set.iter());
+    for migration in set.iter().chain(companions) {
         for script in [Some(migration.up()), migration.down()].into_iter().flatten() {
             let shown = script.path();
             let path = shown

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use lockgate_source::core::{Dialect, Dialects};
+use lockgate_source::core::{CompanionKind, Dialect, Dialects};
 use lockgate_source::folder::{Folder, Intent, MigrationTest, SqlSuite, TestBody};
 use lockgate_source::{Diagnostic, Severity};
 use proc_macro2::{Ident, TokenStream};
@@ -210,7 +210,9 @@ fn items(args: &Args, folder: &Folder, tests: &[MigrationTest], dialects: Dialec
         let (module, dialect) = (format_ident!("{name}"), format_ident!("{feature}"));
         let check = format_ident!("__requires_{name}");
         let repeatable = (!folder.repeatables().is_empty()).then_some("repeatable_scripts_run_twice");
-        let set_tests = SET_TESTS.into_iter().chain(repeatable).map(|test| {
+        // Only a folder with trees has something to compare.
+        let of_trees = folder.companion(CompanionKind::Create).map(|_| "create_equals_deployment");
+        let set_tests = SET_TESTS.into_iter().chain(repeatable).chain(of_trees).map(|test| {
             let test = format_ident!("{test}");
             quote! {
                 #[test]

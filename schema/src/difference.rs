@@ -149,6 +149,30 @@ pub fn report(differences: &[Difference]) -> String {
     report
 }
 
+/// Describes each difference for people, where `before` and `after` are two places that should hold the same schema, such
+/// as `create/` and `deployment/`. The changed lines of longer texts follow on lines of their own.
+pub fn between(differences: &[Difference], before: &str, after: &str) -> Vec<String> {
+    let describe = |difference: &Difference| {
+        let Difference { class, object, what, .. } = difference;
+        let only = |what: &str, place: &str| {
+            let part = if what.is_empty() { String::new() } else { format!(": {what}") };
+            format!("{object}{part} is only in {place} ({class})")
+        };
+        let is_gone = ["is gone", "is lost"].iter().find_map(|end| what.strip_suffix(end));
+        let mut text = match (is_gone, what.strip_suffix("is new")) {
+            (Some(what), _) => only(what.trim_end(), before),
+            (None, Some(what)) => only(what.trim_end(), after),
+            (None, None) => format!("{object}: {what}, from {before} to {after} ({class})"),
+        };
+        for line in changed(difference) {
+            let place = if line.starts_with('-') { before } else { after };
+            text.push_str(&format!("\n{place}: {}", line[1..].trim_start()));
+        }
+        text
+    };
+    differences.iter().map(describe).collect()
+}
+
 /// Returns the lines in which two texts differ, as `- before` and `+ after`.
 fn changed(difference: &Difference) -> Vec<String> {
     let (Some(before), Some(after)) = (&difference.before, &difference.after) else { return Vec::new() };
@@ -184,6 +208,20 @@ mod tests {
             before: Some(before.to_owned()),
             after: Some(after.to_owned()),
         }
+    }
+
+    #[test]
+    fn two_places_are_named_in_both_directions() {
+        let of = |what: &str| Difference { what: what.to_owned(), ..difference(Class::Real, "a", "b") };
+        let lines = between(&[of("is gone"), of("column x is new"), of("changed")], "`deployment/`", "`create/`");
+        assert_eq!(
+            lines,
+            [
+                "view v is only in `deployment/` (real)",
+                "view v: column x is only in `create/` (real)",
+                "view v: changed, from `deployment/` to `create/` (real)"
+            ]
+        );
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub mod sqlite;
 mod text;
 
 pub use compare::compare;
-pub use difference::{Class, Difference, ParseClassError, Policy, report};
+pub use difference::{Class, Difference, ParseClassError, Policy, between, report};
 pub use model::{
     Attribute, Column, Constraint, ConstraintKind, Detail, Generated, Generation, Identity, Index, Meta, Name,
     Namespace, Object, ObjectKind, Owner, Partition, Persistence, Privilege, References, RowSecurity, Schema, Sequence,

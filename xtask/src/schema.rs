@@ -27,9 +27,26 @@ impl From<Error> for NoSchema {
     }
 }
 
+/// Runs the files of `create/` on a throwaway database, and reads the schema.
+pub(crate) fn of_create(folder: &Folder, dialect: Dialect) -> Result<Schema, NoSchema> {
+    made(folder, dialect, Made::ByCreate)
+}
+
 /// Runs the first `count` migrations of a folder on a throwaway database, and reads the schema. The folder must have no
 /// errors, and none of these migrations may be a Rust step.
 pub(crate) fn of_folder(folder: &Folder, count: usize, dialect: Dialect) -> Result<Schema, NoSchema> {
+    let last = count.checked_sub(1).and_then(|last| folder.migrations.get(last));
+    made(folder, dialect, last.map_or(Made::ByNothing, |last| Made::UpTo(last.version())))
+}
+
+/// What makes the schema of a throwaway database.
+enum Made {
+    ByNothing,
+    UpTo(Version),
+    ByCreate,
+}
+
+fn made(folder: &Folder, dialect: Dialect, made: Made) -> Result<Schema, NoSchema> {
     let _server;
     let url = match dialect {
         Dialect::Sqlite => "sqlite::memory:".to_owned(),
@@ -44,10 +61,10 @@ pub(crate) fn of_folder(folder: &Folder, count: usize, dialect: Dialect) -> Resu
     let set = folder.leak("cargo xtask schema");
     run(async {
         let mut database = Database::connect(&url).await?;
-        if let Some(last) = count.checked_sub(1).and_then(|last| folder.migrations.get(last)) {
+        if !matches!(made, Made::ByNothing) {
             let all = Box::leak(Box::new(Migrations::from(set)));
             let migrator = of_every_profile(&Migrator::new(all).stand_in_for_variables());
-            apply(&mut database, &migrator, last.version(), dialect).await?;
+            apply(&mut database, &migrator, &made, dialect).await?;
         }
         let schema = read_schema(&mut database).await?;
         database.close().await?;
@@ -56,15 +73,15 @@ pub(crate) fn of_folder(folder: &Folder, count: usize, dialect: Dialect) -> Resu
 }
 
 /// Applies the migrations, and creates each role that is missing, as a throwaway server has none of the user's roles.
-async fn apply(
-    database: &mut Database,
-    migrator: &Migrator,
-    version: Version,
-    dialect: Dialect,
-) -> Result<(), NoSchema> {
+async fn apply(database: &mut Database, migrator: &Migrator, made_by: &Made, dialect: Dialect) -> Result<(), NoSchema> {
     let mut made = Vec::new();
     loop {
-        let Err(error) = migrator.apply_to(&mut *database, UpTo::Version(version)).await else { return Ok(()) };
+        let ran = match made_by {
+            Made::ByNothing => return Ok(()),
+            Made::UpTo(version) => migrator.apply_to(&mut *database, UpTo::Version(*version)).await,
+            Made::ByCreate => migrator.create(&mut *database).await,
+        };
+        let Err(error) = ran else { return Ok(()) };
         let reported = error.report().database_code().zip(error.report().database_message());
         let missing =
             reported.and_then(|(code, message)| missing_role::named_in(code.strip_prefix("SQLSTATE ")?, message));

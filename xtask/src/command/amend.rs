@@ -2,9 +2,9 @@
 //! checksums and the reason.
 
 use anstream::println;
-use lockgate_source::core::Checksum;
-use lockgate_source::folder::{self, Migration};
-use lockgate_source::{Code, Loaded, Severity, lockfile};
+use lockgate_source::core::{Checksum, CompanionKind};
+use lockgate_source::folder::{self, Folder, Migration, tree};
+use lockgate_source::{Code, Severity, lockfile};
 
 use super::check;
 use crate::changes::Changes;
@@ -17,7 +17,8 @@ use crate::project::Project;
                   as `edited`, and that it was amended."
 )]
 pub(crate) struct Arguments {
-    /// The released migration: `0004`, `0004_unique_email`; with patches `billing.00000001.0004`
+    /// The released migration: `0004`, `0004_unique_email`; with patches `billing.00000001.0004`; a manual script by its
+    /// path, `manual-deployment/00007-fix.sql`
     #[arg(value_name = "ID")]
     id: String,
     /// The reason. It is recorded in the lockfile, for those who find the old text in a database
@@ -35,8 +36,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let project = Project::find()?;
     let package = project.package(arguments.package.as_deref())?;
     let mut loaded = check::load_to_write(&package)?;
-    let migration = find(&loaded, &arguments.id)?.clone();
-    let folder = &loaded.folder;
+    let is_manual = arguments.id.split('/').any(|part| part == tree::MANUAL);
+    let manual = loaded.folder.companion(CompanionKind::Manual).filter(|_| is_manual).cloned();
+    let folder = &manual.unwrap_or_else(|| loaded.folder.clone());
+    let lockfile = folder.lock_path().unwrap_or(lockfile::FILE);
+    let migration = find(folder, &arguments.id)?.clone();
     let amended = folder::amend(folder, &migration, &arguments.reason).map_err(Failure::refused)?;
     let files: Vec<String> = migration.files().map(|script| folder.show(&script.path)).collect();
     // Other migrations may need an amendment too.
@@ -48,7 +52,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         return Err(Failure::refused(format!("nothing was amended: fix the errors in `{}` first", migration.id)));
     }
     let mut changes = Changes::default();
-    changes.replace(package.folder.join(lockfile::FILE), amended.lockfile.render());
+    changes.replace(package.folder.join(lockfile), amended.lockfile.render());
     changes.make()?;
     println!("amended: {}", migration.id);
     let (before, now) = amended.up;
@@ -59,7 +63,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if amended.down.0 != amended.down.1 {
         println!("  down {}\n    -> {}", sum(amended.down.0), sum(amended.down.1));
     }
-    println!("{}/{} written: commit it together with the script, and build again", package.shown, lockfile::FILE);
+    println!("{}/{lockfile} written: commit it together with the script, and build again", package.shown);
     if before != now {
         println!("a database that has applied the old text reports `edited`, and that it was amended");
     }
@@ -67,17 +71,17 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 /// Finds the migration that `word` names.
-fn find<'a>(loaded: &'a Loaded, word: &str) -> Result<&'a Migration, Failure> {
+fn find<'a>(folder: &'a Folder, word: &str) -> Result<&'a Migration, Failure> {
     let named = word.rsplit('/').next().unwrap_or(word);
     let named = [".up.sql", ".down.sql", ".sql", ".rs"].iter().find_map(|end| named.strip_suffix(end)).unwrap_or(named);
     let version = named.parse().ok();
-    let migrations = &loaded.folder.migrations;
+    let migrations = &folder.migrations;
     let by_name = migrations.iter().filter(|migration| migration.id == named || migration.id.key() == named);
     let by_version =
         migrations.iter().filter(|migration| version.is_some_and(|version| migration.version() == version));
     let found: Vec<&Migration> = by_name.chain(by_version).collect();
     match found[..] {
-        [] => check::migration(&loaded.folder, named),
+        [] => check::migration(folder, named),
         [one] => Ok(one),
         _ => {
             let ids: Vec<&str> = found.iter().map(|migration| migration.id.as_str()).collect();

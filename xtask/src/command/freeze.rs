@@ -46,31 +46,43 @@ fn freeze(package: &Package) -> Result<(), Failure> {
     if loaded.has_errors() {
         return Err(Failure::refused("nothing was frozen: fix the errors above first"));
     }
-    let folder = &loaded.folder;
-    let text = folder::freeze(folder, folder.lockfile.as_ref()).render();
-    let path = package.folder.join(lockfile::FILE);
-    if std::fs::read_to_string(&path).is_ok_and(|before| before == text) {
+    let mut changes = Changes::default();
+    let mut said = Vec::new();
+    for folder in loaded.folder.locked() {
+        let lockfile = folder.lock_path().unwrap_or(lockfile::FILE);
+        let text = folder::freeze(folder, folder.lockfile.as_ref()).render();
+        let path = package.folder.join(lockfile);
+        if std::fs::read_to_string(&path).is_ok_and(|before| before == text) {
+            continue;
+        }
+        changes.replace(path, text);
+        said.extend(folder.migrations.iter().filter(|one| !one.frozen).map(|one| format!("frozen: {}", one.id)));
+        said.push(format!("{}/{lockfile} written: commit it", package.shown));
+    }
+    if said.is_empty() {
         println!("{}: everything is already frozen", package.shown);
         return Ok(());
     }
-    let mut changes = Changes::default();
-    changes.replace(path, text);
     changes.make()?;
-    folder.migrations.iter().filter(|migration| !migration.frozen).for_each(|m| println!("frozen: {}", m.id));
-    println!("{}/{} written: commit it", package.shown, lockfile::FILE);
+    said.iter().for_each(|line| println!("{line}"));
     Ok(())
 }
 
 fn check_frozen(package: &Package) -> Result<(), Failure> {
     let loaded = check::load(package);
     check::show(&loaded);
-    let drafts: Vec<&str> =
-        loaded.folder.migrations.iter().filter(|migration| !migration.frozen).map(|m| m.id.as_str()).collect();
+    let drafts: Vec<&str> = loaded
+        .folder
+        .locked()
+        .flat_map(|folder| &folder.migrations)
+        .filter(|migration| !migration.frozen)
+        .map(|m| m.id.as_str())
+        .collect();
     if !drafts.is_empty() {
         return Err(Failure::refused(format!(
             "{} of {} are not frozen ({}): run `cargo xtask freeze` and commit {}/{}",
             drafts.len(),
-            loaded.folder.migrations.len(),
+            loaded.folder.locked().map(|folder| folder.migrations.len()).sum::<usize>(),
             drafts.join(", "),
             package.shown,
             lockfile::FILE

@@ -3,9 +3,10 @@
 use std::fs;
 
 use anstream::println;
+use lockgate_source::core::CompanionKind;
 use lockgate_source::core::patch::{self, Patch};
-use lockgate_source::folder::policy::Numbering;
-use lockgate_source::folder::{self, Migration, name};
+use lockgate_source::folder::policy::{self, Layout, Numbering};
+use lockgate_source::folder::{self, Migration, name, tree};
 use lockgate_source::renumber::{self, Next};
 use lockgate_source::scaffold::{self, NewMigration, Owner, Shape, TestLanguage};
 use lockgate_source::{Folder, lockfile};
@@ -26,6 +27,9 @@ pub(crate) struct Arguments {
     /// Write a Rust step instead of SQL
     #[arg(long)]
     rust: bool,
+    /// With `layout = "trees"`: write a script that an operator runs, in `manual-deployment/`
+    #[arg(long, conflicts_with_all = ["rust", "one_way", "sql_test", "database", "user"])]
+    manual: bool,
     /// Write the test in SQL instead of Rust
     #[arg(long)]
     sql_test: bool,
@@ -48,18 +52,32 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let project = Project::find()?;
     let package = project.package(arguments.package.as_deref())?;
     let loaded = check::load_to_write(&package)?;
-    let folder = &loaded.folder;
-    let lock = package.folder.join(lockfile::FILE);
+    let is_trees = loaded.folder.policy.layout == Layout::Trees;
+    if arguments.manual && !is_trees {
+        return Err(Failure::refused(format!(
+            "`--manual` needs `layout = \"trees\"`, which `{}` does not say",
+            loaded.folder.show(policy::FILE)
+        )));
+    }
+    let manual = arguments.manual.then(|| manual_scripts(&loaded.folder));
+    let folder = manual.as_ref().unwrap_or(&loaded.folder);
+    let lockfile = folder.lock_path().unwrap_or(lockfile::FILE);
+    let lock = package.folder.join(lockfile);
 
     let owner = owner(folder, arguments)?;
     let database = owner.as_ref().map(|owner| owner.database.as_str());
     let migration = NewMigration {
-        folder: package.path.clone(),
+        folder: match (is_trees, arguments.manual) {
+            (false, _) => package.path.clone(),
+            (true, false) => format!("{}/{}", package.path, tree::DEPLOYMENT),
+            (true, true) => format!("{}/{}", package.path, tree::MANUAL),
+        },
         version: version(folder, database, arguments.version.as_deref())?,
         numbering: folder.policy.numbering,
         owner: owner.clone(),
         name: arguments.name.clone(),
         shape: match (arguments.rust, arguments.one_way) {
+            (false, false) if arguments.manual => Shape::OneWay,
             (false, false) => Shape::Reversible,
             (false, true) => Shape::OneWay,
             (true, false) => Shape::Rust,
@@ -90,26 +108,48 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 
     let mut changes = Changes::default();
     let mut shown = Vec::new();
+    // Nobody but an operator runs a manual script, so it has no test.
+    let files = files.into_iter().take(if arguments.manual { 1 } else { usize::MAX });
     for file in files {
         let path = package.path_of(&file.path);
         shown.push(project.shown(&path));
         changes.create(path, file.content);
     }
     let main = package.tests.join("main.rs");
-    let hint = touch_test_main(&mut changes, &package);
-    changes.replace(&lock, with_line(folder, &package, &id)?);
+    let hint = if arguments.manual { None } else { touch_test_main(&mut changes, &package) };
+    changes.replace(&lock, with_line(folder, &package, lockfile, &id)?);
     changes.make()?;
 
-    shown.extend([project.shown(&main), project.shown(&lock)]);
+    shown.extend((!arguments.manual).then(|| project.shown(&main)));
+    shown.push(project.shown(&lock));
     shown.iter().for_each(|path| println!("{path}"));
+    if arguments.manual {
+        println!("now write the script; `manual run {}` of the program runs it once", id.word());
+        return Ok(());
+    }
     let what = match (arguments.rust, arguments.one_way) {
         (false, false) => "the two scripts",
         (false, true) => "the script",
         (true, _) => "the step",
     };
     println!("now write {what} and the test, which fails until it is written");
+    if is_trees {
+        println!("and write into `{}/create/` what the schema is afterwards: `check` compares the two", package.shown);
+    }
     hint.iter().for_each(|hint| println!("{hint}"));
     Ok(())
+}
+
+/// Returns the folder of the manual scripts, which may have none yet.
+fn manual_scripts(folder: &Folder) -> Folder {
+    let kind = CompanionKind::Manual;
+    folder.companion(kind).cloned().unwrap_or_else(|| Folder {
+        kind: Some(kind),
+        migrations: Vec::new(),
+        lockfile: None,
+        companions: Vec::new(),
+        ..folder.clone()
+    })
 }
 
 /// Returns the database and the role in the name of a patch; `None` with other numberings.
@@ -228,9 +268,9 @@ pub(super) fn touch_test_main(changes: &mut Changes, package: &Package) -> Optio
 }
 
 /// Returns the lockfile with one more draft. `lockfile::parse` sorts the lines, and `render` computes their hashes.
-fn with_line(folder: &Folder, package: &Package, id: &str) -> Result<String, Failure> {
+fn with_line(folder: &Folder, package: &Package, lockfile: &str, id: &str) -> Result<String, Failure> {
     let lines = folder::with_drafts(folder, folder.lockfile.as_ref()).render() + &format!("draft {id}\n");
-    let shown = format!("{}/{}", package.shown, lockfile::FILE);
+    let shown = format!("{}/{lockfile}", package.shown);
     let (lockfile, _) = lockfile::parse(&lines, &shown);
     lockfile.map(|lockfile| lockfile.render()).ok_or_else(|| Failure::refused(format!("{shown} cannot hold `{id}`")))
 }

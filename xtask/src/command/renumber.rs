@@ -95,7 +95,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let arrow = if arguments.dry_run { "would become" } else { "is now" };
     shown.iter().for_each(|(from, to)| println!("{from} {arrow} {to}"));
     if unmerged && !arguments.dry_run {
-        println!("{}", check::merged(&package));
+        println!("{}", check::merged(&package, lockfile::FILE));
     }
     Ok(())
 }

@@ -4,9 +4,11 @@ mod json;
 mod sarif;
 #[cfg(feature = "trace")]
 mod trace;
+#[cfg(feature = "schema")]
+mod trees;
 
 use anstream::{eprintln, print, println};
-use lockgate_source::core::Dialect;
+use lockgate_source::core::{CompanionKind, Dialect};
 use lockgate_source::folder::policy::Numbering;
 use lockgate_source::folder::{self, Folder, Loaded, Migration, Tests};
 use lockgate_source::{Code, Color, Diagnostic, Policy, Severity, lockfile, scripts};
@@ -30,7 +32,8 @@ pub(crate) struct Arguments {
     /// everything else to stderr
     #[arg(long, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
     format: Format,
-    /// Do not run the set on an in-memory SQLite, which happens if the policy names `sqlite`
+    /// Do not run the set on an in-memory SQLite, which happens if the policy names `sqlite`, and do not compare the
+    /// schemas of `create/` and `deployment/`
     #[arg(long)]
     no_replay: bool,
     /// Run the set on a throwaway PostgreSQL, if the policy names `postgres`, and show what each draft
@@ -61,6 +64,8 @@ struct Checked {
     loaded: Loaded,
     /// A summary of the replay, if there was one.
     replayed: Option<String>,
+    /// A summary of the comparison of two trees, if there was one.
+    compared: Option<String>,
     /// The result of the trace, if it was requested.
     traced: Option<Trace>,
 }
@@ -69,9 +74,10 @@ impl Checked {
     fn new(package: Package, arguments: &Arguments) -> Result<Self, Failure> {
         let mut loaded = load(&package);
         let replayed = if arguments.no_replay { None } else { replay(&mut loaded)? };
+        let compared = if arguments.no_replay { None } else { compare_trees(&mut loaded)? };
         let traced = if arguments.trace { Some(trace(&mut loaded)?) } else { None };
         invocation::rename_commands(&mut loaded.diagnostics);
-        Ok(Self { package, loaded, replayed, traced })
+        Ok(Self { package, loaded, replayed, compared, traced })
     }
 
     fn released(&self) -> usize {
@@ -136,12 +142,17 @@ fn remind_of_driver(project: &Project, package: &Package) {
     }
 }
 
+fn has_create(checked: &Checked) -> bool {
+    checked.loaded.folder.companion(CompanionKind::Create).is_some()
+}
+
 /// Says which checks of the compiler this build of the command lacks for these folders.
 fn left_out(all: &[Checked]) -> Option<String> {
     let is_for = |dialect: Dialect| all.iter().any(|checked| scripts::is_for(&checked.loaded.folder, dialect));
     let parsed = is_for(Dialect::Postgres) || is_for(Dialect::Sqlite);
     let missing: Vec<&str> = [
         ("check the grammar of SQL (the compiler does)", cfg!(not(feature = "grammar")) && parsed),
+        ("compare `create/` with `deployment/`", cfg!(not(feature = "schema")) && all.iter().any(has_create)),
         ("replay the migrations on SQLite", cfg!(not(feature = "replay")) && is_for(Dialect::Sqlite)),
     ]
     .into_iter()
@@ -164,6 +175,18 @@ fn replay(loaded: &mut Loaded) -> Result<Option<String>, Failure> {
 /// Built without the feature `replay`.
 #[cfg(not(feature = "replay"))]
 fn replay(_: &mut Loaded) -> Result<Option<String>, Failure> {
+    Ok(None)
+}
+
+/// Compares the schemas that `create/` and `deployment/` make, and returns a summary.
+#[cfg(feature = "schema")]
+fn compare_trees(loaded: &mut Loaded) -> Result<Option<String>, Failure> {
+    trees::run(loaded)
+}
+
+/// Built without the feature `schema`.
+#[cfg(not(feature = "schema"))]
+fn compare_trees(_: &mut Loaded) -> Result<Option<String>, Failure> {
     Ok(None)
 }
 
@@ -233,13 +256,15 @@ pub(super) fn load_as(package: &Package, numbering: Numbering) -> Loaded {
 /// Reads a package's folder in order to change it. Fails if the lockfile cannot be read, as its released lines are needed.
 pub(super) fn load_to_write(package: &Package) -> Result<Loaded, Failure> {
     let loaded = load(package);
-    if loaded.folder.lockfile.is_none() && package.folder.join(lockfile::FILE).exists() {
-        show(&loaded);
-        return Err(Failure::refused(format!(
-            "{}/{} cannot be read, so nothing was written: fix it first",
-            package.shown,
-            lockfile::FILE
-        )));
+    for folder in loaded.folder.locked() {
+        let lockfile = folder.lock_path().unwrap_or(lockfile::FILE);
+        if folder.lockfile.is_none() && package.folder.join(lockfile).exists() {
+            show(&loaded);
+            return Err(Failure::refused(format!(
+                "{}/{lockfile} cannot be read, so nothing was written: fix it first",
+                package.shown
+            )));
+        }
     }
     Ok(loaded)
 }
@@ -250,8 +275,8 @@ pub(super) fn is_unmerged(loaded: &Loaded) -> bool {
 }
 
 /// The message after such a lockfile was written.
-pub(super) fn merged(package: &Package) -> String {
-    let lockfile = format!("{}/{}", package.shown, lockfile::FILE);
+pub(super) fn merged(package: &Package, lockfile: &str) -> String {
+    let lockfile = format!("{}/{lockfile}", package.shown);
     let merged = format!(
         "{lockfile} has the lines of both branches: run `git add {lockfile}` once `cargo xtask check` finds nothing"
     );
@@ -269,9 +294,10 @@ pub(super) fn show(loaded: &Loaded) {
 fn summary(checked: &Checked) -> String {
     let counted = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
     let replayed = checked.replayed.iter().map(|replayed| format!("; {replayed}")).collect::<String>();
+    let compared = checked.compared.iter().map(|compared| format!("; {compared}")).collect::<String>();
     let traced = checked.traced.iter().map(|traced| format!("; {}", traced.summary)).collect::<String>();
     format!(
-        "{}: {}, {} of them released{replayed}{traced}",
+        "{}: {}, {} of them released{replayed}{compared}{traced}",
         checked.package.shown,
         counted(checked.loaded.folder.migrations.len(), "migration"),
         checked.released()
@@ -280,9 +306,15 @@ fn summary(checked: &Checked) -> String {
 
 fn write_drafts(package: &Package, format: Format) -> Result<(), Failure> {
     let loaded = load_to_write(package)?;
-    let path = package.folder.join(lockfile::FILE);
-    let old = loaded.folder.lockfile.as_ref();
-    let new = folder::with_drafts(&loaded.folder, old);
+    loaded.folder.locked().try_for_each(|folder| write_drafts_of(package, folder, is_unmerged(&loaded), format))
+}
+
+/// Writes one lockfile.
+fn write_drafts_of(package: &Package, folder: &Folder, is_unmerged: bool, format: Format) -> Result<(), Failure> {
+    let lockfile = folder.lock_path().unwrap_or(lockfile::FILE);
+    let path = package.folder.join(lockfile);
+    let old = folder.lockfile.as_ref();
+    let new = folder::with_drafts(folder, old);
     let text = new.render();
     let before = std::fs::read_to_string(&path).unwrap_or_default();
     if before == text {
@@ -297,9 +329,9 @@ fn write_drafts(package: &Package, format: Format) -> Result<(), Failure> {
     let (old, new) = (ids(old), ids(Some(&new)));
     let added = new.iter().filter(|id| !old.contains(id)).map(|id| format!("{}: draft added: {id}", package.shown));
     let gone = old.iter().filter(|id| !new.contains(id)).map(|id| format!("{}: draft removed: {id}", package.shown));
-    let written = match is_unmerged(&loaded) {
-        true => merged(package),
-        false => format!("{}/{} written", package.shown, lockfile::FILE),
+    let written = match is_unmerged {
+        true => merged(package, lockfile),
+        false => format!("{}/{lockfile} written", package.shown),
     };
     for line in added.chain(gone).chain([written]) {
         match format {
