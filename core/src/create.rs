@@ -43,11 +43,11 @@ pub fn files(set: &Set, history: &History, request: &Request, failed: &[Version]
     Ok(planned)
 }
 
-/// Whether a database with this history may be made from `create/`: the reason why not, if its migrations are recorded
-/// already.
-pub fn refusal(deployments: &History) -> Option<Reason> {
-    let newest = deployments.rows().last()?;
-    Some(Reason::AlreadyCreated { newest: newest.id() })
+/// Returns the reason why a database may not be made from `create/`, if a migration of this set is recorded already.
+pub fn refusal(migrations: &Set, history: &History) -> Option<Reason> {
+    let newest = history.rows().last()?;
+    let id = migrations.find(newest.version).map_or_else(|| newest.id(), |migration| migration.id().to_owned());
+    Some(Reason::AlreadyCreated { newest: id })
 }
 
 /// The reason why no migration may run, if a database was begun from `create/` and is not complete: `files` is the history

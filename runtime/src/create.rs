@@ -1,9 +1,7 @@
 //! Makes an empty database from `create/`, the tree of the desired schema. `core::create` decides.
 
 use lockgate_core::plan;
-use lockgate_core::{
-    Action, Atomicity, CompanionKind, Front, Guard, History, Plan, Refusal, Step, UpTo, Version, create,
-};
+use lockgate_core::{Atomicity, CompanionKind, Front, History, Plan, Refusal, UpTo, Version, create};
 
 use crate::backend::Backend;
 use crate::error::{Error, ErrorKind, UNCHANGED, Wording};
@@ -103,11 +101,9 @@ impl Migrator {
     }
 
     fn run_of_files(&self, of: &Self) -> Result<Run<'_>, Error> {
-        let migrations = of.run()?.history_table;
-        Ok(Run {
-            precondition: Precondition::Empty { migrations, beside_others: of.is_beside_others() },
-            ..self.run()?
-        })
+        let (set, migrations) = (*of.set_of_migrations(), of.run()?.history_table);
+        let precondition = Precondition::Empty { set, migrations, beside_others: of.is_beside_others() };
+        Ok(Run { precondition, ..self.run()? })
     }
 
     /// Refuses to record drafts on a protected stage, where they could not be applied either.
@@ -115,11 +111,8 @@ impl Migrator {
         let run = self.run()?;
         executor::read(backend, &run).await?;
         stage::check(backend, &run).await?;
-        let guard: Guard = stage::guard(backend, &run).await?;
-        let set = self.set_of_migrations();
-        let step = |version: Version, id: &str| Step { version, id: id.to_owned(), action: Action::Apply };
-        let steps: Vec<Step> = set.iter().map(|migration| step(migration.version(), migration.id())).collect();
-        let reasons = if guard.overridden { Vec::new() } else { guard.forbidden(set, &steps) };
+        let guard = stage::guard(backend, &run).await?;
+        let reasons = guard.forbidden_drafts(self.set_of_migrations());
         if reasons.is_empty() { Ok(()) } else { Err(stage::refused(&Refusal { reasons })) }
     }
 }

@@ -421,8 +421,8 @@ impl Migrator {
         self.look(target, |history, dialect| self.decide_repair(history, repair, dialect)).await
     }
 
-    /// Returns the last entries of the log, the oldest first: each step of each run, failed ones included. Takes no
-    /// lock and writes nothing.
+    /// Returns the last entries of the log, the oldest first: each step of each run, failed ones included, also of the
+    /// scripts beside the migrations. Takes no lock and writes nothing.
     ///
     /// ```
     /// # #[cfg(feature = "sqlite")]
@@ -447,8 +447,16 @@ impl Migrator {
         if history.is_absent() {
             return Ok(Vec::new());
         }
-        let log = backend.read_log(&run.history_table, last).await;
-        log.map_err(|cause| Error::from_cause("the log cannot be read", cause))
+        let mut log = Vec::new();
+        // The scripts beside the migrations have logs of their own.
+        let beside = self.migrations.set().companions().iter().map(|companion| companion.kind.suffix());
+        for suffix in std::iter::once("").chain(beside) {
+            let table = HistoryTable { set: format!("{}{suffix}", self.set), ..run.history_table.clone() };
+            let read = backend.read_log(&table, last).await;
+            log.extend(read.map_err(|cause| Error::from_cause("the log cannot be read", cause))?);
+        }
+        log.sort_by(|one: &LogEntry, other| one.at.cmp(&other.at));
+        Ok(log.split_off(log.len().saturating_sub(last)))
     }
 
     /// Returns the sizes of the tables that a plan touches, from the statistics of the database. Tables that do not

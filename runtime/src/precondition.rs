@@ -20,8 +20,8 @@ pub(crate) async fn check(backend: &mut dyn Backend, run: &Run<'_>, history: &Hi
             }
             (Front::up, create::unfinished(history, &read(backend, run, files).await?))
         }
-        Precondition::Empty { migrations, beside_others } => {
-            let reason = create::refusal(&read(backend, run, migrations).await?);
+        Precondition::Empty { set, migrations, beside_others } => {
+            let reason = create::refusal(set, &read(backend, run, migrations).await?);
             let begun = !history.rows().is_empty() || *beside_others;
             let reason = match reason {
                 None if !begun => {

@@ -1,6 +1,6 @@
 //! The options of a run.
 
-use lockgate_core::{Atomicity, Plan, Stage, Version};
+use lockgate_core::{Atomicity, Plan, Set, Stage, Version};
 
 use crate::backend::{Backend, BoxFuture, Deadline, Job, Limits, LockRequest, Pace, SessionCleanup};
 use crate::error::{Cause, Error};
@@ -26,6 +26,7 @@ pub(crate) enum Precondition {
     NotBegun(HistoryTable),
     /// No migration is recorded in this history; and if no file of `create/` has run, the database is empty.
     Empty {
+        set: Set,
         migrations: HistoryTable,
         beside_others: bool,
     },

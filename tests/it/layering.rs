@@ -29,6 +29,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("app", &["lockgate", "lockgate-cli", "lockgate-build"]),
     ("patches", &["lockgate", "lockgate-cli", "lockgate-build"]),
     ("service", &["lockgate", "lockgate-build"]),
+    ("trees", &["lockgate", "lockgate-cli", "lockgate-build"]),
     ("lockgate-tests", &[]),
 ];
 

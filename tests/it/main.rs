@@ -55,6 +55,7 @@ mod throwaway;
 mod tls;
 mod trace;
 mod trace_locks;
+mod trees;
 mod ui;
 mod wait;
 mod walk;

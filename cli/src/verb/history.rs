@@ -19,10 +19,13 @@ pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> R
     let mut database = invocation.connect(Access::Read).await?;
     let log = invocation.migrator().log(&mut database, arguments.last).await?;
     let named = |entry: LogEntry| {
-        let migration = invocation.migrations().set().find(entry.version);
-        let id = match migration.filter(|migration| migration.goes_by(&entry.name)) {
+        let set = invocation.migrations().set();
+        let companions = set.companions().iter().map(|companion| &companion.set);
+        let mut found = std::iter::once(set).chain(companions).filter_map(|set| set.find(entry.version));
+        let id = match found.find(|migration| migration.goes_by(&entry.name)) {
             Some(migration) => migration.id().to_owned(),
-            None if entry.version.is_of_name(&entry.name) => entry.name.clone(),
+            // A file of `create/` is known by its path alone, a repeatable script by its name.
+            None if entry.version.is_of_name(&entry.name) || entry.name.contains('/') => entry.name.clone(),
             None => format!("{}_{}", entry.version, entry.name),
         };
         (id, entry)

@@ -79,7 +79,7 @@ async fn create(
     let set = invocation.migrations().set().companion(CompanionKind::Create);
     let files: &Migrations = set.map_or(&Migrations::EMPTY, |set| Box::leak(Box::new(Migrations::from(set))));
     if arguments.dry_run {
-        let mut database = invocation.connect(Access::Create).await?;
+        let mut database = invocation.connect(Access::Read).await?;
         let planned = migrator.plan_create(&mut database).await?;
         let exit = arguments.nothing.exit(planned.is_empty());
         return Ok(Answer { exit, ..plan::of_companion(files, planned, &database, arguments.verbose) });

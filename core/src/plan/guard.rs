@@ -44,6 +44,16 @@ impl Guard {
         Some(Reason::ProtectedStage { stage })
     }
 
+    /// Why the stage of the database forbids to make it from a schema that contains these migrations: each draft among them,
+    /// unless the stage is overridden.
+    pub fn forbidden_drafts(&self, set: &Set) -> Vec<Reason> {
+        let Some(stage) = self.database.filter(|stage| stage.is_protected() && !self.overridden) else {
+            return Vec::new();
+        };
+        let drafts = set.iter().filter(|migration| !migration.is_frozen());
+        drafts.map(|migration| Reason::Draft { id: migration.id().to_owned(), stage }).collect()
+    }
+
     /// Why the stage of the database forbids these steps, unless it is overridden.
     pub fn forbidden(&self, set: &Set, steps: &[Step]) -> Vec<Reason> {
         let Some(stage) = self.database.filter(|stage| stage.is_protected()) else { return Vec::new() };

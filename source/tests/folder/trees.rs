@@ -166,7 +166,7 @@ fn manual_scripts_have_a_lockfile_and_the_desired_schema_has_none() {
     let loaded = project.load();
     let manual = loaded.folder.companion(CompanionKind::Manual).unwrap();
     let lockfile = folder::freeze(manual, None);
-    project.write("manual-deployment/migrations.lock", &lockfile.render());
+    project.write("manual-deployment/migrations.lock", lockfile.render());
     project.check("");
     assert!(project.load().folder.companion(CompanionKind::Manual).unwrap().migrations[0].frozen);
     project.write("create/1-tables/users.sql", "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT);\n");

@@ -1,0 +1,3 @@
+DROP VIEW open_loans;
+DROP INDEX loans_by_member;
+DROP TABLE loans;
