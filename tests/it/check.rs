@@ -52,7 +52,10 @@ right
     let page = scratch.run(&["explain", "foreign-keys"]).succeeds();
     assert!(page.contains("a directive at the head of a script") && page.contains("-- lockgate: foreign-keys off"));
     let page = scratch.run(&["explain", "numbering"]).succeeds();
-    assert!(page.contains("a key of migrations.toml") && page.contains("Without it: \"any\"."), "{page}");
+    assert!(
+        page.contains("a key of migrations.toml") && page.contains("Without it: \"any\"; \"ordinal\" with `layout"),
+        "{page}"
+    );
 }
 
 #[test]

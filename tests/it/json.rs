@@ -22,6 +22,8 @@ const LOOKS: &[&[&str]] = &[
     &["ready"],
     &["drift"],
     &["history", "--last", "5"],
+    &["manual"],
+    &["manual", "run", "7", "--dry-run"],
     &["doctor", "--integrity"],
 ];
 
