@@ -607,7 +607,7 @@ pub fn redo(set: &Set, history: &History, request: &Request, steps: usize) -> Re
 pub fn baseline(set: &Set, history: &History, dialect: Dialect, version: Version) -> Result<Plan, Refusal> {
     let unknown = set.find(version).is_none().then(|| unknown_version(set, version));
     let (tolerated, blocking): (Vec<_>, Vec<_>) =
-        drift::drift(set, history).into_iter().partition(|drift| is_no_matter_of_recording(drift));
+        drift::drift(set, history).into_iter().partition(is_no_matter_of_recording);
     let steps = set
         .iter()
         .take_while(|migration| migration.version() <= version)
@@ -626,7 +626,7 @@ pub fn baseline(set: &Set, history: &History, dialect: Dialect, version: Version
 /// Returns a [`Refusal`] if a recorded migration differs from the embedded one, or if the set is not for this dialect.
 pub fn adopt(set: &Set, history: &History, dialect: Dialect, applied: &[Version]) -> Result<Plan, Refusal> {
     let (tolerated, blocking): (Vec<_>, Vec<_>) =
-        drift::drift(set, history).into_iter().partition(|drift| is_no_matter_of_recording(drift));
+        drift::drift(set, history).into_iter().partition(is_no_matter_of_recording);
     let steps = set
         .iter()
         .chain(set.repeatables())

@@ -350,7 +350,7 @@ fn collect_profiles(folder: &mut Folder) -> Option<Diagnostic> {
     let mut profiles: BTreeSet<String> = all().flat_map(|migration| migration.profiles.clone()).collect();
     let mut problem = None;
     if profiles.len() > PROFILES_MAX {
-        let last = all().filter(|migration| !migration.profiles.is_empty()).last();
+        let last = all().rfind(|migration| !migration.profiles.is_empty());
         problem = last.map(|migration| {
             let message = format!("the folder has {} profiles, and a program can choose among 64", profiles.len());
             folder.error(Code::BadDirective, &migration.up, message).help("use fewer")
