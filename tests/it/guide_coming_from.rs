@@ -197,7 +197,7 @@ fn the_chapter_on_repeatable_scripts_can_be_typed() {
         .collect();
     let said = |line: &str| &typed.iter().find(|(typed, _)| typed == line).unwrap_or_else(|| panic!("`{line}`")).1;
     assert!(said("app plan").starts_with("1 migration and 1 repeatable script would run"), "{}", said("app plan"));
-    for state in ["R__active_users      new ", "R__peers             skipped: profile testnet "] {
+    for state in ["R__active_users    new ", "R__peers           skipped: profile testnet "] {
         assert!(said("app status").contains(state), "{}", said("app status"));
     }
     assert!(said("app status").contains("1 pending, 1 repeatable script to run"), "{}", said("app status"));
@@ -208,13 +208,13 @@ fn the_chapter_on_repeatable_scripts_can_be_typed() {
     let changed = "DROP VIEW IF EXISTS active_users;\nCREATE VIEW active_users AS SELECT id FROM users;\n";
     scratch.write("app/migrations/R__active_users.sql", changed);
     let status = app("status");
-    for state in ["R__active_users      changed ", "R__peers             applied "] {
+    for state in ["R__active_users    changed ", "R__peers           applied "] {
         assert!(status.contains(state), "{status}");
     }
     assert!(app("up").contains("applied R__active_users"));
     std::fs::remove_file(folder.join("R__active_users.sql")).unwrap();
     let status = app("status");
-    assert!(status.contains("R__active_users      gone ") && status.contains("restore its file"), "{status}");
+    assert!(status.contains("R__active_users    gone ") && status.contains("restore its file"), "{status}");
     assert!(page.contains("`app repair --forget R__active_users`"));
     app("repair --forget R__active_users");
     assert!(app("status").starts_with("up to date"));
