@@ -12,9 +12,10 @@ use lockgate_core::psql::{Form, Piece, Place, Program, Variable, What, is_name};
 use crate::split;
 
 /// The commands that are read, for messages.
-pub const COMMANDS: [&str; 12] = [
+pub const COMMANDS: [&str; 13] = [
     "\\connect",
     "\\echo",
+    "\\encoding",
     "\\elif",
     "\\else",
     "\\endif",
@@ -280,6 +281,17 @@ impl Reader<'_> {
                 };
                 return Ok((What::Nothing, Some(Include { path, is_relative: name == "ir" })));
             }
+            // What pg_dumpall writes. The text of a script is UTF-8, of which ASCII is a part.
+            ("encoding", [name]) => match text(name).map(|name| name.to_ascii_uppercase()) {
+                Some(name) if ["UTF8", "UTF-8", "UNICODE", "SQL_ASCII"].contains(&name.as_str()) => What::Nothing,
+                _ => {
+                    return Err((
+                        "the text of a script is UTF-8, and in no other encoding".to_owned(),
+                        "convert the file to UTF-8, and write `\\encoding UTF8`".to_owned(),
+                    ));
+                }
+            },
+            ("encoding", _) => return Err(usage("UTF8")),
             ("connect", words) => return self.connect(words).map(|what| (what, None)),
             ("set", _) => return Err(usage("name value")),
             ("getenv", _) => return Err(usage("name ENVIRONMENT_VARIABLE")),

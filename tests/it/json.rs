@@ -70,6 +70,10 @@ fn every_answer_fits_the_schema(place: &Place) {
     check(place, &["status"]);
     check(place, &["down", "1"]);
     check(place, &["bootstrap", "--admin-url", place.url()]);
+    // A database cannot be its own mirror.
+    for words in [&["mirror"][..], &["mirror", "accept", "library", "--reason", "why"], &["up"], &["status"]] {
+        check(place, &[words, &["--mirror", place.url()]].concat());
+    }
     check(place, &["sql"]);
     check(place, &["json-schema"]);
     place.try_rows("CREATE TABLE schema_migrations (version BIGINT, dirty BOOLEAN)").unwrap();

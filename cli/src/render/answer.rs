@@ -24,7 +24,7 @@ pub(crate) fn answer(answer: &Answer, width: Option<u16>) -> Text {
             let mut text = out(status::status(&stand.status, width, stand.all));
             text.out.extend(stand.status.drift.iter().map(|difference| format!("\n{}", drift(difference, width))));
             #[cfg(feature = "postgres")]
-            text.out.extend(stand.mirror.as_ref().map(mirrored));
+            text.out.extend(stand.mirror.as_ref().map(databases::mirrored));
             text.out.extend(stand.unfinished.iter().map(|line| format!("\n{}", remark(line))));
             if stand.up_refuses {
                 text.out.push(format!("\n{}", remark("`up` refuses to run until this is fixed")));
@@ -79,7 +79,7 @@ pub(crate) fn answer(answer: &Answer, width: Option<u16>) -> Text {
             out("there is no mirror yet: the next run makes it, if `--mirror` or the policy names one".to_owned())
         }
         #[cfg(feature = "postgres")]
-        Body::Mirror(statuses) => Text { out: statuses.iter().map(mirrored).collect(), notes: Vec::new() },
+        Body::Mirror(statuses) => Text { out: statuses.iter().map(databases::mirrored).collect(), notes: Vec::new() },
         #[cfg(feature = "postgres")]
         Body::MirrorAccepted(status) => {
             let differed = status.mismatch.as_ref().map(|mismatch| format!(", although {mismatch}"));
@@ -87,14 +87,6 @@ pub(crate) fn answer(answer: &Answer, width: Option<u16>) -> Text {
         }
         Body::Document(text) => out(text.trim_end().to_owned()),
     }
-}
-
-/// How a database compares with its mirror.
-#[cfg(feature = "postgres")]
-pub(super) fn mirrored(status: &lockgate::MirrorStatus) -> String {
-    let said = status.to_string();
-    let said = if status.mismatch.is_some() { paint(BAD, said) } else { said };
-    format!("mirror of {}: {said}", status.database)
 }
 
 fn out(line: String) -> Text {

@@ -6,7 +6,7 @@ use crate::answer::{DatabasePlanned, Planned, Stands};
 use crate::duration;
 
 use super::text::Text;
-use super::{GOOD, count, drift, paint, plan, progress, remark, status};
+use super::{BAD, GOOD, count, drift, paint, plan, progress, remark, status};
 
 /// What a run did.
 pub(super) fn runs(report: &DatabasesReport) -> String {
@@ -49,7 +49,7 @@ pub(super) fn statuses(stands: &Stands, width: Option<u16>) -> Text {
         if let Some(stage) = stand.status.stage {
             text.out.push(format!("stage of {}: {stage}", stand.database));
         }
-        text.out.extend(stand.mirror.as_ref().map(super::answer::mirrored));
+        text.out.extend(stand.mirror.as_ref().map(mirrored));
         if stand.up_refuses {
             text.out.push(format!("\n{}", remark(&format!("`up` refuses to run until {} is fixed", stand.database))));
         }
@@ -64,6 +64,13 @@ pub(super) fn statuses(stands: &Stands, width: Option<u16>) -> Text {
         text.notes.extend(stand.left_out.iter().map(|id| progress::left_out(id, &stand.database)));
     }
     text
+}
+
+/// How a database compares with its mirror.
+pub(super) fn mirrored(status: &lockgate::MirrorStatus) -> String {
+    let said = status.to_string();
+    let said = if status.mismatch.is_some() { paint(BAD, said) } else { said };
+    format!("mirror of {}: {said}", status.database)
 }
 
 fn missing(database: &str, bootstraps: usize) -> String {

@@ -78,8 +78,9 @@ pub(super) async fn run_plan(
             Some(seen) => seen,
             None => migrator.digest(&mut connected).await.map_err(|error| error.in_front(&here))?,
         };
-        let part = Plan { steps: part.to_vec(), seen, ..plan.clone() };
-        let ran = migrator.apply_plan(&mut connected, &part).await.map_err(|error| error.in_front(&here))?;
+        let mut leading = plan.clone();
+        (leading.steps, leading.seen) = (part.to_vec(), seen);
+        let ran = migrator.apply_plan(&mut connected, &leading).await.map_err(|error| error.in_front(&here))?;
         steps.extend(ran.steps);
     }
     Ok(())

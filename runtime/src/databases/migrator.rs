@@ -187,7 +187,7 @@ impl DatabasesMigrator {
         let server = self.server(server)?;
         let sites = self.sites(&server)?;
         let mirror = match self.mirror_url(&server)? {
-            Some(url) => Some(Mirror::open(&url).await?),
+            Some(url) => Some(Mirror::open(&url, None).await?),
             None => None,
         };
         if let Some(mirror) = &mirror {
@@ -327,7 +327,7 @@ impl DatabasesMigrator {
         let sites = one.sites(&server)?;
         let site = sites.first().expect("a database that is not known is an error");
         let mirror = match self.mirror_url(&server)? {
-            Some(url) => Some(Mirror::open(&url).await?),
+            Some(url) => Some(Mirror::open(&url, None).await?),
             None => None,
         };
         if let Some(mirror) = &mirror {
@@ -411,7 +411,7 @@ impl DatabasesMigrator {
         let one = self.clone().only(database);
         let sites = one.sites(&server)?;
         let site = sites.first().expect("a database that is not known is an error");
-        let mirror = Mirror::open(mirror::accepting(url.as_deref(), reason)?).await?;
+        let mirror = Mirror::open(mirror::accepting(url.as_deref(), reason)?, None).await?;
         mirroring::accept(&mirror, site, reason).await
     }
 

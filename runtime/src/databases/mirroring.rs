@@ -11,7 +11,7 @@ pub(super) async fn settle(mirror: &Mirror, sites: &[Site<'_>]) -> Result<(), Er
     let mut looks = 0;
     // The mirror is read before the databases, so that another run, which writes to the databases first, is not taken for
     // a difference. One that reverts is noticed by the second look.
-    let found = loop {
+    let (memories, found) = loop {
         let memories = mirror.memories().await?;
         let mut statuses = Vec::with_capacity(sites.len());
         let mut all = Vec::with_capacity(sites.len());
@@ -22,14 +22,16 @@ pub(super) async fn settle(mirror: &Mirror, sites: &[Site<'_>]) -> Result<(), Er
         }
         looks += 1;
         match mirror::refuse(&statuses) {
-            Ok(()) => break all,
+            Ok(()) => break (memories, all),
             Err(error) if looks == 2 => return Err(error),
             Err(_) => {}
         }
     };
     for (site, found) in sites.iter().zip(&found) {
-        if found.is_some() {
-            mirror.take(site.name(), &site.sets(), found.as_ref(), Taken::Added).await?;
+        if let Some(found) = found
+            && memories.is_outdated(site.name(), &site.sets(), found)
+        {
+            mirror.take(site.name(), &site.sets(), Some(found), Taken::Added).await?;
         }
     }
     Ok(())

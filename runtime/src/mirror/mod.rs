@@ -8,7 +8,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use lockgate_core::mirror::{Found, Memory, compare};
+use lockgate_core::mirror::{Found, Identity, Memory, compare};
 use lockgate_core::{Action, Plan};
 use tokio::sync::Mutex;
 
@@ -106,6 +106,14 @@ impl Memories {
         }
     }
 
+    /// Whether the mirror has to be written, although nothing differs.
+    pub(crate) fn is_outdated(&self, database: &str, sets: &[String], found: &Found) -> bool {
+        let memory = self.of(database, sets);
+        let is_known = memory.identity.as_ref() == Some(&found.identity) || found.rows.is_empty();
+        let behind = self.status(database, sets, Some(found)).behind;
+        behind > 0 || !is_known || memory.rows.iter().any(|row| row.leaving)
+    }
+
     /// The databases that are not among these, as far as the mirror knows.
     pub(crate) fn others(&self, compared: &[MirrorStatus]) -> Vec<MirrorStatus> {
         let others = self.0.iter().filter(|(name, _)| compared.iter().all(|status| status.database != *name));
@@ -122,12 +130,13 @@ impl Memories {
 
 impl Mirror {
     /// Opens the mirror for a run, and makes it first if it does not exist. The mirror lists its own tables too.
-    pub(crate) fn open(url: &str) -> BoxFuture<'_, Result<Self, Error>> {
+    /// It must not be in the database `beside`.
+    pub(crate) fn open<'a>(url: &'a str, beside: Option<&'a Identity>) -> BoxFuture<'a, Result<Self, Error>> {
         // In a box, as its own tables are made by a run.
-        Box::pin(async move { Self::made(url).await.map_err(|error| unusable(error).with_state(UNCHANGED)) })
+        Box::pin(async move { Self::made(url, beside).await.map_err(|error| unusable(error).with_state(UNCHANGED)) })
     }
 
-    async fn made(url: &str) -> Result<Self, Error> {
+    async fn made(url: &str, beside: Option<&Identity>) -> Result<Self, Error> {
         let mut database = match Database::connect(url).await {
             Ok(database) => database,
             Err(error) if is_absent(&error) => {
@@ -136,6 +145,12 @@ impl Mirror {
             }
             Err(error) => return Err(error),
         };
+        let place = database.backend().await.map_err(unread)?.identity().await.map_err(unread)?;
+        if let (Some((name, place)), Some(beside)) = (&place, beside)
+            && place == beside
+        {
+            return Err(in_its_own(name));
+        }
         let migrator = Migrator::new(&TABLES).set(SET);
         let is_new = !migrator.apply(&mut database).await?.is_empty();
         let sets = [SET.to_owned()];
@@ -264,11 +279,12 @@ impl Mirroring for Of {
         backend: &'b mut dyn Backend,
     ) -> BoxFuture<'b, Result<Box<dyn Mirrored>, Error>> {
         Box::pin(async move {
-            let mirror = Mirror::open(&self.url).await?;
+            let identity = backend.identity().await.map_err(unread)?.map(|(_, identity)| identity);
+            let mirror = Mirror::open(&self.url, identity.as_ref()).await?;
             let sets = sets(&run.history_table.set, &[]);
             // The mirror is read before the database, so that another run, which writes to the database first, is not
             // taken for a difference. One that reverts is noticed by the second look.
-            let (database, status, found) = {
+            let (database, status, found, is_outdated) = {
                 let mut looks = 0;
                 loop {
                     let memories = mirror.memories().await?;
@@ -276,12 +292,15 @@ impl Mirroring for Of {
                     let status = memories.status(&database, &sets, Some(&found));
                     looks += 1;
                     if status.mismatch.is_none() || looks == 2 {
-                        break (database, status, found);
+                        let is_outdated = memories.is_outdated(&database, &sets, &found);
+                        break (database, status, found, is_outdated);
                     }
                 }
             };
             refuse([&status])?;
-            mirror.take(&database, &sets, Some(&found), Taken::Added).await?;
+            if is_outdated {
+                mirror.take(&database, &sets, Some(&found), Taken::Added).await?;
+            }
             Ok(Box::new(Watched { mirror, database, sets }) as Box<dyn Mirrored>)
         })
     }
@@ -351,7 +370,7 @@ impl Migrator {
     /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) without a mirror or a reason; otherwise as for
     /// [`status`](Self::status), of the database and of the mirror.
     pub async fn accept_in_mirror(&self, target: impl Target, reason: &str) -> Result<MirrorStatus, Error> {
-        let mirror = Mirror::open(accepting(self.mirror_url(), reason)?).await?;
+        let mirror = Mirror::open(accepting(self.mirror_url(), reason)?, None).await?;
         let memories = mirror.memories().await?;
         let (sets, mut backend) = (sets(self.set_name(), &[]), open(target).await?);
         let (name, found) = observe(&self.run()?, &mut *backend, &sets).await?;
@@ -395,10 +414,14 @@ pub(crate) fn check_place<'a>(
     let place = |url: &str| crate::url::parts(url).map(|(parts, _)| (parts.host, parts.port.unwrap_or(5432)));
     let name = crate::url::parts(mirror).and_then(|(parts, _)| parts.name).unwrap_or_default();
     if place(mirror) == place(server) && databases.any(|database| database == name) {
-        return Err(Error::usage(format!("the mirror cannot be in `{name}`, which it mirrors"))
-            .with_help("name a database for it alone, such as `lockgate_state`"));
+        return Err(in_its_own(&name).in_front("the mirror"));
     }
     Ok(())
+}
+
+fn in_its_own(name: &str) -> Error {
+    Error::usage(format!("it cannot be in `{name}`, which it mirrors"))
+        .with_help("name a database for it alone, such as `lockgate_state`")
 }
 
 /// Makes the database of the mirror.

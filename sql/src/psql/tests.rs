@@ -124,6 +124,17 @@ fn a_bootstrap_may_connect() {
 }
 
 #[test]
+fn the_encoding_is_always_the_same() {
+    for line in ["\\encoding UTF8", "\\encoding SQL_ASCII", "\\encoding 'utf-8'"] {
+        let script = read(line, Connect::Refused);
+        assert_eq!((script.lines[0].what.clone(), script.problems.len()), (What::Nothing, 0), "{line}");
+    }
+    for line in ["\\encoding LATIN1", "\\encoding", "\\encoding :name"] {
+        assert_eq!(read(line, Connect::Refused).problems.len(), 1, "{line}");
+    }
+}
+
+#[test]
 fn a_script_of_one_database_may_name_that_one() {
     let within = |line: &str| read(line, Connect::Within("my app"));
     assert_eq!(within("\\connect \"my app\"").lines[0].what, What::Nothing);

@@ -1,7 +1,6 @@
 //! `\connect` in bootstraps: the statements after it run in that database, and each of them runs once.
 
 use std::sync::Mutex;
-use std::time::Duration;
 
 use lockgate::{Databases, DatabasesMigrator, ErrorKind, Event};
 use sqlx::{Connection, Executor, PgConnection};
@@ -114,7 +113,8 @@ DROP TRIGGER slow ON item;
                 if matches!(event, Event::StatementFinished { statements_done: 5, .. }) {
                     let (said, may_go) = &*waits.lock().unwrap();
                     said.send(()).unwrap();
-                    may_go.recv().unwrap();
+                    // So that another thread drives the connections meanwhile.
+                    tokio::task::block_in_place(|| may_go.recv()).unwrap();
                 }
             })
         });
@@ -129,9 +129,8 @@ DROP TRIGGER slow ON item;
         let waiting = "SELECT pid::text FROM pg_stat_activity WHERE datname = 'shop' AND query = 'COMMIT' \
                        AND wait_event_type = 'Lock'";
         let pid = loop {
-            match server.texts("postgres", waiting).await.first() {
-                Some(pid) => break pid.clone(),
-                None => tokio::time::sleep(Duration::from_millis(20)).await,
+            if let Some(pid) = server.texts("postgres", waiting).await.pop() {
+                break pid;
             }
             assert!(!run.is_finished(), "{:?}", run.await);
         };

@@ -165,6 +165,14 @@ async fn one_database_has_a_mirror_too_and_what_a_run_reverts_is_no_older_state(
     assert_eq!(migrator.mirror_status(&mut database).await.unwrap().unwrap().mismatch, None);
     migrator.apply(&mut database).await.unwrap();
 
+    let seen = server.texts("lockgate_state", "SELECT seen_at::text FROM lockgate_mirror.database ORDER BY name").await;
+    assert!(migrator.apply(&mut database).await.unwrap().is_empty());
+    let again =
+        server.texts("lockgate_state", "SELECT seen_at::text FROM lockgate_mirror.database ORDER BY name").await;
+    assert_eq!(seen, again, "a start that finds nothing to do writes nothing");
+    let own = plain.clone().mirror(&url).apply(&mut database).await.unwrap_err();
+    assert_eq!(own.kind(), ErrorKind::Usage);
+
     // A run that was killed after it had reverted: the mirror knew what was coming.
     server.run("lockgate_state", "UPDATE lockgate_mirror.history SET leaving = true WHERE version = 2").await;
     plain.revert(&mut database, DownTo::Steps(1)).await.unwrap();
