@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use lockgate::Front;
+use lockgate::Audience;
 
 use crate::exit::Exit;
 
@@ -67,7 +67,7 @@ impl CommandError {
             Self::NoClient { program, why, .. } => format!("the client `{program}` cannot be started: {why}"),
             Self::Declined(answer) => (*answer).to_owned(),
             Self::Stopped { signal, .. } => format!("{signal} interrupted the run"),
-            Self::Lockgate(error) => error.report_for(Front::CommandLine).summary().to_owned(),
+            Self::Lockgate(error) => error.report_for(Audience::CommandLine).summary().to_owned(),
         }
     }
 
@@ -84,7 +84,7 @@ impl CommandError {
                 let lines = [Some(unknown), postgres.then_some(server)];
                 lines.into_iter().flatten().map(str::to_owned).collect()
             }
-            Self::Lockgate(error) => error.report_for(Front::CommandLine).state().to_vec(),
+            Self::Lockgate(error) => error.report_for(Audience::CommandLine).state().to_vec(),
         }
     }
 
@@ -117,14 +117,14 @@ impl CommandError {
                 let lines = [Some(look), postgres.then_some(server)];
                 lines.into_iter().flatten().map(str::to_owned).collect()
             }
-            Self::Lockgate(error) => error.report_for(Front::CommandLine).help().to_vec(),
+            Self::Lockgate(error) => error.report_for(Audience::CommandLine).help().to_vec(),
         }
     }
 
     /// The whole error, on several lines and without colours.
     pub(crate) fn report(&self) -> String {
         if let Self::Lockgate(error) = self {
-            return error.report_for(Front::CommandLine).to_string();
+            return error.report_for(Audience::CommandLine).to_string();
         }
         let mut report = format!("error[{}]: {}", self.kind(), self.summary());
         for line in self.state() {

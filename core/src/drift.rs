@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use crate::patch::Patch;
-use crate::{Body, Checksum, Dialect, Front, History, Migration, Row, Script, Set, State, Statement, Version};
+use crate::{Audience, Body, Checksum, Dialect, History, Migration, Row, Script, Set, State, Statement, Version};
 
 /// One difference between the set and the history.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -173,16 +173,16 @@ impl Drift {
 
     /// What to do about it, with the names of the Rust functions.
     pub fn help(&self) -> String {
-        self.help_for(Front::Rust)
+        self.help_for(Audience::Rust)
     }
 
-    /// What to do about it, with the Rust functions or the commands of `front`.
-    pub fn help_for(&self, front: Front) -> String {
-        let (up, down, down_1) = (front.up(), front.down(), front.down_by(1));
+    /// What to do about it, with the Rust functions or the commands of `audience`.
+    pub fn help_for(&self, audience: Audience) -> String {
+        let (up, down, down_1) = (audience.up(), audience.down(), audience.down_by(1));
         match self {
             Self::Edited { id, state: State::Partial, .. } => format!(
                 "restore the text that it stopped with, and {up} resumes where it stopped; or {}",
-                by_hand(front, id)
+                by_hand(audience, id)
             ),
             Self::Edited { state: State::Reverting, .. } => {
                 format!("restore the applied text, and {down_1} resumes where it stopped")
@@ -190,20 +190,20 @@ impl Drift {
             Self::Edited { id, amended: true, .. } => format!(
                 "change the database by hand so that it matches the amended text of `{id}`, and record that with {}; \
                  `migrations.lock` says why it was amended",
-                front.accept_edited()
+                audience.accept_edited()
             ),
             Self::Edited { id, frozen: true, .. } => format!(
                 "restore the applied text of `{id}` and put the change in a new migration; if the database already matches \
                  the new text, {} records that",
-                front.accept_edited()
+                audience.accept_edited()
             ),
             Self::Edited { id, frozen: false, .. } => format!(
                 "restore the applied text of `{id}` and put the change in a new migration; or, if it is still your own \
                  draft, revert it with {down} and run {up}; if the database already matches the new text, {} records that",
-                front.accept_edited()
+                audience.accept_edited()
             ),
             Self::Renamed { id, recorded } => {
-                format!("rename `{id}` back to `{recorded}`, or record the new name with {}", front.accept_edited())
+                format!("rename `{id}` back to `{recorded}`, or record the new name with {}", audience.accept_edited())
             }
             Self::Replaced { recorded, same_text_as: Some(now), .. } => format!(
                 "`{now}` has exactly the text of `{recorded}`: revert `{recorded}` with the build that applied it, \
@@ -212,7 +212,7 @@ impl Drift {
             Self::Replaced { id, recorded, same_text_as: None } => format!(
                 "restore `{recorded}`; or, if it was a draft of another branch, revert it with the build that applied it; \
                  if the database already matches `{id}`, {} records that",
-                front.mark_applied(id)
+                audience.mark_applied(id)
             ),
             Self::Unknown { same_text_as: Some(now), .. } => {
                 format!(
@@ -224,8 +224,8 @@ impl Drift {
                  another branch, revert it with the build that applied it; if its text is now part of another migration, or \
                  you have undone it by hand, {} removes its row, and {} records a migration whose changes are already there \
                  without running it",
-                front.forget(version),
-                front.baseline("VERSION")
+                audience.forget(version),
+                audience.baseline("VERSION")
             ),
             Self::ManualEdited { .. } => {
                 "restore its text; what else is to be done is another script in `manual-deployment/`".to_owned()
@@ -233,23 +233,23 @@ impl Drift {
             Self::OtherDatabase { embedded, .. } => format!(
                 "connect to the database of `{embedded}`; if one database must hold both histories, give this one its own \
                  name there: {}",
-                front.set(embedded)
+                audience.set(embedded)
             ),
             Self::Ahead { id, version, .. } => format!(
                 "if this is an old build, run the build that applied it; if the file of `{id}` is gone for good and you have \
                  undone its changes by hand, {} removes its row",
-                front.forget(version)
+                audience.forget(version)
             ),
             Self::Missing { id, .. } => format!(
                 "if the database already has the changes of `{id}`, record that with {}; if not, {} runs it late",
-                front.baseline(id),
-                front.out_of_order()
+                audience.baseline(id),
+                audience.out_of_order()
             ),
             Self::OutOfOrder { id, .. } => format!(
                 "give it a number above the newest one (`cargo xtask renumber {id}`), or run it late with {}; if the \
                  database already has its changes, record it with {}",
-                front.out_of_order(),
-                front.baseline(id)
+                audience.out_of_order(),
+                audience.baseline(id)
             ),
             Self::FinishedEdited { id, state, statements_done, now } => {
                 let back = match (*statements_done, now.as_slice()) {
@@ -265,28 +265,28 @@ impl Drift {
                 let on = "you may change the failing statement and those after it";
                 match state {
                     State::Partial | State::Applied => {
-                        format!("{back}; {up} then resumes after it ({on}); or {}", by_hand(front, id))
+                        format!("{back}; {up} then resumes after it ({on}); or {}", by_hand(audience, id))
                     }
                     State::Reverting => format!(
                         "{back}; {down_1} then resumes after it ({on}); or finish the revert by hand, and {} records that",
-                        front.forget(id)
+                        audience.forget(id)
                     ),
                 }
             }
             Self::Partial { id, state: State::Reverting, .. } => format!(
                 "{down_1} resumes the revert where it stopped; to keep the migration instead, redo by hand what was \
                  reverted, and {} records that",
-                front.mark_applied(id)
+                audience.mark_applied(id)
             ),
             Self::Partial { id, state: State::Partial | State::Applied, .. } => format!(
                 "{up} resumes where it stopped, unless another run is still working on it; to give it up, undo it by hand, \
                  and {} records that",
-                front.forget(id)
+                audience.forget(id)
             ),
             Self::Changed { .. } => format!("{up} runs it again"),
             Self::Gone { id } => format!(
                 "restore its file; or drop in a new migration what it has made, and remove its row with {}",
-                front.forget(id)
+                audience.forget(id)
             ),
         }
     }
@@ -298,11 +298,11 @@ impl Drift {
 }
 
 /// The two ways to settle by hand a migration that stopped half way up.
-fn by_hand(front: Front, id: &str) -> String {
+fn by_hand(audience: Audience, id: &str) -> String {
     format!(
         "finish it by hand, and {} records that; or undo it by hand, and {} records that",
-        front.mark_applied(id),
-        front.forget(id)
+        audience.mark_applied(id),
+        audience.forget(id)
     )
 }
 

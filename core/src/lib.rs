@@ -6,13 +6,13 @@
 #![deny(missing_docs)]
 
 pub mod action;
+pub mod audience;
 pub mod checksum;
 pub mod companion;
 pub mod create;
 pub mod destination;
 pub mod dialect;
 pub mod drift;
-pub mod front;
 pub mod history;
 mod leb128;
 pub mod limit;
@@ -35,12 +35,12 @@ pub mod unit;
 pub mod version;
 
 pub use action::{Action, Direction};
+pub use audience::Audience;
 pub use checksum::Checksum;
 pub use companion::CompanionKind;
 pub use destination::{Destination, DownTo, UpTo};
 pub use dialect::{Dialect, Dialects};
 pub use drift::Drift;
-pub use front::Front;
 pub use history::{Digest, History, Row, State};
 pub use limit::Limit;
 pub use manual::{ManualScript, ManualState};

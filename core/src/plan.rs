@@ -15,7 +15,7 @@ use crate::action::{Action, Direction};
 use crate::destination::{Destination, DownTo, UpTo};
 use crate::drift::{self, Drift};
 use crate::{
-    Dialect, Dialects, Digest, Front, History, Migration, Row, Set, Stage, State, Version, other_tools, patch,
+    Audience, Dialect, Dialects, Digest, History, Migration, Row, Set, Stage, State, Version, other_tools, patch,
 };
 
 /// What to do if the history has versions newer than every embedded one. A newer build migrated the database, and
@@ -293,31 +293,31 @@ pub enum Reason {
 impl Reason {
     /// What to do about it, with the names of the Rust functions.
     pub fn help(&self) -> String {
-        self.help_for(Front::Rust)
+        self.help_for(Audience::Rust)
     }
 
-    /// What to do about it, with the Rust functions or the commands of `front`.
-    pub fn help_for(&self, front: Front) -> String {
-        let furthest = |possible: &usize| format!("{} reverts as many as possible now", front.down_by(*possible));
+    /// What to do about it, with the Rust functions or the commands of `audience`.
+    pub fn help_for(&self, audience: Audience) -> String {
+        let furthest = |possible: &usize| format!("{} reverts as many as possible now", audience.down_by(*possible));
         match self {
-            Self::Drift(drift) => drift.help_for(front),
+            Self::Drift(drift) => drift.help_for(audience),
             Self::UnknownVersion { embedded: Some((oldest, newest)), .. } if oldest == newest => {
                 format!("it embeds only `{newest}`")
             }
             Self::UnknownVersion { embedded: Some((oldest, newest)), .. } => {
-                format!("it embeds `{oldest}` to `{newest}`; {} lists them", front.status())
+                format!("it embeds `{oldest}` to `{newest}`; {} lists them", audience.status())
             }
             Self::UnknownVersion { embedded: None, .. } => "it embeds no migrations".to_owned(),
             Self::BelowOldest { possible: false, .. } => {
                 "not all of them can be reverted now: see the other reason".to_owned()
             }
             Self::BelowOldest { oldest, .. } => {
-                format!("{} reverts every migration, including `{oldest}`", front.down_all())
+                format!("{} reverts every migration, including `{oldest}`", audience.down_all())
             }
             Self::NotApplied { id } => format!(
                 "apply it first ({}), or name a migration that is applied ({} lists them)",
-                front.up_to(id),
-                front.status()
+                audience.up_to(id),
+                audience.status()
             ),
             Self::Irreversible { possible: 0, .. } => {
                 "restore a backup, or write a new migration that corrects the data".to_owned()
@@ -327,31 +327,31 @@ impl Reason {
                 furthest(possible)
             ),
             Self::TooManySteps { applied: 0, .. } => "there is nothing to revert".to_owned(),
-            Self::TooManySteps { applied: 1, possible: 1, .. } => format!("{} reverts it", front.down_by(1)),
+            Self::TooManySteps { applied: 1, possible: 1, .. } => format!("{} reverts it", audience.down_by(1)),
             Self::TooManySteps { applied: 1, .. } => "it cannot be reverted: see the other reason".to_owned(),
             Self::TooManySteps { possible: 0, .. } => {
                 "none of them can be reverted now: see the other reason".to_owned()
             }
             Self::TooManySteps { applied, possible, .. } if applied == possible => {
-                format!("{} reverts all of them", front.down_by(*applied))
+                format!("{} reverts all of them", audience.down_by(*applied))
             }
             Self::TooManySteps { possible, .. } => furthest(possible),
             Self::WrongDialect { database, .. } => {
                 format!("connect to the right database, or add `{database}` to `dialects` in `migrations.toml`")
             }
             Self::OutsideTransaction { .. } | Self::OwnTransaction { .. } => {
-                format!("run each migration in its own transaction: {}", front.per_migration())
+                format!("run each migration in its own transaction: {}", audience.per_migration())
             }
             Self::OtherTool { tool, newest, adoptable, .. } => {
                 let baseline = match newest {
-                    Some(newest) => front.baseline(newest),
-                    None => front.baseline("VERSION"),
+                    Some(newest) => audience.baseline(newest),
+                    None => audience.baseline("VERSION"),
                 };
                 let theirs = if *adoptable {
                     format!(
                         "if these are the migrations of {tool}, take over its history with {}, which compares both first; \
                          to record them without comparing: {baseline} (or name the last migration that the database has)",
-                        front.adopt()
+                        audience.adopt()
                     )
                 } else {
                     format!(
@@ -361,54 +361,56 @@ impl Reason {
                 };
                 format!(
                     "{theirs}; if these migrations have nothing to do with the other tool's, run them with {}",
-                    front.beside_other_tools()
+                    audience.beside_other_tools()
                 )
             }
             Self::NotRecorded { version, is_embedded: true, .. } => {
                 format!(
                     "{} lists the recorded migrations; {} records one that is not",
-                    front.status(),
-                    front.baseline(version)
+                    audience.status(),
+                    audience.baseline(version)
                 )
             }
-            Self::NotRecorded { is_embedded: false, .. } => format!("{} lists the recorded migrations", front.status()),
-            Self::NothingInDoubt { .. } => format!("check with {}, then run again", front.status()),
+            Self::NotRecorded { is_embedded: false, .. } => {
+                format!("{} lists the recorded migrations", audience.status())
+            }
+            Self::NothingInDoubt { .. } => format!("check with {}, then run again", audience.status()),
             Self::OtherStage { asked, database: None } => {
-                format!("connect to the right database; if this is the one, mark it: {}", front.mark_stage(*asked))
+                format!("connect to the right database; if this is the one, mark it: {}", audience.mark_stage(*asked))
             }
             Self::OtherStage { database: Some(stage), .. } => {
-                format!("connect to the right database, or ask for the stage of this one: {}", front.stage(*stage))
+                format!("connect to the right database, or ask for the stage of this one: {}", audience.stage(*stage))
             }
             Self::ProtectedStage { .. } | Self::MarkedOtherwise { .. } => {
-                format!("if it must be done here, say why, for the log: {}", front.override_stage())
+                format!("if it must be done here, say why, for the log: {}", audience.override_stage())
             }
             Self::Draft { .. } => format!(
                 "freeze it (`cargo xtask freeze`) and build again; if it must be applied as a draft, say why, for the \
                  log: {}",
-                front.override_stage()
+                audience.override_stage()
             ),
             Self::AlreadyCreated { .. } => {
-                format!("{} applies what is pending; `create/` is for a database without any migration", front.up())
+                format!("{} applies what is pending; `create/` is for a database without any migration", audience.up())
             }
             Self::NotEmpty { .. } => format!(
                 "create an empty database and name it, or apply the migrations with {}; if what is there belongs to \
                  another program, allow it: {}",
-                front.up(),
-                front.from_create_beside_others()
+                audience.up(),
+                audience.from_create_beside_others()
             ),
             Self::CreateChanged { .. } => format!(
                 "undo the change; or drop the database, create it anew, and begin again with {}",
-                front.from_create()
+                audience.from_create()
             ),
             Self::UnfinishedCreate { .. } => {
-                format!("{} goes on where it stopped; or drop the database and create it anew", front.from_create())
+                format!("{} goes on where it stopped; or drop the database and create it anew", audience.from_create())
             }
             Self::NoManualScript { known, .. } if known.is_empty() => {
                 "write it into `manual-deployment/`, and build again".to_owned()
             }
             Self::NoManualScript { known, .. } => format!("there is {}", known.join(", ")),
             Self::NotEmbedded { id, version } => {
-                format!("run the build that embeds `{id}`, or remove its row with {}", front.forget(version))
+                format!("run the build that embeds `{id}`, or remove its row with {}", audience.forget(version))
             }
         }
     }

@@ -330,7 +330,7 @@ fn steps(report: &Report) -> Vec<(String, String)> {
 
 fn failed(error: &lockgate::Error) {
     // The report for operators, because the campaign types the commands that it advises.
-    let report = error.report_for(lockgate::Front::CommandLine);
+    let report = error.report_for(lockgate::Audience::CommandLine);
     say(&OutputLine::Failed(Failure {
         kind: error.kind().to_string(),
         text: report.to_string(),

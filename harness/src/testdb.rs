@@ -7,7 +7,7 @@ use std::fmt::Display;
 #[cfg(feature = "sqlite")]
 use std::fs;
 
-use lockgate::{Dialect, Front, Stage, mask_secrets};
+use lockgate::{Audience, Dialect, Stage, mask_secrets};
 
 use crate::Throwaway;
 use crate::database::TestDatabase;
@@ -42,7 +42,7 @@ pub async fn mark(url: &str) -> Result<String, String> {
 /// Checks the URL: an option that the driver would ignore is an error.
 fn understood(url: &str) -> Result<(String, Dialect), String> {
     let dialect = dialect(url)?;
-    let url = lockgate::__private::understood(url).map_err(|e| e.report_for(Front::CommandLine).to_string())?;
+    let url = lockgate::__private::understood(url).map_err(|e| e.report_for(Audience::CommandLine).to_string())?;
     Ok((url, dialect))
 }
 

@@ -82,7 +82,9 @@ pub async fn create(administrator: &mut Database, url: &str, options: Options) -
 
 fn of_sqlite() -> Error {
     Error::new(ErrorKind::Usage, "SQLite has neither roles nor a server: there is nothing to bootstrap").with_help(
-        Wording::each(|front| format!("{} creates the file, if the database URL ends in `?mode=rwc`", front.up())),
+        Wording::each(|audience| {
+            format!("{} creates the file, if the database URL ends in `?mode=rwc`", audience.up())
+        }),
     )
 }
 

@@ -149,7 +149,7 @@ fn sqlite(url: &str) -> Result<Console, Error> {
     }
     if !std::path::Path::new(&path).exists() {
         return Err(Error::new(ErrorKind::Unreachable, format!("the file `{path}` does not exist")).with_help(
-            Wording::each(|front| format!("{} creates it, if the database URL ends in `?mode=rwc`", front.up())),
+            Wording::each(|audience| format!("{} creates it, if the database URL ends in `?mode=rwc`", audience.up())),
         ));
     }
     let mode = if mode == "ro" { "ro" } else { "rw" };

@@ -1,7 +1,7 @@
 //! Makes an empty database from `create/`, the tree of the desired schema. `core::create` decides.
 
 use lockgate_core::plan;
-use lockgate_core::{Atomicity, CompanionKind, Front, History, Plan, Refusal, UpTo, Version, create};
+use lockgate_core::{Atomicity, Audience, CompanionKind, History, Plan, Refusal, UpTo, Version, create};
 
 use crate::backend::Backend;
 use crate::error::{Error, ErrorKind, UNCHANGED, Wording};
@@ -118,7 +118,7 @@ impl Migrator {
 }
 
 fn refusal(refusal: &Refusal) -> Error {
-    refused(Front::from_create, refusal)
+    refused(Audience::from_create, refusal)
 }
 
 /// Runs the files that have not run. After a failure it goes on with the next file, unless all are one transaction.
@@ -167,7 +167,7 @@ fn all_failures(errors: Vec<Error>, all: usize, history: Option<History>) -> Err
         None => error,
     };
     let first = if count > 1 { " (the first failure may explain those after it)" } else { "" };
-    error.with_help(Wording::each(|front| {
-        format!("correct them{first}: {} then goes on with the files that have not run", front.from_create())
+    error.with_help(Wording::each(|audience| {
+        format!("correct them{first}: {} then goes on with the files that have not run", audience.from_create())
     }))
 }

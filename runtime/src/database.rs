@@ -188,11 +188,11 @@ impl Database {
         if cause.code.as_deref() == Some("SQLSTATE 3D000") {
             let name = Some(self.name().unwrap_or_default()).filter(|name| !secrets.contains(name));
             let name = crate::history_table::identifier(name.as_deref().unwrap_or("***"));
-            cause = cause.with_advice(Wording::each(|front| {
+            cause = cause.with_advice(Wording::each(|audience| {
                 format!(
                     "create the database first, connected to another one, such as `postgres`: `CREATE DATABASE {name}`; \
                      or let {} create it",
-                    front.bootstrap()
+                    audience.bootstrap()
                 )
             }));
         }

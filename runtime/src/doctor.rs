@@ -44,7 +44,7 @@ pub async fn examine(
         Err(error) if error.kind() == ErrorKind::Refused => {
             findings.extend(error.reasons().iter().map(|reason| {
                 let check = if matches!(reason, Reason::OtherTool { .. }) { "other-tools" } else { "plan" };
-                Finding::problem(check, reason.to_string(), Wording::each(|front| reason.help_for(front)))
+                Finding::problem(check, reason.to_string(), Wording::each(|audience| reason.help_for(audience)))
             }));
         }
         Err(error) => return Err(error),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use lockgate_core::plan::Reason;
 use lockgate_core::psql::FilePlace;
-use lockgate_core::{Drift, Front, Refusal, Script};
+use lockgate_core::{Audience, Drift, Refusal, Script};
 
 use crate::migrations::BoxError;
 
@@ -20,7 +20,7 @@ pub(crate) const UNCHANGED: &str = "nothing was changed";
 /// error shows everything.
 pub struct Error {
     kind: ErrorKind,
-    /// One for each front, in the order of [`Front::ALL`].
+    /// One for each audience, in the order of [`Audience::ALL`].
     reports: Box<[ErrorReport; 2]>,
     /// Of a refusal.
     reasons: Vec<Reason>,
@@ -31,15 +31,15 @@ pub struct Error {
 pub(crate) struct Wording([String; 2]);
 
 impl Wording {
-    pub(crate) fn each(line: impl Fn(Front) -> String) -> Self {
-        Self(Front::ALL.map(line))
+    pub(crate) fn each(line: impl Fn(Audience) -> String) -> Self {
+        Self(Audience::ALL.map(line))
     }
 
-    pub(crate) fn to(&self, front: Front) -> &str {
+    pub(crate) fn to(&self, audience: Audience) -> &str {
         let [rust, command_line] = &self.0;
-        match front {
-            Front::Rust => rust,
-            Front::CommandLine => command_line,
+        match audience {
+            Audience::Rust => rust,
+            Audience::CommandLine => command_line,
         }
     }
 }
@@ -123,15 +123,15 @@ impl Error {
 
     /// All that is known, to be read by a person who calls from Rust. Its `Display` has several lines.
     pub fn report(&self) -> &ErrorReport {
-        self.report_for(Front::Rust)
+        self.report_for(Audience::Rust)
     }
 
-    /// The same in the words of a front. A command line names commands, Rust names functions.
-    pub fn report_for(&self, front: Front) -> &ErrorReport {
+    /// The same in the words of an audience. A command line names commands, Rust names functions.
+    pub fn report_for(&self, audience: Audience) -> &ErrorReport {
         let [rust, command_line] = &*self.reports;
-        match front {
-            Front::Rust => rust,
-            Front::CommandLine => command_line,
+        match audience {
+            Audience::Rust => rust,
+            Audience::CommandLine => command_line,
         }
     }
 
@@ -173,9 +173,9 @@ impl Error {
         Self { kind, reports: Box::new(reports), reasons: Vec::new() }
     }
 
-    fn with(mut self, mut change: impl FnMut(Front, &mut ErrorReport)) -> Self {
-        for (front, report) in Front::ALL.into_iter().zip(&mut *self.reports) {
-            change(front, report);
+    fn with(mut self, mut change: impl FnMut(Audience, &mut ErrorReport)) -> Self {
+        for (audience, report) in Audience::ALL.into_iter().zip(&mut *self.reports) {
+            change(audience, report);
         }
         self
     }
@@ -186,23 +186,24 @@ impl Error {
 
     pub(crate) fn refused(summary: impl Into<Wording>, refusal: &Refusal) -> Self {
         let reasons = &refusal.reasons;
-        let error = Self::new(ErrorKind::Refused, summary).with(|front, report| {
-            report.reasons = reasons.iter().map(|reason| (reason.to_string(), reason.help_for(front))).collect();
+        let error = Self::new(ErrorKind::Refused, summary).with(|audience, report| {
+            report.reasons = reasons.iter().map(|reason| (reason.to_string(), reason.help_for(audience))).collect();
         });
         Self { reasons: reasons.clone(), ..error }
     }
 
     /// A refusal for these reasons, each with what to do about it.
     pub(crate) fn refused_for(summary: impl Into<Wording>, reasons: &[(String, Wording)]) -> Self {
-        let error = Self::new(ErrorKind::Refused, summary).with(|front, report| {
-            report.reasons = reasons.iter().map(|(reason, help)| (reason.clone(), help.to(front).to_owned())).collect();
+        let error = Self::new(ErrorKind::Refused, summary).with(|audience, report| {
+            report.reasons =
+                reasons.iter().map(|(reason, help)| (reason.clone(), help.to(audience).to_owned())).collect();
         });
         error.with_state(UNCHANGED)
     }
 
     pub(crate) fn from_cause(summary: impl Into<Wording>, cause: Cause) -> Self {
-        Self::new(cause.class.kind(), summary).with(|front, report| {
-            report.help.extend(cause.help(front));
+        Self::new(cause.class.kind(), summary).with(|audience, report| {
+            report.help.extend(cause.help(audience));
             report.cause = Some(cause.clone());
         })
     }
@@ -235,8 +236,8 @@ impl Error {
         let mut all = Self::new(ErrorKind::Failed, summary);
         let mut each = errors.into_iter();
         let Some(first) = each.next() else { return all };
-        all = all.with(|front, report| {
-            let first = first.report_for(front);
+        all = all.with(|audience, report| {
+            let first = first.report_for(audience);
             report.place.clone_from(&first.place);
             report.cause.clone_from(&first.cause);
             if first.place.is_none() {
@@ -244,8 +245,8 @@ impl Error {
             }
         });
         each.fold(all, |all, error| {
-            all.with(|front, report| {
-                let other = error.report_for(front);
+            all.with(|audience, report| {
+                let other = error.report_for(audience);
                 let cause = other.cause.as_ref().map(|cause| format!(": {cause}")).unwrap_or_default();
                 let reasons: String = other.reasons.iter().map(|(reason, _)| format!(": {reason}")).collect();
                 let subject = other.place().unwrap_or_else(|| other.summary.clone());
@@ -584,20 +585,20 @@ impl Class {
     }
 
     /// What to do about it. The code is the database's own.
-    fn help(self, code: &str, front: Front) -> Option<String> {
+    fn help(self, code: &str, audience: Audience) -> Option<String> {
         let is_sqlite = code.starts_with("SQLite");
         let line = match self {
             Self::HistoryFormat => format!(
                 "the table was written by a newer release or by something else: use the newer release, or name another \
                  table with {}",
-                front.history_table()
+                audience.history_table()
             ),
             Self::Unreachable => match code {
-                "SQLSTATE 57P03" => format!("wait until the server has started: {} does", front.wait_for_server()),
+                "SQLSTATE 57P03" => format!("wait until the server has started: {} does", audience.wait_for_server()),
                 "SQLSTATE 53300" => format!(
                     "end connections that nobody uses (`SELECT pid, application_name, state, state_change FROM \
                      pg_stat_activity` lists them), or wait for one to end: {} does",
-                    front.wait_for_server()
+                    audience.wait_for_server()
                 ),
                 _ => "check that the server runs and that host, port and database name are right".to_owned(),
             },
@@ -631,7 +632,7 @@ impl Class {
             Self::ReadOnly if code == "SQLite code 1032" => {
                 "the file was moved, replaced or deleted after the connection was made: connect again, then look with "
                     .to_owned()
-                    + front.status()
+                    + audience.status()
             }
             Self::ReadOnly if is_sqlite => {
                 "make the file and its folder writable for this user, and leave `mode=ro` and \
@@ -641,30 +642,30 @@ impl Class {
             Self::ReadOnly => "connect to the primary".to_owned(),
             Self::LockTimeout if is_sqlite => format!(
                 "end what writes to the database, or allow more time with {}, then run again",
-                front.lock_wait()
+                audience.lock_wait()
             ),
             Self::LockTimeout => match code {
                 "SQLSTATE 40P01" | "SQLSTATE 40001" => {
                     "another transaction was in the way of this one: run again when it has ended".to_owned()
                 }
-                _ => format!("end what holds it, or allow more time with {}, then run again", front.lock_timeout()),
+                _ => format!("end what holds it, or allow more time with {}, then run again", audience.lock_timeout()),
             },
             Self::Held => format!(
                 "end what reads or writes the database, or allow more time with {}, then run again",
-                front.lock_wait()
+                audience.lock_wait()
             ),
             Self::Cancelled => format!(
                 "if a limit ended it (`statement_timeout` of the role, the database or the server): allow more time \
                  with {}, and run again; if somebody did (`pg_cancel_backend`): find out who, then run again",
-                front.statement_timeout()
+                audience.statement_timeout()
             ),
             Self::Full => "free some space, then run again: nothing needs to be repaired".to_owned(),
-            Self::Lost => format!("look with {}, then run again: what is recorded is not repeated", front.status()),
+            Self::Lost => format!("look with {}, then run again: what is recorded is not repeated", audience.status()),
             Self::Unclean => {
                 "close the connection, and run what changes its session on one that is not used again".to_owned()
             }
-            Self::Overtaken => format!("look with {}, then run again", front.status()),
-            Self::Busy => format!("wait for it to end, or allow more time with {}", front.lock_wait()),
+            Self::Overtaken => format!("look with {}, then run again", audience.status()),
+            Self::Busy => format!("wait for it to end, or allow more time with {}", audience.lock_wait()),
             Self::Unwritten => {
                 "look for a trigger or a rule on the history table that keeps rows from being written, drop \
                      it, then run again"
@@ -696,7 +697,7 @@ impl Class {
                     .to_owned()
             }
             Self::Ambiguous => {
-                format!("name the one that is meant, with its schema: {}", front.history_table())
+                format!("name the one that is meant, with its schema: {}", audience.history_table())
             }
             Self::Unknown => "use a newer release of Lockgate, or take the object out of the database".to_owned(),
             Self::Other if code == "SQLSTATE 55006" => {
@@ -745,11 +746,11 @@ impl Cause {
         Self { advice: Some(Box::new(advice.into())), ..self }
     }
 
-    /// What to do about it, in the words of a front.
-    pub(crate) fn help(&self, front: Front) -> Option<String> {
+    /// What to do about it, in the words of an audience.
+    pub(crate) fn help(&self, audience: Audience) -> Option<String> {
         match &self.advice {
-            Some(wording) => Some(wording.to(front).to_owned()),
-            None => self.class.help(self.code.as_deref().unwrap_or_default(), front),
+            Some(wording) => Some(wording.to(audience).to_owned()),
+            None => self.class.help(self.code.as_deref().unwrap_or_default(), audience),
         }
     }
 

@@ -2,7 +2,7 @@
 //! when.
 
 use lockgate_core::patch::Patch;
-use lockgate_core::{Direction, Front, History, Row, State, StatementFlags, StatementKind, Touch};
+use lockgate_core::{Audience, Direction, History, Row, State, StatementFlags, StatementKind, Touch};
 
 use crate::backend::{FailedAt, Failure, Job, JobBody, LockFailure, TransactionStatus};
 use crate::error::{Cause, Class, Error, ErrorKind, Place, UNCHANGED, Wording};
@@ -156,8 +156,8 @@ pub(crate) fn no_lock(failure: LockFailure, run: &Run<'_>) -> Error {
                 Some(holder) => error.with_state(format!("held by {holder}")),
                 None => error.with_state("held by another connection that is writing to this database"),
             };
-            error.with_state(UNCHANGED).with_help(Wording::each(|front| {
-                format!("wait for it to end, or allow more time with {}", front.lock_wait())
+            error.with_state(UNCHANGED).with_help(Wording::each(|audience| {
+                format!("wait for it to end, or allow more time with {}", audience.lock_wait())
             }))
         }
         LockFailure::Cause(cause) => Error::from_cause("the run could not begin", cause).with_state(UNCHANGED),
@@ -221,11 +221,11 @@ pub(crate) fn failed(run: &Run<'_>, stopped: FailedJob, kept: bool) -> Error {
     if class == Class::InDoubt {
         return error
             .with_help("look in the database whether this statement has taken effect")
-            .with_help(Wording::each(|front| {
-                format!("if it has: {} records that, and the next run resumes after it", front.finished(&job.id))
+            .with_help(Wording::each(|audience| {
+                format!("if it has: {} records that, and the next run resumes after it", audience.finished(&job.id))
             }))
-            .with_help(Wording::each(|front| {
-                format!("if it has not: {} records that, and the next run sends it again", front.again(&job.id))
+            .with_help(Wording::each(|audience| {
+                format!("if it has not: {} records that, and the next run sends it again", audience.again(&job.id))
             }));
     }
     if class == Class::Lost {
@@ -259,21 +259,21 @@ pub(crate) fn failed(run: &Run<'_>, stopped: FailedJob, kept: bool) -> Error {
             if !invalid.is_empty() {
                 // The next run handles a statement that is recorded as started.
                 let announced = row.and_then(|row| row.under_way) == u32::try_from(index + 1).ok();
-                let resume = |front: Front| match job.action.direction() {
-                    Some(Direction::Down) => front.down_by(1),
-                    Some(Direction::Up) | None => front.up().to_owned(),
+                let resume = |audience: Audience| match job.action.direction() {
+                    Some(Direction::Down) => audience.down_by(1),
+                    Some(Direction::Up) | None => audience.up().to_owned(),
                 };
-                return error.with_help(Wording::each(|front| match announced {
+                return error.with_help(Wording::each(|audience| match announced {
                     true => format!(
                         "fix what the cause names, and {} drops it and resumes at this statement",
-                        resume(front)
+                        resume(audience)
                     ),
                     false => {
-                        let drop: Vec<_> = invalid.iter().map(|index| front.drop_invalid_index(index)).collect();
+                        let drop: Vec<_> = invalid.iter().map(|index| audience.drop_invalid_index(index)).collect();
                         format!(
                             "run {}, fix what the cause names, and {} resumes at this statement",
                             drop.join(" and "),
-                            resume(front)
+                            resume(audience)
                         )
                     }
                 }));

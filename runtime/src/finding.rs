@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use lockgate_core::Front;
+use lockgate_core::Audience;
 
 use crate::error::{Cause, Wording};
 
@@ -58,8 +58,8 @@ impl Finding {
 
     /// A problem that stopped the examination, with the advice that a run would give.
     pub(crate) fn of_cause(check: &'static str, cause: &Cause) -> Self {
-        let front = |front| cause.help(front);
-        let advice = front(Front::Rust).is_some().then(|| Wording::each(|of| front(of).unwrap_or_default()));
+        let audience = |audience| cause.help(audience);
+        let advice = audience(Audience::Rust).is_some().then(|| Wording::each(|of| audience(of).unwrap_or_default()));
         let (fact, advice) = (Wording::from(cause.to_string()), advice.into_iter().collect());
         Self { check, verdict: Verdict::Problem, fact, advice }
     }
@@ -81,22 +81,22 @@ impl Finding {
 
     /// The fact.
     pub fn fact(&self) -> &str {
-        self.fact.to(Front::Rust)
+        self.fact.to(Audience::Rust)
     }
 
-    /// The same in the words of a front.
-    pub fn fact_for(&self, front: Front) -> &str {
-        self.fact.to(front)
+    /// The same in the words of an audience.
+    pub fn fact_for(&self, audience: Audience) -> &str {
+        self.fact.to(audience)
     }
 
     /// What to do about it. Statements to type are in backticks.
     pub fn advice(&self) -> impl Iterator<Item = &str> {
-        self.advice_for(Front::Rust)
+        self.advice_for(Audience::Rust)
     }
 
-    /// The same in the words of a front. A command line names commands, Rust names functions.
-    pub fn advice_for(&self, front: Front) -> impl Iterator<Item = &str> {
-        self.advice.iter().map(move |advice| advice.to(front))
+    /// The same in the words of an audience. A command line names commands, Rust names functions.
+    pub fn advice_for(&self, audience: Audience) -> impl Iterator<Item = &str> {
+        self.advice.iter().map(move |advice| advice.to(audience))
     }
 }
 

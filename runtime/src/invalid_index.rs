@@ -73,9 +73,9 @@ fn taken(dropped: Dropped) -> Result<String, Error> {
     match dropped {
         Dropped::Index(shown) => Ok(shown),
         Dropped::Kept { why, help } => Err(Error::refused_for(
-            Wording::each(|front| match front {
-                lockgate_core::Front::Rust => "`drop_invalid_index` refuses".to_owned(),
-                lockgate_core::Front::CommandLine => "`repair` refuses".to_owned(),
+            Wording::each(|audience| match audience {
+                lockgate_core::Audience::Rust => "`drop_invalid_index` refuses".to_owned(),
+                lockgate_core::Audience::CommandLine => "`repair` refuses".to_owned(),
             }),
             &[(why, help)],
         )),

@@ -1,6 +1,6 @@
 //! The scripts that an operator runs once, in `manual-deployment/`. `core::manual` decides.
 
-use lockgate_core::{CompanionKind, Front, History, ManualScript, Plan, UpTo, Version, manual};
+use lockgate_core::{Audience, CompanionKind, History, ManualScript, Plan, UpTo, Version, manual};
 
 use crate::error::Error;
 use crate::executor::{self, OnHistoryChange};
@@ -72,7 +72,7 @@ impl Migrator {
         let request = self.request(UpTo::Version(number).into(), dialect);
         move |history| {
             manual::run(self.set_of_migrations(), history, &request, number)
-                .map_err(|refusal| refused(Front::manual, &refusal))
+                .map_err(|refusal| refused(Audience::manual, &refusal))
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lockgate_core::{
-    Ahead, Atomicity, CompanionKind, Destination, Dialect, DownTo, Drift, Front, History, Limit, OutOfOrder, Plan,
+    Ahead, Atomicity, Audience, CompanionKind, Destination, Dialect, DownTo, Drift, History, Limit, OutOfOrder, Plan,
     Refusal, Request, Set, Stage, Status, UnknownProfile, UpTo, Version,
     plan::{self, plan},
 };
@@ -834,8 +834,8 @@ impl Migrator {
 
     fn decide(&self, history: &History, destination: Destination, dialect: Dialect) -> Result<Plan, Error> {
         plan(self.migrations.set(), history, &self.request(destination, dialect)).map_err(|refusal| match destination {
-            Destination::Up(_) => refused(Front::up, &refusal),
-            Destination::Down(_) => refused(Front::down, &refusal),
+            Destination::Up(_) => refused(Audience::up, &refusal),
+            Destination::Down(_) => refused(Audience::down, &refusal),
         })
     }
 
@@ -989,25 +989,25 @@ impl Migrator {
         }
         if self.stage.why.as_ref().is_some_and(|why| why.trim().is_empty()) {
             return Err(Error::usage("the reason to override the stage is empty")
-                .with_help(Wording::each(|front| format!("say why: {}", front.override_stage()))));
+                .with_help(Wording::each(|audience| format!("say why: {}", audience.override_stage()))));
         }
         if self.reason.as_ref().is_some_and(|why| why.trim().is_empty()) {
-            return Err(Error::usage("the reason is empty").with_help(Wording::each(|front| match front {
-                Front::Rust => "say why: `Migrator::reason(\"why\")`".to_owned(),
-                Front::CommandLine => "say why: `--reason \"why\"`".to_owned(),
+            return Err(Error::usage("the reason is empty").with_help(Wording::each(|audience| match audience {
+                Audience::Rust => "say why: `Migrator::reason(\"why\")`".to_owned(),
+                Audience::CommandLine => "say why: `--reason \"why\"`".to_owned(),
             })));
         }
         let limit = |name: &str, duration: Option<Duration>| {
             let Some(duration) = duration else { return Ok(Limit::NONE) };
             let option = format!("--{}", name.replace('_', "-"));
             Limit::new(duration).map_err(|error| {
-                let usage = Error::usage(Wording::each(|front| match front {
-                    Front::Rust => format!("`{name}`: {error}"),
-                    Front::CommandLine => format!("`{option}`: {error}"),
+                let usage = Error::usage(Wording::each(|audience| match audience {
+                    Audience::Rust => format!("`{name}`: {error}"),
+                    Audience::CommandLine => format!("`{option}`: {error}"),
                 }));
-                usage.with_help(Wording::each(|front| match front {
-                    Front::Rust => format!("`{name}(None)` is without a limit"),
-                    Front::CommandLine => format!("`{option} none` is without a limit"),
+                usage.with_help(Wording::each(|audience| match audience {
+                    Audience::Rust => format!("`{name}(None)` is without a limit"),
+                    Audience::CommandLine => format!("`{option} none` is without a limit"),
                 }))
             })
         };
@@ -1050,8 +1050,8 @@ pub(crate) struct Opened<'a> {
     pub(crate) history: History,
 }
 
-pub(crate) fn refused(verb: impl Fn(Front) -> &'static str, refusal: &Refusal) -> Error {
-    Error::refused(Wording::each(|front| format!("{} refuses", verb(front))), refusal).with_state(UNCHANGED)
+pub(crate) fn refused(verb: impl Fn(Audience) -> &'static str, refusal: &Refusal) -> Error {
+    Error::refused(Wording::each(|audience| format!("{} refuses", verb(audience))), refusal).with_state(UNCHANGED)
 }
 
 pub(crate) async fn open<'a>(target: impl Target + 'a) -> Result<Box<dyn Backend + 'a>, Error> {

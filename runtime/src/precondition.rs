@@ -2,7 +2,7 @@
 //! `create/` and is not complete, and one that is not empty is not begun.
 
 use lockgate_core::plan::Reason;
-use lockgate_core::{Front, History, Refusal, create};
+use lockgate_core::{Audience, History, Refusal, create};
 
 use crate::backend::Backend;
 use crate::error::{Error, UNCHANGED, Wording};
@@ -12,13 +12,13 @@ use crate::run::{Precondition, Run};
 
 /// Refuses a run whose precondition does not hold, on a database with this history of its own.
 pub(crate) async fn check(backend: &mut dyn Backend, run: &Run<'_>, history: &History) -> Result<(), Error> {
-    let (verb, reason): (fn(Front) -> &'static str, _) = match &run.precondition {
+    let (verb, reason): (fn(Audience) -> &'static str, _) = match &run.precondition {
         Precondition::Nothing => return Ok(()),
         Precondition::NotBegun(files) => {
             if !history.rows().is_empty() {
                 return Ok(());
             }
-            (Front::up, create::unfinished(history, &read(backend, run, files).await?))
+            (Audience::up, create::unfinished(history, &read(backend, run, files).await?))
         }
         Precondition::Empty { set, migrations, beside_others } => {
             let reason = create::refusal(set, &read(backend, run, migrations).await?);
@@ -31,13 +31,13 @@ pub(crate) async fn check(backend: &mut dyn Backend, run: &Run<'_>, history: &Hi
                 }
                 reason => reason,
             };
-            (Front::from_create, reason)
+            (Audience::from_create, reason)
         }
     };
     match reason {
         Some(reason) => {
             let refusal = Refusal { reasons: vec![reason] };
-            Err(Error::refused(Wording::each(|front| format!("{} refuses", verb(front))), &refusal)
+            Err(Error::refused(Wording::each(|audience| format!("{} refuses", verb(audience))), &refusal)
                 .with_state(UNCHANGED))
         }
         None => Ok(()),

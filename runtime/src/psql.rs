@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use lockgate_core::psql::{Expanded, FilePlace, Program, Refused, Unexpandable, Values};
-use lockgate_core::{Front, Script, Set, Statement};
+use lockgate_core::{Audience, Script, Set, Statement};
 
 use crate::error::{Cause, Error, Place, UNCHANGED, Wording};
 
@@ -129,9 +129,9 @@ impl PsqlScript {
 
 fn unexpandable(id: &str, refused: &Unexpandable) -> Error {
     let name = &refused.variable;
-    let give = |front: Front| match front {
-        Front::Rust => format!("give it one: `Migrator::psql_variable({name:?}, …)`"),
-        Front::CommandLine => format!("give it one: `--variable {name}=…`"),
+    let give = |audience: Audience| match audience {
+        Audience::Rust => format!("give it one: `Migrator::psql_variable({name:?}, …)`"),
+        Audience::CommandLine => format!("give it one: `--variable {name}=…`"),
     };
     match &refused.refused {
         Refused::NotGiven => Error::usage(format!("`{id}` needs the variable `{name}`, which has no value"))

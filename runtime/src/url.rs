@@ -310,10 +310,10 @@ fn unknown_of_postgres(key: &str, value: &str) -> Error {
         "sslpassword" => error("use a key without a passphrase: the driver cannot open any other".into()),
         "searchpath" | "schema" | "schemas" | "currentschema" => error(setting("search_path", value).into()),
         "connecttimeout" | "connectiontimeout" | "logintimeout" => {
-            error(Wording::each(|front| format!("leave it out: {} sets how long to wait for the server", front.wait_for_server())))
+            error(Wording::each(|audience| format!("leave it out: {} sets how long to wait for the server", audience.wait_for_server())))
         }
         "locktimeout" => {
-            error(Wording::each(|front| format!("leave it out: {} sets it for migrations", front.lock_timeout())))
+            error(Wording::each(|audience| format!("leave it out: {} sets it for migrations", audience.lock_timeout())))
         }
         "timezone" | "datestyle" | "clientencoding" | "charset" | "encoding" | "extrafloatdigits" => error(
             "leave it out: the driver sets it itself; a script that needs another value sets it (`SET LOCAL timezone = \
@@ -394,8 +394,8 @@ fn sqlite(text: &str) -> Result<(), Error> {
                 KNOWN.iter().find(|(name, _)| *name == squeezed(key)).map(|(name, _)| format!("{name}={value}"));
             let help: Wording = match (written, &*squeezed(key)) {
                 (Some(written), _) => format!("write `{written}`").into(),
-                (None, "busytimeout" | "timeout") => Wording::each(|front| {
-                    format!("leave it out: {} sets how long to wait for another run", front.lock_wait())
+                (None, "busytimeout" | "timeout") => Wording::each(|audience| {
+                    format!("leave it out: {} sets how long to wait for another run", audience.lock_wait())
                 }),
                 (None, "foreignkeys" | "fk") => {
                     "leave it out: foreign keys are enforced; a script that rebuilds a table has `-- lockgate: foreign-keys \

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use lockgate_core::{Dialect, Front, UpTo, Version};
+use lockgate_core::{Audience, Dialect, UpTo, Version};
 use lockgate_schema::{Class, Difference, Policy, compare, report};
 
 use crate::database::Database;
@@ -99,14 +99,14 @@ fn reason(class: Class, of_it: &[&Difference]) -> (String, Wording) {
     if count > listed.len() {
         text.push_str(&format!("and {} more", count - listed.len()));
     }
-    let accept = Wording::each(|front| {
+    let accept = Wording::each(|audience| {
         let first = match class {
             Class::Real => "correct the migrations, or the database; or accept them",
             _ => "if they do not matter, accept them",
         };
-        match front {
-            Front::Rust => format!("{first} with `Policy::tolerating([Class::{class:?}])`"),
-            Front::CommandLine => format!("{first} with `--accept {class}`"),
+        match audience {
+            Audience::Rust => format!("{first} with `Policy::tolerating([Class::{class:?}])`"),
+            Audience::CommandLine => format!("{first} with `--accept {class}`"),
         }
     });
     (text.trim_end().to_owned(), accept)
@@ -157,10 +157,10 @@ impl Scratch {
         let made = scratch::create(connection, &name).await;
         made.map_err(|cause| {
             Error::from_cause(format!("no scratch database can be made: `{name}` could not be created"), cause)
-                .with_help(Wording::each(|front| {
-                    let other = match front {
-                        Front::Rust => "give the URL of a login that may, on this server or on a throwaway one",
-                        Front::CommandLine => {
+                .with_help(Wording::each(|audience| {
+                    let other = match audience {
+                        Audience::Rust => "give the URL of a login that may, on this server or on a throwaway one",
+                        Audience::CommandLine => {
                             "name a login that may, on this server or on a throwaway one: `--scratch URL`"
                         }
                     };

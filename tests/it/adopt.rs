@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use lockgate::adopt::{Adopt, Adoption};
-use lockgate::{Action, ErrorKind, Front, Migrations, Migrator};
+use lockgate::{Action, Audience, ErrorKind, Migrations, Migrator};
 use sqlx::Connection;
 
 use crate::support::database::{Db, backends};
@@ -95,7 +95,7 @@ async fn refused(db: &Db, set: &'static Migrations, options: &Adopt) -> String {
     let error = Migrator::new(set).adopt(&mut database, options).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Refused, "{error:?}");
     assert_eq!(db.objects().await, before);
-    let report = error.report_for(Front::CommandLine).to_string();
+    let report = error.report_for(Audience::CommandLine).to_string();
     assert!(report.contains("nothing was changed"), "{report}");
     report
 }
@@ -135,7 +135,7 @@ async fn sqlx_is_taken_over_with_its_times(db: Db) {
     // The refusal names the way.
     let mut database = db.open().await;
     let error = Migrator::new(set()).apply(&mut database).await.unwrap_err();
-    let help = error.report_for(Front::CommandLine).to_string();
+    let help = error.report_for(Audience::CommandLine).to_string();
     assert!(help.contains("if these are the migrations of sqlx, take over its history with `adopt`"), "{help}");
 
     let adoption = look(&db, set(), &Adopt::new()).await;
@@ -261,7 +261,7 @@ async fn undo_leaves_what_was_there_before(db: Db) {
     adopt(&db, set(), &Adopt::new()).await;
     migrator.apply(&mut database).await.unwrap();
     let error = migrator.undo_adopt(&mut database).await.unwrap_err();
-    let output = error.report_for(Front::CommandLine).to_string();
+    let output = error.report_for(Audience::CommandLine).to_string();
     assert!(output.contains("`0003_notes` was not taken over") && output.contains("(`down`)"), "{output}");
     migrator.revert(&mut database, lockgate::DownTo::Steps(1)).await.unwrap();
 

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use lockgate::adopt::Adopt;
-use lockgate::{Front, Migrations, Migrator};
+use lockgate::{Audience, Migrations, Migrator};
 
 use crate::support::database::{Db, backends};
 use crate::support::postgres::skip;
@@ -66,7 +66,7 @@ async fn compared(db: &Db, set: &'static Migrations, options: &Adopt) -> Vec<Str
 async fn taken_over(db: &Db, set: &'static Migrations, options: &Adopt) {
     let mut database = db.open().await;
     let migrator = Migrator::new(set);
-    let before = migrator.apply(&mut database).await.unwrap_err().report_for(Front::CommandLine).to_string();
+    let before = migrator.apply(&mut database).await.unwrap_err().report_for(Audience::CommandLine).to_string();
     assert!(before.contains("`adopt`"), "{before}");
     let report = migrator.adopt(&mut database, options).await.unwrap_or_else(|error| panic!("{error:?}"));
     assert_eq!(report.steps.len(), 2);

@@ -29,8 +29,8 @@ struct Odd {
 impl Odd {
     fn new(number: usize, password: &str) -> Option<Self> {
         let place = Place::postgres()?;
-        let (front, own) = place.url().rsplit_once('/').unwrap();
-        let (host, port) = front.rsplit_once('@').unwrap().1.rsplit_once(':').unwrap();
+        let (audience, own) = place.url().rsplit_once('/').unwrap();
+        let (host, port) = audience.rsplit_once('@').unwrap().1.rsplit_once(':').unwrap();
         let (host, port) = (host.to_owned(), port.to_owned());
         let user = format!("o'd d\"@:/?#%40ü {own} {number}");
         let name = format!("d'b ../\"@:?#%40ü {own} {number}");

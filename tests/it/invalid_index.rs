@@ -1,6 +1,6 @@
 //! An INVALID index is dropped by the command that a message offers, and nothing else is.
 
-use lockgate::{Database, ErrorKind, Front, Migrator, Stage};
+use lockgate::{Audience, Database, ErrorKind, Migrator, Stage};
 use lockgate_cli::Exit;
 use sqlx::{Connection, Executor, PgConnection};
 
@@ -27,7 +27,7 @@ async fn with_invalid() -> Option<Db> {
 async fn why(db: &Db, migrator: &Migrator, index: &str) -> String {
     let error = migrator.drop_invalid_index(&mut db.open().await, index).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Refused, "{error:?}");
-    let text = error.report_for(Front::CommandLine).to_string();
+    let text = error.report_for(Audience::CommandLine).to_string();
     assert!(text.contains("nothing was changed"), "{text}");
     text
 }
@@ -61,7 +61,7 @@ async fn an_odd_name_is_typed_as_the_message_says() {
     let set = migrations(&[MEMBER]);
     let name = "\"Odd 'one\".\"by.\"\"id\"";
     assert_eq!(
-        Front::CommandLine.drop_invalid_index(name),
+        Audience::CommandLine.drop_invalid_index(name),
         "`repair --drop-invalid-index '\"Odd '\\''one\".\"by.\"\"id\"'`",
         "as a shell reads it"
     );
@@ -141,7 +141,7 @@ async fn the_line_of_doctor_can_be_typed() {
     let mut database = db.open().await;
     let findings = lockgate::doctor::examine(&Migrator::new(set), &mut database, Default::default()).await.unwrap();
     let found = findings.iter().find(|finding| finding.check() == "invalid-index").unwrap();
-    let advice: Vec<&str> = found.advice_for(Front::CommandLine).collect();
+    let advice: Vec<&str> = found.advice_for(Audience::CommandLine).collect();
     let line = advice[0].split('`').nth(1).unwrap();
     assert_eq!(line, "repair --drop-invalid-index public.by_email");
     assert_eq!(types(set, &db.url(), line).await, Exit::Done);

@@ -1,6 +1,6 @@
 //! Formats what `doctor` found: one line a fact, and under it what to do.
 
-use lockgate::Front;
+use lockgate::Audience;
 use lockgate::doctor::{Finding, Verdict};
 
 use super::{BAD, GOOD, HELP, WAITING, count, paint, words};
@@ -23,9 +23,9 @@ pub(crate) fn findings(findings: &[Finding], width: Option<u16>) -> String {
         let check = format!("{:<widest$}", finding.check());
         text.push_str(&format!(
             "{verdict}  {check}  {}\n",
-            indented(finding.fact_for(Front::CommandLine), widest + 11, width)
+            indented(finding.fact_for(Audience::CommandLine), widest + 11, width)
         ));
-        for advice in finding.advice_for(Front::CommandLine) {
+        for advice in finding.advice_for(Audience::CommandLine) {
             let margin = " ".repeat(widest + 11);
             text.push_str(&format!("{margin}{} {}\n", paint(HELP, "help:"), indented(advice, widest + 17, width)));
         }

@@ -1,6 +1,6 @@
 //! Formats errors and drift: the runtime's report, with coloured keywords.
 
-use lockgate::{Drift, Front};
+use lockgate::{Audience, Drift};
 
 use super::{BAD, BOLD, DIM, HELP, paint};
 use crate::command_error::CommandError;
@@ -15,7 +15,7 @@ pub(crate) fn command_error(error: &CommandError, width: Option<u16>) -> String 
 
 /// Formats a difference between set and history, with its help.
 pub(super) fn drift(drift: &Drift, width: Option<u16>) -> String {
-    coloured(&format!("drift[{}]: {drift}\n  = help: {}", drift.code(), drift.help_for(Front::CommandLine)), width)
+    coloured(&format!("drift[{}]: {drift}\n  = help: {}", drift.code(), drift.help_for(Audience::CommandLine)), width)
 }
 
 fn coloured(report: &str, width: Option<u16>) -> String {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use lockgate::doctor::Finding;
 use lockgate::wait::Readiness;
 use lockgate::{
-    Body as ScriptBody, Dialect, Drift, Effects, Entry, Event, FinishedStep, Front, LogEntry, ManualScript,
+    Audience, Body as ScriptBody, Dialect, Drift, Effects, Entry, Event, FinishedStep, LogEntry, ManualScript,
     RepeatableEntry, Report, Stage, State, TableSize,
 };
 use serde::Serialize;
@@ -689,7 +689,7 @@ impl Line {
             drift: Vec::new(),
         };
         if let CommandError::Lockgate(error) = error {
-            let report = error.report_for(Front::CommandLine);
+            let report = error.report_for(Audience::CommandLine);
             line.place = report.place();
             line.code = report.database_code().map(str::to_owned);
             line.database_message = report.database_message().map(str::to_owned);
@@ -898,7 +898,7 @@ impl MirrorValue {
 impl Adoption {
     fn of(compared: &crate::answer::Compared) -> Self {
         let adoption = &compared.adoption;
-        let problems = adoption.problems(Front::CommandLine);
+        let problems = adoption.problems(Audience::CommandLine);
         Self {
             tool: adoption.tool.clone(),
             place: adoption.place.clone(),
@@ -974,8 +974,8 @@ impl Found {
         Self {
             check: finding.check(),
             verdict: finding.verdict().as_str(),
-            fact: finding.fact_for(Front::CommandLine).to_owned(),
-            help: finding.advice_for(Front::CommandLine).map(str::to_owned).collect(),
+            fact: finding.fact_for(Audience::CommandLine).to_owned(),
+            help: finding.advice_for(Audience::CommandLine).map(str::to_owned).collect(),
         }
     }
 }
@@ -986,7 +986,7 @@ impl Difference {
             code: drift.code().to_owned(),
             migration: drift.id().to_owned(),
             message: drift.to_string(),
-            help: drift.help_for(Front::CommandLine),
+            help: drift.help_for(Audience::CommandLine),
         }
     }
 }

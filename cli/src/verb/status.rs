@@ -1,6 +1,6 @@
 //! `status`: shows what is applied, what is pending and what differs.
 
-use lockgate::{CompanionKind, ErrorKind, Front, Reason, UpTo};
+use lockgate::{Audience, CompanionKind, ErrorKind, Reason, UpTo};
 
 use crate::answer::{Answer, Body, Stand};
 use crate::command_error::CommandError;
@@ -32,7 +32,7 @@ pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> R
             Err(error) if error.kind() == ErrorKind::Refused => {
                 let is_of_create = |reason: &&Reason| matches!(reason, Reason::UnfinishedCreate { .. });
                 let reason = error.reasons().iter().find(is_of_create);
-                unfinished = reason.map(|reason| format!("{reason}: {}", reason.help_for(Front::CommandLine)));
+                unfinished = reason.map(|reason| format!("{reason}: {}", reason.help_for(Audience::CommandLine)));
                 true
             }
             Err(error) => return Err(error.into()),

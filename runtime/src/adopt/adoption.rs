@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use lockgate_core::{Body, Front, History, Migration, Set, Version};
+use lockgate_core::{Audience, Body, History, Migration, Set, Version};
 
 use super::matching::{Matched, plain};
 use super::options::Adopt;
@@ -118,9 +118,9 @@ impl Adoption {
         (!self.problems.is_empty()).then(|| Error::refused_for(REFUSES, &self.problems))
     }
 
-    /// Why nothing can be taken over, each with what to do about it, in the words of a front. Empty if all is well.
-    pub fn problems(&self, front: Front) -> impl Iterator<Item = (&str, &str)> {
-        self.problems.iter().map(move |(problem, help)| (problem.as_str(), help.to(front)))
+    /// Why nothing can be taken over, each with what to do about it, in the words of an audience. Empty if all is well.
+    pub fn problems(&self, audience: Audience) -> impl Iterator<Item = (&str, &str)> {
+        self.problems.iter().map(move |(problem, help)| (problem.as_str(), help.to(audience)))
     }
 }
 
@@ -263,10 +263,10 @@ fn adopted(tool: &Tool, place: &str, record: &Record, finding: &Finding, options
 }
 
 /// What accepts files that differ.
-fn accept(front: Front) -> &'static str {
-    match front {
-        Front::Rust => "say so with `Adopt::accept_modified(\"why\")`",
-        Front::CommandLine => "add `--accept-modified \"why\"`",
+fn accept(audience: Audience) -> &'static str {
+    match audience {
+        Audience::Rust => "say so with `Adopt::accept_modified(\"why\")`",
+        Audience::CommandLine => "add `--accept-modified \"why\"`",
     }
 }
 
@@ -288,10 +288,10 @@ impl Adoption {
                 let problem = format!("`{id}` was edited after {tool} had applied it: the checksum is another");
                 self.problems.push((
                     problem,
-                    Wording::each(|front| {
+                    Wording::each(|audience| {
                         format!(
                             "restore the file as it was when it was applied; if the database has what the file says now, {}",
-                            accept(front)
+                            accept(audience)
                         )
                     }),
                 ));
@@ -300,10 +300,10 @@ impl Adoption {
                 let problem = format!("`{id}` is recorded as `{name}`, and {tool} keeps no checksum to compare");
                 self.problems.push((
                     problem,
-                    Wording::each(|front| {
+                    Wording::each(|audience| {
                         format!(
                             "give the file the name that is recorded; if it is the same migration, {}",
-                            accept(front)
+                            accept(audience)
                         )
                     }),
                 ));
@@ -321,10 +321,10 @@ impl Adoption {
         let (problem, help) = match &record.key {
             Key::Revision(_) => (
                 format!("no embedded migration is the revision `{shown}`"),
-                Wording::each(|front| {
-                    let last = match front {
-                        Front::Rust => "`Adopt::up_to(version)`",
-                        Front::CommandLine => "`--up-to VERSION`",
+                Wording::each(|audience| {
+                    let last = match audience {
+                        Audience::Rust => "`Adopt::up_to(version)`",
+                        Audience::CommandLine => "`--up-to VERSION`",
                     };
                     format!(
                         "write the revision into the name or into a comment of its file (`-- revision: {shown}`), or name \
@@ -338,10 +338,10 @@ impl Adoption {
             ),
             _ => (
                 format!("{tool} has applied `{shown}`, and the program embeds no such migration"),
-                Wording::each(|front| {
-                    let without = match front {
-                        Front::Rust => "`Adopt::without_missing(\"why\")`",
-                        Front::CommandLine => "`--without-missing \"why\"`",
+                Wording::each(|audience| {
+                    let without = match audience {
+                        Audience::Rust => "`Adopt::without_missing(\"why\")`",
+                        Audience::CommandLine => "`--without-missing \"why\"`",
                     };
                     format!("bring its file back, or leave it out of Lockgate's history with {without}")
                 }),

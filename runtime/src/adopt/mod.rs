@@ -42,7 +42,7 @@ mod tools;
 
 use std::collections::BTreeMap;
 
-use lockgate_core::{Atomicity, Front, History, Version, plan};
+use lockgate_core::{Atomicity, Audience, History, Version, plan};
 
 use crate::backend::{Backend, BoxFuture, ForeignTable, TextRows};
 use crate::database::Database;
@@ -101,8 +101,8 @@ impl Migrator {
         {
             let problem =
                 format!("Lockgate has a history of its own here: `{id}` was not taken over from another tool");
-            let help = Wording::each(|front| {
-                format!("{} shows it; {} records what is not in it", front.status(), front.baseline("VERSION"))
+            let help = Wording::each(|audience| {
+                format!("{} shows it; {} records what is not in it", audience.status(), audience.baseline("VERSION"))
             });
             return Err(Error::refused_for(REFUSES, &[(problem, help)]));
         }
@@ -128,13 +128,13 @@ impl Migrator {
         let run = Run { atomicity: Atomicity::WholeRun, ..run };
         if history.rows().is_empty() {
             let problem = "no history was taken over here".to_owned();
-            let help = Wording::each(|front| format!("{} shows what the database has", front.status()));
+            let help = Wording::each(|audience| format!("{} shows what the database has", audience.status()));
             return Err(Error::refused_for(UNDO_REFUSES, &[(problem, help)]));
         }
         if let Some(id) = not_adopted(&mut *backend, &run, &history).await? {
             let problem = format!("`{id}` was not taken over from another tool, which does not know of it");
-            let help = Wording::each(|front| {
-                format!("revert what was applied after the adoption ({}), then run again", front.down())
+            let help = Wording::each(|audience| {
+                format!("revert what was applied after the adoption ({}), then run again", audience.down())
             });
             return Err(Error::refused_for(UNDO_REFUSES, &[(problem, help)]));
         }
@@ -287,10 +287,10 @@ fn chosen(tables: Vec<ForeignTable>, tool: Option<Tool>, options: &Adopt) -> Res
         (_, _) => {
             let shown = found.iter().map(|one| format!("{} (`{}`)", one.tool.shown, one.table.shown()));
             let problem = format!("the database has the histories of {}", shown.collect::<Vec<_>>().join(" and "));
-            let help = Wording::each(|front| {
-                let words = found.iter().map(|one| match front {
-                    Front::Rust => format!("`Adopt::from(\"{}\")`", one.tool.word),
-                    Front::CommandLine => format!("`adopt --from {}`", one.tool.word),
+            let help = Wording::each(|audience| {
+                let words = found.iter().map(|one| match audience {
+                    Audience::Rust => format!("`Adopt::from(\"{}\")`", one.tool.word),
+                    Audience::CommandLine => format!("`adopt --from {}`", one.tool.word),
                 });
                 format!("say which is meant: {}", words.collect::<Vec<_>>().join(" or "))
             });
@@ -300,10 +300,10 @@ fn chosen(tables: Vec<ForeignTable>, tool: Option<Tool>, options: &Adopt) -> Res
 }
 
 fn named_otherwise() -> Wording {
-    Wording::each(|front| {
-        let table = match front {
-            Front::Rust => "name it with `Adopt::table(\"name\")`",
-            Front::CommandLine => "name it with `--table`",
+    Wording::each(|audience| {
+        let table = match audience {
+            Audience::Rust => "name it with `Adopt::table(\"name\")`",
+            Audience::CommandLine => "name it with `--table`",
         };
         format!("check that this is the right database; if the history is in a table of another name, {table}")
     })
@@ -316,10 +316,10 @@ fn ambiguous_table(tables: &[ForeignTable]) -> Error {
     };
     let names: Vec<String> = tables.iter().map(full).collect();
     let problem = format!("there are {} such tables: {}", names.len(), names.join(", "));
-    let help = Wording::each(|front| {
-        let each = names.iter().map(|name| match front {
-            Front::Rust => format!("`Adopt::table(\"{name}\")`"),
-            Front::CommandLine => format!("`adopt --table {name}`"),
+    let help = Wording::each(|audience| {
+        let each = names.iter().map(|name| match audience {
+            Audience::Rust => format!("`Adopt::table(\"{name}\")`"),
+            Audience::CommandLine => format!("`adopt --table {name}`"),
         });
         format!("say which is meant: {}", each.collect::<Vec<_>>().join(" or "))
     });

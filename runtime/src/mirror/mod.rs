@@ -241,9 +241,9 @@ pub(crate) async fn observe(
     }
     let identity = backend.identity().await.map_err(unread)?;
     let (name, identity) = identity.ok_or_else(|| {
-        Error::usage("only databases of PostgreSQL have a mirror").with_help(Wording::each(|front| match front {
-            lockgate_core::Front::Rust => "leave out `Migrator::mirror`".to_owned(),
-            lockgate_core::Front::CommandLine => "leave out `--mirror`".to_owned(),
+        Error::usage("only databases of PostgreSQL have a mirror").with_help(Wording::each(|audience| match audience {
+            lockgate_core::Audience::Rust => "leave out `Migrator::mirror`".to_owned(),
+            lockgate_core::Audience::CommandLine => "leave out `--mirror`".to_owned(),
         }))
     })?;
     Ok((name, Found { identity, rows }))
@@ -254,8 +254,8 @@ pub(crate) fn refuse<'a>(statuses: impl IntoIterator<Item = &'a MirrorStatus>) -
     let mut reasons = Vec::new();
     for MirrorStatus { database, mismatch, .. } in statuses {
         let Some(mismatch) = mismatch else { continue };
-        let help = Wording::each(|front| {
-            format!("{}; or, if it is right as it is, {}", mismatch.remedy(), front.accept_in_mirror(database))
+        let help = Wording::each(|audience| {
+            format!("{}; or, if it is right as it is, {}", mismatch.remedy(), audience.accept_in_mirror(database))
         });
         reasons.push((format!("the database `{database}`: {mismatch}"), help));
     }
@@ -382,9 +382,9 @@ impl Migrator {
 /// Checks that there is a mirror and a reason to accept a database; returns the URL of the mirror.
 pub(crate) fn accepting<'a>(url: Option<&'a str>, reason: &str) -> Result<&'a str, Error> {
     let url = url.ok_or_else(|| {
-        Error::usage("there is no mirror").with_help(Wording::each(|front| match front {
-            lockgate_core::Front::Rust => "name its database with `mirror`".to_owned(),
-            lockgate_core::Front::CommandLine => {
+        Error::usage("there is no mirror").with_help(Wording::each(|audience| match audience {
+            lockgate_core::Audience::Rust => "name its database with `mirror`".to_owned(),
+            lockgate_core::Audience::CommandLine => {
                 "name its database with `--mirror`, or with `mirror` in `migrations.toml`".to_owned()
             }
         }))
@@ -457,10 +457,10 @@ fn lost() -> Error {
 
 /// An error of the mirror, with the way to do without it.
 fn unusable(error: Error) -> Error {
-    error.in_front("the mirror").with_help(Wording::each(|front| {
+    error.in_front("the mirror").with_help(Wording::each(|audience| {
         format!(
             "or leave the mirror out of this run, {}: the next run with it adds what it lacks",
-            front.without_mirror()
+            audience.without_mirror()
         )
     }))
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lockgate::{Database, Error, ErrorKind, Front, Migrator};
+use lockgate::{Audience, Database, Error, ErrorKind, Migrator};
 use lockgate_cli::Exit;
 use lockgate_harness::server::Options;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
@@ -18,8 +18,8 @@ async fn refused(url: &str) -> Error {
     let error = Database::connect_within(url, Duration::from_secs(3600)).await.expect_err(url);
     assert_eq!(error.kind(), ErrorKind::Usage, "{url}: {error:?}");
     assert!(!error.report().help().is_empty(), "{url}: {error:?}");
-    for front in Front::ALL {
-        let text = error.report_for(front).to_string();
+    for audience in Audience::ALL {
+        let text = error.report_for(audience).to_string();
         assert!(!text.contains("s3cret"), "{url}: a secret is shown:\n{text}");
     }
     error

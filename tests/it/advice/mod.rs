@@ -6,7 +6,7 @@ mod history;
 mod server;
 mod table;
 
-use lockgate::{Error, Front, Migrations};
+use lockgate::{Audience, Error, Migrations};
 use lockgate_cli::clap::{self, Parser};
 use lockgate_cli::{Cli, Exit, Options, Verb};
 
@@ -30,7 +30,7 @@ pub(crate) async fn types(set: &'static Migrations, url: &str, line: &str) -> Ex
 /// Returns the operator's report, which must contain each of these texts and nothing that is only for Rust.
 #[track_caller]
 fn read(error: &Error, says: &[&str]) -> String {
-    let text = error.report_for(Front::CommandLine).to_string();
+    let text = error.report_for(Audience::CommandLine).to_string();
     for wanted in says {
         assert!(text.contains(wanted), "no «{wanted}» in:\n{text}");
     }
@@ -52,31 +52,31 @@ fn quoted<'a>(text: &'a str, start: &str) -> &'a str {
 /// Each command and each option that a message can name is one.
 #[test]
 fn commands_in_messages_work() {
-    let front = Front::CommandLine;
+    let audience = Audience::CommandLine;
     let id = "0007_g";
     let commands = [
-        front.up().to_owned(),
-        front.up_to(id),
-        front.down_by(3),
-        front.down_all().to_owned(),
-        front.status().to_owned(),
-        front.baseline(id),
-        front.accept_edited().to_owned(),
-        front.mark_applied(id),
-        front.forget(9),
-        front.finished(id),
-        front.again(id),
-        front.out_of_order().to_owned(),
-        front.beside_other_tools().to_owned(),
+        audience.up().to_owned(),
+        audience.up_to(id),
+        audience.down_by(3),
+        audience.down_all().to_owned(),
+        audience.status().to_owned(),
+        audience.baseline(id),
+        audience.accept_edited().to_owned(),
+        audience.mark_applied(id),
+        audience.forget(9),
+        audience.finished(id),
+        audience.again(id),
+        audience.out_of_order().to_owned(),
+        audience.beside_other_tools().to_owned(),
     ];
     let options = [
-        front.per_migration().to_owned(),
-        front.set("billing"),
-        front.history_table().to_owned(),
-        front.wait_for_server().to_owned(),
-        front.lock_wait().to_owned(),
-        front.lock_timeout().to_owned(),
-        front.statement_timeout().to_owned(),
+        audience.per_migration().to_owned(),
+        audience.set("billing"),
+        audience.history_table().to_owned(),
+        audience.wait_for_server().to_owned(),
+        audience.lock_wait().to_owned(),
+        audience.lock_timeout().to_owned(),
+        audience.statement_timeout().to_owned(),
     ];
     let with_options = options.iter().map(|option| format!("up {}", option.trim_matches('`')));
     for line in commands.iter().map(|command| command.trim_matches('`').to_owned()).chain(with_options) {

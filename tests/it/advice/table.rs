@@ -1,6 +1,6 @@
 //! A history table that is not as it should be, or not the only one, on PostgreSQL.
 
-use lockgate::{Database, ErrorKind, Front, Migrator};
+use lockgate::{Audience, Database, ErrorKind, Migrator};
 use lockgate_cli::Exit;
 use sqlx::{AssertSqlSafe, Executor};
 
@@ -86,7 +86,7 @@ async fn one_of_several_history_tables_is_named_as_the_message_says() {
         let option = quoted(&text, &format!("--history-table {meant}"));
         assert_eq!(types(set, &db.url(), &format!("up {option}")).await, Exit::Done, "{text}");
         assert_eq!(db.texts(&format!("SELECT count(*)::text FROM {meant}")).await, ["2"]);
-        let rust = error.report_for(Front::Rust).to_string();
+        let rust = error.report_for(Audience::Rust).to_string();
         assert!(rust.contains(&format!("`Migrator::history_table(\"{meant}\")`")), "{rust}");
     }
 }

@@ -22,7 +22,7 @@ mod sqlite_run;
 mod sqlite_unknown_outcome;
 mod steps;
 
-use lockgate::{Database, Error, ErrorKind, Front};
+use lockgate::{Audience, Database, Error, ErrorKind};
 
 use crate::support::wire::{Cut, Wire};
 
@@ -31,7 +31,7 @@ use crate::support::wire::{Cut, Wire};
 pub(crate) fn reports(error: &Error, kind: ErrorKind, says: &[&str]) {
     let shown = error.report().to_string();
     assert_eq!(error.kind(), kind, "{shown}");
-    let typed = error.report_for(Front::CommandLine).to_string();
+    let typed = error.report_for(Audience::CommandLine).to_string();
     for text in says {
         assert!(shown.contains(text) || typed.contains(text), "no «{text}» in:\n{shown}\nor in:\n{typed}");
     }

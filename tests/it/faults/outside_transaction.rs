@@ -220,7 +220,7 @@ struct Arguments {
 #[tokio::test]
 async fn the_commands_in_the_refusal_work() {
     let Some((database, mut connection, error)) = a_call_cut_off(Cut::AfterQuery).await else { return };
-    let help = error.report_for(lockgate::Front::CommandLine).help().join("\n");
+    let help = error.report_for(lockgate::Audience::CommandLine).help().join("\n");
     let typed = help.split('`').find(|words| words.starts_with("repair --finished")).unwrap().to_owned();
     let cli = lockgate_cli::Cli::new(calls());
     let url = database.url();

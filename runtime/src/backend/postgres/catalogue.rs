@@ -4,7 +4,7 @@
 //! Names are looked up by the search path of the script, as its own statement does. All else is in `pg_catalog`.
 
 use lockgate_core::probe::{Object, Path};
-use lockgate_core::{Front, Probe};
+use lockgate_core::{Audience, Probe};
 use sqlx::Row;
 
 use super::sql::{EQ, GREATER, LIKE, NE, TEXT, literal};
@@ -228,10 +228,10 @@ impl PostgresBackend<'_> {
         let aside = format!("{schema}{aside}");
         let dropped = self.drop_index(aside.clone()).await;
         dropped.map_err(|cause| {
-            let help = move |front: Front| {
+            let help = move |audience: Audience| {
                 format!(
                     "it is called {aside} now, out of the way of a new one: {} drops it",
-                    front.drop_invalid_index(&aside)
+                    audience.drop_invalid_index(&aside)
                 )
             };
             cause.with_advice(Wording::each(help))

@@ -79,10 +79,10 @@ impl PostgresBackend<'_> {
                 Finding::warning(
                     "invalid-index",
                     format!("the index {index} on {table} is INVALID: every write updates it, and no query uses it"),
-                    Wording::each(|front| {
+                    Wording::each(|audience| {
                         format!(
                             "drop it ({}), or build it again (`REINDEX INDEX CONCURRENTLY {index}`)",
-                            front.drop_invalid_index(index)
+                            audience.drop_invalid_index(index)
                         )
                     }),
                 )
@@ -277,7 +277,7 @@ impl PostgresBackend<'_> {
             Finding::warning(
                 "statement-timeout",
                 format!("the session stops every statement after {timeout}, also those of migrations"),
-                Wording::each(|front| format!("give migrations more time: {}", front.statement_timeout())),
+                Wording::each(|audience| format!("give migrations more time: {}", audience.statement_timeout())),
             )
         })
     }

@@ -241,8 +241,8 @@ impl HistoryCandidates {
                 let message = format!("there are {} history tables: {}", places.len(), places.join(", "));
                 let named: Vec<String> =
                     histories.iter().map(|relation| format!("{}.{}", relation.schema, relation.name)).collect();
-                Err(Cause::new(Class::Ambiguous, message).with_advice(Wording::each(|front| {
-                    let each = named.iter().map(|name| front.history_table().replace("schema.table", name));
+                Err(Cause::new(Class::Ambiguous, message).with_advice(Wording::each(|audience| {
+                    let each = named.iter().map(|name| audience.history_table().replace("schema.table", name));
                     format!("name the one that is meant: {}", each.collect::<Vec<_>>().join(" or "))
                 })))
             }

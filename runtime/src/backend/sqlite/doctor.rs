@@ -236,8 +236,8 @@ fn file_system(file: &Path, journal: &str) -> Finding {
 /// The kind of file system that a path is on, by the text of `/proc/self/mountinfo`.
 fn mounted<'a>(mounts: &'a str, path: &Path) -> Option<&'a str> {
     let entries = mounts.lines().filter_map(|line| {
-        let (front, back) = line.split_once(" - ")?;
-        let point = front.split(' ').nth(4)?.replace("\\040", " ");
+        let (audience, back) = line.split_once(" - ")?;
+        let point = audience.split(' ').nth(4)?.replace("\\040", " ");
         path.starts_with(&point).then_some((point.len(), back.split(' ').next()?))
     });
     // Of two mounts on one place, the later one is seen.

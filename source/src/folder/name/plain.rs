@@ -106,8 +106,8 @@ fn unknown(file: &str, numbering: Numbering) -> Box<BadName> {
         // Only the case of the ending is odd: how the rest is meant is known.
         let stem = &file[..file.rfind('.').unwrap_or(0)];
         let stem = match stem.rsplit_once('.') {
-            Some((front, word)) if word.eq_ignore_ascii_case("up") || word.eq_ignore_ascii_case("down") => {
-                format!("{front}.{}", word.to_lowercase())
+            Some((audience, word)) if word.eq_ignore_ascii_case("up") || word.eq_ignore_ascii_case("down") => {
+                format!("{audience}.{}", word.to_lowercase())
             }
             _ => stem.to_owned(),
         };

@@ -68,7 +68,7 @@ fn on_database(folder: &Folder, dialect: Dialect) -> Result<Option<Vec<Diagnosti
             let failed = [("deployment/", deployed.err()), ("create/", created.err())].into_iter();
             let failed = failed.filter_map(|(tree, failed)| match failed? {
                 NoSchema::Error(failed) => {
-                    let report = failed.report_for(lockgate::Front::CommandLine);
+                    let report = failed.report_for(lockgate::Audience::CommandLine);
                     Some(
                         error(format!("`{tree}` fails on {}: {report}", dialect.product())).help("correct what failed"),
                     )

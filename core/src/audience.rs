@@ -4,18 +4,18 @@ use std::fmt::Display;
 
 use crate::Stage;
 
-/// Where a message is read. The same advice names a function in Rust and a command on the command line.
+/// Who a message is for. The same advice names a function to whoever writes Rust, and a command to whoever types one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Front {
-    /// In a Rust program, as functions of the library.
+pub enum Audience {
+    /// A Rust program: functions of the library.
     #[default]
     Rust,
-    /// On the command line.
+    /// The command line: commands and flags.
     CommandLine,
 }
 
-impl Front {
-    /// Every front.
+impl Audience {
+    /// Every audience.
     pub const ALL: [Self; 2] = [Self::Rust, Self::CommandLine];
 
     const fn pick(self, rust: &'static str, command_line: &'static str) -> &'static str {
@@ -345,7 +345,7 @@ mod tests {
     #[test]
     fn messages_name_only_what_their_front_has() {
         for reason in reasons() {
-            let typed = format!("{reason}\n{}", reason.help_for(Front::CommandLine));
+            let typed = format!("{reason}\n{}", reason.help_for(Audience::CommandLine));
             for word in ["::", "Migrator", "Repair", "lock_", "`apply", "`revert"] {
                 assert!(!typed.contains(word), "`{word}` means nothing on a command line: {typed}");
             }
