@@ -11,7 +11,7 @@ use crate::duration;
 use crate::format::Format;
 use crate::url::DatabaseUrl;
 
-/// Which database to use, and how long to wait for it.
+/// Which database to use, and how long to wait for it. `-h` shows the URL only, `--help` all of them.
 #[derive(clap::Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Options for every command")]
 pub struct Options {
@@ -21,67 +21,86 @@ pub struct Options {
     pub database_url: Option<DatabaseUrl>,
 
     /// Instead of a URL: the server of the database, as a name, an address, or the directory of a socket
-    #[arg(id = "lockgate_host", long = "host", global = true, value_name = "HOST", value_parser = not_empty)]
+    #[arg(id = "lockgate_host", long = "host", global = true, hide_short_help = true, value_name = "HOST", value_parser = not_empty)]
     pub host: Option<String>,
 
     /// The port of the server; 5432 by default
-    #[arg(id = "lockgate_port", long = "port", global = true, value_name = "PORT")]
+    #[arg(id = "lockgate_port", long = "port", global = true, hide_short_help = true, value_name = "PORT")]
     pub port: Option<u16>,
 
     /// The role that connects
-    #[arg(id = "lockgate_user", long = "user", global = true, value_name = "ROLE", value_parser = not_empty)]
+    #[arg(id = "lockgate_user", long = "user", global = true, hide_short_help = true, value_name = "ROLE", value_parser = not_empty)]
     pub user: Option<String>,
 
     /// The name of the database on the server
-    #[arg(id = "lockgate_dbname", long = "dbname", global = true, value_name = "NAME", value_parser = not_empty)]
+    #[arg(id = "lockgate_dbname", long = "dbname", global = true, hide_short_help = true, value_name = "NAME", value_parser = not_empty)]
     pub dbname: Option<String>,
 
     /// A file that holds the password and nothing else
-    #[arg(id = "lockgate_password_file", long = "password-file", global = true, value_name = "FILE")]
+    #[arg(
+        id = "lockgate_password_file",
+        long = "password-file",
+        global = true,
+        hide_short_help = true,
+        value_name = "FILE"
+    )]
     pub password_file: Option<PathBuf>,
 
     /// How to show the answer
-    #[arg(long, global = true, value_name = "FORMAT", value_enum, default_value_t)]
+    #[arg(long, global = true, hide_short_help = true, value_name = "FORMAT", value_enum, default_value_t)]
     pub format: Format,
 
     /// How long to wait for a server that is still starting; by default, not at all
-    #[arg(long, global = true, value_name = "TIME", value_parser = duration::parse)]
+    #[arg(long, global = true, hide_short_help = true, value_name = "TIME", value_parser = duration::parse)]
     pub wait_for_server: Option<Duration>,
 
     /// Refuse to do anything unless the database is marked with this stage
-    #[arg(id = "lockgate_stage", long = "stage", global = true, value_name = "STAGE", env = "LOCKGATE_STAGE")]
+    #[arg(
+        id = "lockgate_stage",
+        long = "stage",
+        global = true,
+        hide_short_help = true,
+        value_name = "STAGE",
+        env = "LOCKGATE_STAGE"
+    )]
     pub stage: Option<Stage>,
 
     /// Do what a protected stage refuses, and record this reason in the log
-    #[arg(long, global = true, value_name = "WHY")]
+    #[arg(long, global = true, hide_short_help = true, value_name = "WHY")]
     pub override_stage: Option<String>,
 
     /// The table that records what was applied
-    #[arg(long, global = true, value_name = "[SCHEMA.]TABLE")]
+    #[arg(long, global = true, hide_short_help = true, value_name = "[SCHEMA.]TABLE")]
     pub history_table: Option<String>,
 
     /// How long to wait for another run to end: `500ms`, `5s`, `10min`
-    #[arg(long, global = true, value_name = "TIME", value_parser = duration::parse)]
+    #[arg(long, global = true, hide_short_help = true, value_name = "TIME", value_parser = duration::parse)]
     pub lock_wait: Option<Duration>,
 
     /// How long a statement may wait for a lock on what it changes; `none` is without a limit
-    #[arg(long, global = true, value_name = "TIME")]
+    #[arg(long, global = true, hide_short_help = true, value_name = "TIME")]
     pub lock_timeout: Option<TimeLimit>,
 
     /// How long a statement may run; `none` is without a limit
-    #[arg(long, global = true, value_name = "TIME")]
+    #[arg(long, global = true, hide_short_help = true, value_name = "TIME")]
     pub statement_timeout: Option<TimeLimit>,
 
     /// How much of a run is one transaction
-    #[arg(long, global = true, value_name = "WHAT", value_enum)]
+    #[arg(long, global = true, hide_short_help = true, value_name = "WHAT", value_enum)]
     pub atomicity: Option<Whole>,
 
     /// The name of these migrations in the history table, where several programs share a database
-    #[arg(long, global = true, value_name = "NAME")]
+    #[arg(long, global = true, hide_short_help = true, value_name = "NAME")]
     pub set: Option<String>,
 
     /// Give a variable of psql its value, in the scripts that declare it; for a password, use `\getenv` in the script
-    #[arg(id = "lockgate_variable", long = "variable", global = true, value_name = "NAME=VALUE")]
+    #[arg(
+        id = "lockgate_variable",
+        long = "variable",
+        global = true,
+        hide_short_help = true,
+        value_name = "NAME=VALUE"
+    )]
     pub variables: Vec<Assignment>,
 
     /// Run the scripts of this profile, too; may be given several times
@@ -96,7 +115,7 @@ pub struct Options {
     pub profiles: Vec<String>,
 
     /// Apply pending migrations even if they are older than an applied one
-    #[arg(long, global = true)]
+    #[arg(long, global = true, hide_short_help = true)]
     pub out_of_order: bool,
 
     /// Keep a second record of the history in this database, and compare before each run: a name on the same server, or
@@ -117,7 +136,7 @@ pub struct Options {
     pub without_mirror: bool,
 
     /// Run even if another tool has migrated this database and Lockgate has not
-    #[arg(long, global = true)]
+    #[arg(long, global = true, hide_short_help = true)]
     pub beside_other_tools: bool,
 }
 

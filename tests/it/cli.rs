@@ -611,6 +611,22 @@ fn help_shows_the_exit_codes_and_the_default() {
 }
 
 #[test]
+fn short_help_has_the_options_of_the_command_and_long_help_those_of_every_command() {
+    let help = |arguments: &[&str]| answer(command(arguments).env("COLUMNS", "80").output().unwrap()).out;
+    let (short, long) = (help(&["down", "-h"]), help(&["down", "--help"]));
+    let (own, shared) = long.split_once("Options for every command:").unwrap();
+    for option in ["--host", "--format", "--lock-timeout", "--history-table", "--beside-other-tools"] {
+        assert!(
+            !short.contains(option) && !own.contains(option) && shared.contains(option),
+            "{option}: {short}\n{long}"
+        );
+    }
+    for part in ["--to", "--all", "--database-url", "(see more with '--help')"] {
+        assert!(short.contains(part), "{part}: {short}");
+    }
+}
+
+#[test]
 fn output_in_a_pipe_has_no_colours() {
     let place = Place::sqlite();
     for arguments in [&["up"][..], &["status"], &["plan"], &["down", "99"], &["upp"]] {

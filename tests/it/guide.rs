@@ -45,7 +45,8 @@ fn the_guide_lists_every_command() {
         write!(page, "\n### cargo xtask {name}\n\n```text\n{}\n```\n", help.trim_end()).unwrap();
     }
     page.push_str("\n## For operators\n\nThese are the commands of a program that calls `lockgate_cli::main`.\n");
-    let mut program = Program::command().term_width(100);
+    let shown = |argument: clap::Arg| argument.hide_short_help(false);
+    let mut program = Program::command().term_width(100).mut_args(shown);
     program.build();
     for verb in program.get_subcommands_mut().filter(|verb| verb.get_name() != "help") {
         let help = verb.render_help().to_string();
