@@ -103,15 +103,17 @@ pub(super) fn facts(table: &TableName) -> String {
     )
 }
 
-/// The stage that the database is marked with: the line of its comment that needs the most care.
+/// The stage that the database is marked with: the line of its comment that needs the most care. The catalogue is read
+/// directly, because a fresh backend plans the SQL of `shobj_description` for longer than it reads the comment.
 pub(super) fn stage() -> String {
     let named = Stage::ALL.into_iter().rev().map(|stage| {
         let line = literal(&format!("(?n)^{}[ \t\r]*$", stage.comment()));
         format!(" WHEN m.comment {LIKE} {line} THEN '{stage}'")
     });
     format!(
-        "SELECT CASE{} END FROM (SELECT pg_catalog.shobj_description(d.oid, 'pg_database') AS comment \
-         FROM pg_catalog.pg_database d WHERE d.datname {EQ} pg_catalog.current_database()) m",
+        "SELECT CASE{} END FROM (SELECT s.description AS comment FROM pg_catalog.pg_shdescription s \
+         WHERE s.classoid {EQ} 'pg_catalog.pg_database'::pg_catalog.regclass::pg_catalog.oid AND s.objoid {EQ} \
+         (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname {EQ} pg_catalog.current_database())) m",
         named.collect::<String>()
     )
 }
