@@ -1,5 +1,5 @@
 //! Plans the conversion of another tool's folder: how Lockgate would name and split its files. `cargo xtask
-//! init` shows the plan, and carries it out with `--convert`.
+//! adopt` shows the plan, and carries it out with `--write`.
 
 mod layout;
 mod tool;

@@ -195,7 +195,7 @@ error[foreign-section]: dbmate's down section would run as part of the up script
   | ^^^^^^^^^^^^^^^
   |
   = help: move line 5 to `0001_users.down.sql`, and name this file `0001_users.up.sql`
-  = help: or type `cargo xtask init`: it shows how it would split and rename the files of this folder, and changes nothing before you add `--convert`
+  = help: or type `cargo xtask adopt`: it shows how it would split and rename the files of this folder, and changes nothing before you add `--write`
 
 error: there is 1 problem
 "

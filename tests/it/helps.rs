@@ -245,8 +245,8 @@ const WAYS: &[Way] = &[
     ),
     (
         Code::ForeignSection,
-        "or type `cargo xtask init`",
-        &[Then("cargo xtask init --dialects postgres --convert"), LOCK],
+        "or type `cargo xtask adopt`",
+        &[Then("cargo xtask adopt --dialects postgres --write"), LOCK],
     ),
     (
         Code::ForeignTransaction,

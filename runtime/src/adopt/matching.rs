@@ -26,7 +26,7 @@ pub(super) fn matched(set: &Set, records: Vec<Record>) -> Vec<Matched> {
     records.retain(|record| !is_of_another_database(set, record));
     let has_parts = records.iter().any(|record| matches!(&record.key, Key::Parts(parts) if parts.len() > 1));
     if has_parts {
-        // `init --convert` numbers such versions anew, in their order.
+        // `cargo xtask adopt` numbers such versions anew, in their order.
         records.sort_by(|a, b| match (&a.key, &b.key) {
             (Key::Parts(a), Key::Parts(b)) => a.cmp(b),
             (Key::Parts(_), _) => std::cmp::Ordering::Less,

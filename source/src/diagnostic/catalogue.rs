@@ -309,8 +309,8 @@ catalogue! {
          database this is an ordinary comment: the whole file would run as one script, which drops at once what it \
          creates. Lockgate wants two files, `0001_users.up.sql` and `0001_users.down.sql`. Liquibase writes the down \
          script into comments (`--rollback`), which never run here, and goose can fill variables of the environment \
-         into a script (`ENVSUB`), which Lockgate does not: both are found too. `cargo xtask init` shows \
-         how it would split the files of a folder, and `cargo xtask init --convert` splits them. A section without a \
+         into a script (`ENVSUB`), which Lockgate does not: both are found too. `cargo xtask adopt` shows \
+         how it would split the files of a folder, and `cargo xtask adopt --write` splits them. A section without a \
          statement is accepted, and so is a script that the lockfile records as released.";
 
     ForeignTransaction = "foreign-transaction", found by Compiler:

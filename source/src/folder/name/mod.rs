@@ -163,8 +163,8 @@ pub(crate) const fn separator(numbering: Numbering) -> char {
 }
 
 /// The end of a help: the command that renames the files of a whole folder.
-pub(crate) const CONVERT: &str = "or type `cargo xtask init`: it shows how it would split and rename the files of this folder, and changes nothing \
-     before you add `--convert`";
+pub(crate) const CONVERT: &str = "or type `cargo xtask adopt`: it shows how it would split and rename the files of this folder, and changes nothing \
+     before you add `--write`";
 
 /// Returns the last part of a name if it looks like `.up` or `.down`, and the ending that was meant.
 pub(super) fn direction_word(name: &str) -> Option<(&str, &'static str)> {
