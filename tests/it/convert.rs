@@ -127,7 +127,7 @@ fn changes_of_sqitch_are_numbered_as_its_plan_orders_them() {
     }
     let output = scratch.run(&["check"]).fails(1);
     let help =
-        "help: `sqitch.plan` has the order of these scripts: number them in that order, or type `cargo xtask init`";
+        "help: `sqitch.plan` has the order of these scripts: number them in that order, or type `cargo xtask adopt`";
     assert!(output.matches(help).count() == 9 && !output.contains("rename it"), "{output}");
     let shown = scratch.run(&["init", "--dialects", "sqlite"]);
     for line in [
