@@ -289,11 +289,11 @@ mod tests {
         check("create.sql", "rename it to `{next}_create.sql`");
         check(
             "V1__init.sql",
-            "the naming of Flyway and refinery; rename it to `1_init.sql`, or type `cargo xtask init`",
+            "the naming of Flyway and refinery; rename it to `1_init.sql`, or type `cargo xtask adopt`",
         );
-        check("U1__init.sql", "rename it to `1_init.down.sql`, or type `cargo xtask init`");
+        check("U1__init.sql", "rename it to `1_init.down.sql`, or type `cargo xtask adopt`");
         check("r__views.sql", "a repeatable script begins with a capital `R`; rename it to `R__views.sql`, or type");
-        check("V1.2__init.sql", "digits alone, followed by the name; or type `cargo xtask init`");
+        check("V1.2__init.sql", "digits alone, followed by the name; or type `cargo xtask adopt`");
         check("up.sql", "diesel's layout");
         check("-1_x.sql", "bad-name: is not named");
         check("+1_x.sql", "digits alone");
