@@ -12,6 +12,7 @@ use tokio::sync::Mutex;
 
 use crate::databases::{CaseDatabase, Runner, Server};
 use crate::oracle::{self, DatabaseContents, RunOutput};
+use crate::outcome::{Outcome, PATIENCE};
 use crate::pooler::{self, Pooler};
 use crate::proxy::{How, Proxy};
 use crate::runner::{self, Order, Verb, Via};
@@ -263,15 +264,6 @@ impl Job {
     }
 }
 
-/// The result of a case.
-pub(crate) struct Outcome {
-    pub(crate) landed: bool,
-    pub(crate) skipped: Option<String>,
-    pub(crate) violations: Vec<String>,
-    /// How the runs ended, to help with a violation.
-    pub(crate) story: Vec<String>,
-}
-
 struct Campaign {
     seed: u64,
     calm: bool,
@@ -470,9 +462,6 @@ async fn one(campaign: &Campaign, job: &Job) -> Outcome {
     }
     outcome
 }
-
-/// The timeout of a runner. Hundreds of commits take a minute on a busy disk; a runner that takes longer hangs.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
 async fn on_place(
     campaign: &Campaign,

@@ -6,6 +6,7 @@
 mod campaign;
 mod databases;
 mod oracle;
+mod outcome;
 mod pooler;
 mod proxy;
 mod runner;

@@ -9,9 +9,9 @@ use fastrand::Rng;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use crate::Backend;
-use crate::campaign::{Outcome, PATIENCE};
 use crate::databases::{CaseDatabase, Runner, Server};
 use crate::oracle::{self, DatabaseContents, RunOutput};
+use crate::outcome::{Outcome, PATIENCE};
 use crate::proxy::{How, Proxy};
 use crate::runner::{Order, Verb, Via};
 use crate::set::{self, Migration, Set, Statement};

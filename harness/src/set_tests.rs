@@ -98,7 +98,7 @@ pub(crate) async fn create_equals_deployment(tests: &'static Tests, dialect: Dia
     let created = database_or_skip!(TestDatabase::at(tests, dialect, None));
     let deployed = database_or_skip!(TestDatabase::at(tests, dialect, last));
     let mut connection = created.connect().await.or_problem(Phase::Set, CONNECT)?;
-    let made = created.migrator.create(&mut connection).await;
+    let made = created.whole.create(&mut connection).await;
     made.map_err(|e| failed("`create/` fails on an empty database", &e))?;
     let _ = connection.close().await;
     let (one, other) =

@@ -448,10 +448,15 @@ impl Migrator {
             return Ok(Vec::new());
         }
         let mut log = Vec::new();
-        // The scripts beside the migrations have logs of their own.
-        let beside = self.migrations.set().companions().iter().map(|companion| companion.kind.suffix());
+        // The scripts beside the migrations have logs of their own, but for the repeatable ones, which are read with them.
+        let companions = self.migrations.set().companions().iter().map(|companion| companion.kind);
+        let beside = companions.filter(|kind| *kind != CompanionKind::Repeatable).map(CompanionKind::suffix);
         for suffix in std::iter::once("").chain(beside) {
-            let table = HistoryTable { set: format!("{}{suffix}", self.set), ..run.history_table.clone() };
+            let table = HistoryTable {
+                set: format!("{}{suffix}", self.set),
+                repeatables: suffix.is_empty() && run.history_table.repeatables,
+                ..run.history_table.clone()
+            };
             let read = backend.read_log(&table, last).await;
             log.extend(read.map_err(|cause| Error::from_cause("the log cannot be read", cause))?);
         }

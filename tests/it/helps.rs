@@ -425,6 +425,19 @@ const WAYS: &[Way] = &[
     (Code::UnterminatedString, "close the quote", &[Edit("0001_add_ada.sql", "'ada", "'ada'")]),
     (Code::VanishedDraft, "run `cargo xtask check --write` to drop the line", &[Type("cargo xtask check --write")]),
     (Code::VanishedDraft, "or bring the file back", &[Write(USERS, "CREATE TABLE users (id BIGINT PRIMARY KEY);\n")]),
+    (Code::BadOrder, "did you mean `users.sql`?", &[Edit("create/1-tables/order.json", "user.sql", "users.sql")]),
+    (
+        Code::NotListed,
+        "write \"loans.sql\" at its place in the list",
+        &[Edit("create/1-tables/order.json", "\"users.sql\"", "\"users.sql\", \"loans.sql\"")],
+    ),
+    (
+        Code::RepeatableCircle,
+        "put what belongs together into one script, in the right order; or move a part into a script of its own",
+        &[Person("which script comes first is a design of the views")],
+    ),
+    (Code::StrayFolder, "did you mean `deployment`?", &[Rename("deployments", "deployment"), LOCK]),
+    (Code::TreesDiffer, "", &[Person("a server makes both trees, and a person knows which of them is right")]),
 ];
 
 /// Follows the two helps that all lints share: to silence the lint, and to freeze a released script.

@@ -110,7 +110,7 @@ migrations/R__views.sql:3:14 bad-directive: there is no repeatable script `R__co
 migrations/b/R__twice.sql:1:1 duplicate: `R__twice` exists twice: as `migrations/a/R__twice.sql` and as `migrations/b/R__twice.sql`
   folder names do not matter: delete or rename one of the two
 migrations/r__small.sql bad-name: `r__small.sql` is not named `<version>_<name>.sql`
-  a repeatable script begins with a capital `R`; rename it to `R__small.sql`, or type `cargo xtask init`: it shows how it would split and rename the files of this folder, and changes nothing before you add `--convert`
+  a repeatable script begins with a capital `R`; rename it to `R__small.sql`, or type `cargo xtask adopt`: it shows how it would split and rename the files of this folder, and changes nothing before you add `--write`
 ",
     );
 }

@@ -28,7 +28,8 @@ pub(super) fn check(text: &str, kind: StatementKind, release: Option<Release>) -
     }
     let Parsed { parse, first, error, other } = parsed(text);
     let other = other.as_deref().unwrap_or(text);
-    let found = |error| repair::find(Dialect::Postgres, text, wrong(other, error), keywords(), stops);
+    let found =
+        |error| repair::find(Dialect::Postgres, text, wrong(other, error), keywords(), keywords::is_value_word, stops);
     if let (Some(first), Some(error)) = (&first, &error) {
         if exceptions::excuses(text, first) || exceptions::excuses(text, error) {
             return Vec::new();
@@ -41,7 +42,7 @@ pub(super) fn check(text: &str, kind: StatementKind, release: Option<Release>) -
         return vec![found(error)];
     }
     if let Some(wrong) = exceptions::missed(text) {
-        return vec![repair::find(Dialect::Postgres, text, wrong, keywords(), stops)];
+        return vec![repair::find(Dialect::Postgres, text, wrong, keywords(), keywords::is_value_word, stops)];
     }
     if let Some(wrong) = mistakes::find(&parse.syntax_node(), text) {
         // The parser may accept a keyword as a name only because it misses this mistake.

@@ -10,13 +10,15 @@ use crate::suggest;
 /// No repair is looked for in longer statements, because each attempt parses the statement again.
 const TRIED_MAX: usize = 16 << 10;
 
-/// Looks for a repair. `keywords` are the dialect's, in lower case; `parse` returns where a text first stops
+/// Looks for a repair. `keywords` are the dialect's, in lower case, and
+/// `names_column` knows those that may be the name of a column; `parse` returns where a text first stops
 /// being valid.
 pub(super) fn find(
     dialect: Dialect,
     text: &str,
     mut wrong: ParserFinding,
     keywords: &[String],
+    names_column: fn(&str) -> bool,
     parse: impl Fn(&str) -> Option<usize>,
 ) -> ParserFinding {
     if wrong.repair.is_some() || text.len() > TRIED_MAX {
@@ -50,10 +52,12 @@ pub(super) fn find(
         return wrong;
     }
     wrong.repair = repair.mark(dialect, &before, found);
-    // Parsers of lists end the list where they find a reserved word: `CREATE TABLE t (a int, user text)`.
+    // Parsers of lists end the list where they find a reserved word: `CREATE TABLE t (a int, user text)`. A word that may
+    // name a column is none: it is the type of one that the parser took for something else.
     if wrong.repair.is_none()
         && let Some(Some(other)) = &expected
         && other != "an expression"
+        && !names_column(&text[found.start..found.end].to_lowercase())
         && let Some(quoted) = repair.quoted(dialect, found, keywords)
     {
         wrong.repair = Some(quoted);

@@ -24,7 +24,7 @@ pub(super) fn check(text: &str) -> Option<ParserFinding> {
         }
         None => stuck(Dialect::Sqlite, text, at, expected(text, at)),
     };
-    Some(repair::find(Dialect::Sqlite, text, wrong, keywords(), stops))
+    Some(repair::find(Dialect::Sqlite, text, wrong, keywords(), |_| false, stops))
 }
 
 /// Finds the `ORDER BY` or `LIMIT` of a `VALUES`, which SQLite does not have and the parser accepts.
