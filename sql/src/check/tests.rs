@@ -222,7 +222,10 @@ fn statements_that_only_the_server_accepts_pass() {
     );
     postgres("DROP EVENT TRIGGER a, b CASCDE;", "1:25 expected `CASCADE`, found `CASCDE`; did you mean `CASCADE`?");
     postgres("CREATE TABLE t (exclude int, b int c int);", "1:36 expected `,`, found `c`; write a `,` before it");
-    postgres("CREATE TABLE t (a int, left int);", "1:24 expected `)`, found `left`");
+    postgres(
+        "CREATE TABLE t (a int, left int);",
+        "1:24 expected a name, found `left`; write `\"left\"`, here and wherever it is used, or choose another name",
+    );
     postgres(
         "ALTER TABLE r ADD EXCLUDE USING gist (a range_ops WIHT &&);",
         "1:51 expected `WITH`, found `WIHT`; did you mean `WITH`?",
