@@ -164,7 +164,7 @@ impl Set {
 
     /// The digest of a history in which exactly these migrations and repeatable scripts are applied, but for those that
     /// are skipped, if the macro embedded the set: the sum of the hashes of its rows, see
-    /// [`row_hash`](crate::row_hash).
+    /// [`row_hash`].
     pub fn applied_digest(&self) -> Option<i128> {
         let mut digest = table::digest(self.table)?;
         if self.chosen != 0 {
