@@ -172,6 +172,11 @@ pub struct Statement {
 }
 
 impl Statement {
+    /// Whether a server gets it. Lines for psql alone are not sent.
+    pub fn is_sent(&self) -> bool {
+        !self.flags.contains(StatementFlags::CLIENT_ONLY)
+    }
+
     /// The bytes that are sent to the server as SQL, without data. They may end with white space and a comment.
     pub fn command(&self) -> Range<usize> {
         self.range.start..self.data.as_ref().map_or(self.range.end, |data| data.start)

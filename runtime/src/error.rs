@@ -716,6 +716,13 @@ impl Class {
 }
 
 impl Cause {
+    /// The outcome of a statement that an earlier run has sent is unknown.
+    pub(crate) fn in_doubt() -> Self {
+        let message = "it was sent by a run that ended before its end was recorded, and the database does not show \
+                       whether it took effect";
+        Self::new(Class::InDoubt, message)
+    }
+
     pub(crate) fn new(class: Class, message: impl Into<String>) -> Self {
         Self {
             class,

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lockgate_core::unit::{self, Control};
-use lockgate_core::{Dialect, Probe, StatementFlags, Unit, UnitKind};
+use lockgate_core::{Dialect, Probe, Unit, UnitKind};
 use sqlx::Row;
 
 use super::catalogue::Answer;
 use super::message::{Message, Slot};
-use super::outside_transaction::{Claim, REFUSES_TRANSACTION, at_statement, checked, kept_owner, moment, where_owned};
+use super::outside_transaction::{
+    Claim, REFUSES_TRANSACTION, at_statement, checked, kept_owner, moment, still_at_work, where_owned,
+};
 use super::{PostgresBackend, connect, sql};
 use crate::backend::{Deadline, FailedAt, Failure, backoff};
 use crate::error::{Cause, Class};
@@ -44,7 +46,7 @@ impl PostgresBackend<'_> {
     ) -> Result<(), Failure> {
         self.go_elsewhere(claim, units, unit, first).await?;
         let (sql, end) = (claim.sql, unit.statements.end);
-        let sent = |index: &usize| !sql.statements[*index].flags.contains(StatementFlags::CLIENT_ONLY);
+        let sent = |index: &usize| sql.statements[*index].is_sent();
         let statements: Vec<usize> = unit.statements.clone().filter(sent).collect();
         let control = |index: usize| unit::control(Dialect::Postgres, &sql.text, &sql.statements[index]);
         if claim.under_way.and_then(|number| usize::try_from(number).ok()) == Some(first + 1) {
@@ -100,7 +102,7 @@ impl PostgresBackend<'_> {
         }
         self.elsewhere = None;
         let Some(options) = self.held.options() else {
-            let message = "`\\connect` needs the URL of the server, and this connection does not tell it";
+            let message = "`\\connect` needs the URL of the server, which this connection does not have";
             return Err(at_statement(at, Cause::new(Class::Usage, message)));
         };
         let options = Arc::new((*options).clone().database(database));
@@ -117,7 +119,7 @@ impl PostgresBackend<'_> {
         let before = |other: &&Unit| other.statements.end <= unit.statements.start && other.kind == UnitKind::Session;
         for earlier in units.iter().filter(before) {
             for index in earlier.statements.clone().filter(|index| *index > at) {
-                if !claim.sql.statements[index].flags.contains(StatementFlags::CLIENT_ONLY) {
+                if claim.sql.statements[index].is_sent() {
                     self.run_there(claim, index, false).await?;
                 }
             }
@@ -221,21 +223,12 @@ impl PostgresBackend<'_> {
 
     /// What became of the statement that an earlier run has started there.
     async fn became(&mut self, claim: &Claim<'_>, first: usize) -> Result<Became, Failure> {
-        let in_doubt = || {
-            let message = "it was sent by a run that ended before its end was recorded, and the database does not show \
-                           whether it took effect";
-            at_statement(first, Cause::new(Class::InDoubt, message))
-        };
-        let busy = || {
-            let message = "another session is still working on it, perhaps for a run that was killed";
-            at_statement(first, Cause::new(Class::Busy, message))
-        };
         if let Some(transaction) = claim.transaction {
             self.started_there = Some(transaction.to_string());
             return match self.outcome(Some(transaction)).await {
                 Some(true) => Ok(Became::Finished),
                 Some(false) => Ok(Became::Nothing),
-                None => Err(busy()),
+                None => Err(at_statement(first, still_at_work())),
             };
         }
         let effect = Probe::of(&claim.sql.text, &claim.sql.statements[first]);
@@ -243,8 +236,8 @@ impl PostgresBackend<'_> {
         match answer {
             Answer::Finished => Ok(Became::Finished),
             Answer::Send => Ok(Became::Nothing),
-            Answer::Building => Err(busy()),
-            Answer::Unknown => Err(in_doubt()),
+            Answer::Building => Err(at_statement(first, still_at_work())),
+            Answer::Unknown => Err(at_statement(first, Cause::in_doubt())),
         }
     }
 

@@ -2,8 +2,6 @@
 
 use std::ops::Range;
 
-use lockgate_core::StatementFlags;
-
 use crate::backend::{FailedAt, Sql};
 
 /// The part of a message that a result belongs to.
@@ -98,7 +96,7 @@ impl Message {
     /// Adds these statements of a job's script, with the comments between them. None of them has data. Client-only
     /// lines are left out.
     pub(super) fn push_script(&mut self, job: usize, sql: &Sql, statements: Range<usize>) {
-        let sent = |index: &usize| !sql.statements[*index].flags.contains(StatementFlags::CLIENT_ONLY);
+        let sent = |index: &usize| sql.statements[*index].is_sent();
         let mut next = statements.start;
         while let Some(first) = (next..statements.end).find(sent) {
             next = (first..statements.end).find(|index| !sent(index)).unwrap_or(statements.end);

@@ -86,6 +86,11 @@ impl Claim<'_> {
     }
 }
 
+/// The session of an earlier run has not ended.
+pub(super) fn still_at_work() -> Cause {
+    Cause::new(Class::Busy, "another session is still working on it, perhaps for a run that was killed")
+}
+
 pub(super) fn at_statement(index: usize, cause: Cause) -> Failure {
     Failure::new(0, FailedAt::Statement { index, byte: None }, cause)
 }
@@ -164,7 +169,7 @@ impl PostgresBackend<'_> {
         for unit in units.iter().filter(|_| claim.scope == SettingsScope::WholeScript).filter(set_before) {
             // The session that had these settings has ended, or was restored.
             for index in unit.statements.clone() {
-                if !claim.sql.statements[index].flags.contains(StatementFlags::CLIENT_ONLY) {
+                if claim.sql.statements[index].is_sent() {
                     let sent = self.run_statement(claim.sql, index).await;
                     sent.map_err(|(at, cause)| Failure::new(0, at, cause))?;
                 }
@@ -184,7 +189,7 @@ impl PostgresBackend<'_> {
     }
 
     async fn run_unit(&mut self, claim: &Claim<'_>, units: &[Unit], unit: &Unit) -> Result<(), Failure> {
-        let sent = |index: &usize| !claim.sql.statements[*index].flags.contains(StatementFlags::CLIENT_ONLY);
+        let sent = |index: &usize| claim.sql.statements[*index].is_sent();
         let Some(first) = unit.statements.clone().find(sent) else {
             return self.record(claim, unit.statements.end).await;
         };
@@ -391,13 +396,10 @@ impl PostgresBackend<'_> {
                 }
                 Answer::Send => {}
                 Answer::Building => {
-                    let message = "another session is still working on it, perhaps for a run that was killed";
-                    return Err(at_statement(target, Cause::new(Class::Busy, message)));
+                    return Err(at_statement(target, still_at_work()));
                 }
                 Answer::Unknown => {
-                    let message = "it was sent by a run that ended before its end was recorded, and the database does \
-                                   not show whether it took effect";
-                    return Err(at_statement(target, Cause::new(Class::InDoubt, message)));
+                    return Err(at_statement(target, Cause::in_doubt()));
                 }
             }
         } else {
@@ -1014,7 +1016,7 @@ fn prepares(sql: &Sql, unit: &Unit) -> Option<usize> {
 
 /// Checks that a unit can be recorded. The error is the index of a statement, and the reason.
 fn check_unit(sql: &Sql, unit: &Unit) -> Result<(), (usize, &'static str)> {
-    let is_sent = |index: &usize| !sql.statements[*index].flags.contains(StatementFlags::CLIENT_ONLY);
+    let is_sent = |index: &usize| sql.statements[*index].is_sent();
     let mut sent = unit.statements.clone().filter(is_sent);
     let ends = sent.next().map(|first| (first, sent.next_back().unwrap_or(first)));
     if let Some((first, last)) = ends

@@ -98,9 +98,7 @@ impl SqliteBackend<'_> {
             let under_way = history.row(job.entry.version).and_then(|row| row.under_way);
             if let Some(number) = under_way.filter(|number| *number > done) {
                 let at = FailedAt::Statement { index: number as usize - 1, byte: None };
-                let message = "it was sent by a run that ended before its end was recorded, and the database does not \
-                               show whether it took effect";
-                return Err((at, Cause::new(Class::InDoubt, message)));
+                return Err((at, Cause::in_doubt()));
             }
         }
         let rows = self.rows_before(history_table, job).await.map_err(bookkeeping)?;
