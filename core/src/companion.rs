@@ -1,7 +1,7 @@
 //! Companions: the sets that a set brings along, of scripts that are not steps from one version to the next. Each has rows
 //! of its own in the history, under the name of the set and [`CompanionKind::suffix`].
 
-use std::fmt;
+use crate::Version;
 
 /// What the scripts of a companion set are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -15,15 +15,6 @@ pub enum CompanionKind {
 }
 
 impl CompanionKind {
-    /// Its name: `repeatable`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Repeatable => "repeatable",
-            Self::Manual => "manual",
-            Self::Create => "create",
-        }
-    }
-
     /// What follows the name of the set in the history: `/repeatable`.
     pub const fn suffix(self) -> &'static str {
         match self {
@@ -34,16 +25,15 @@ impl CompanionKind {
     }
 }
 
-impl fmt::Display for CompanionKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
 /// Whether a script with this name, as its file has it, is repeatable: `R__active_users`. Those of migrations begin with a
 /// digit, or have a dot in them.
 pub fn is_repeatable(id: &str) -> bool {
     id.starts_with("R__") && !id.contains('.')
+}
+
+/// Whether a row with this name and this version is of a repeatable script, whose version follows from its name.
+pub fn is_of_repeatable(name: &str, version: Version) -> bool {
+    is_repeatable(name) && version.is_of_name(name)
 }
 
 /// What these scripts are, in words: `2 migrations and 1 repeatable script`.

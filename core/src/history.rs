@@ -5,7 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::companion::is_repeatable;
+use crate::companion::is_of_repeatable;
 use crate::patch::Patch;
 use crate::{Checksum, Version};
 
@@ -130,7 +130,7 @@ pub struct Row {
 impl Row {
     /// Whether it is of a repeatable script, whose version follows from its name.
     pub fn is_repeatable(&self) -> bool {
-        is_repeatable(&self.name) && self.version.is_of_name(&self.name)
+        is_of_repeatable(&self.name, self.version)
     }
 
     /// Version and name: `7_add_tags`. The name alone if the version is in it, or follows from it.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
-use lockgate_core::companion::is_repeatable;
+use lockgate_core::companion::is_of_repeatable;
 use lockgate_core::{Checksum, CompanionKind, Row, State, Version};
 
 use crate::error::Cause;
@@ -163,7 +163,7 @@ pub(crate) struct HistoryEntry {
 impl HistoryEntry {
     /// Whether it is of a repeatable script, whose version follows from its name.
     pub(crate) fn is_repeatable(&self) -> bool {
-        is_repeatable(&self.name) && self.version.is_of_name(&self.name)
+        is_of_repeatable(&self.name, self.version)
     }
 
     /// What the log says of it besides the event.
