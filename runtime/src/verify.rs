@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use lockgate_core::{Audience, Dialect, UpTo, Version};
+use lockgate_core::{Audience, UpTo, Version};
 use lockgate_schema::{Class, Difference, Policy, compare, report};
 
 use crate::database::Database;
@@ -42,7 +42,7 @@ impl Migrator {
         let mut scratch = Scratch::create(scratch).await?;
         let made = async {
             if scratch.database.dialect() != live.dialect {
-                return Err(Error::usage(format!("the scratch database is not one of {}", product(live.dialect)))
+                return Err(Error::usage(format!("the scratch database is not one of {}", live.dialect.product()))
                     .with_help("name a server of the same kind"));
             }
             let migrator = self.for_scratch();
@@ -110,14 +110,6 @@ fn reason(class: Class, of_it: &[&Difference]) -> (String, Wording) {
         }
     });
     (text.trim_end().to_owned(), accept)
-}
-
-fn product(dialect: Dialect) -> &'static str {
-    match dialect {
-        Dialect::Postgres => "PostgreSQL",
-        Dialect::Sqlite => "SQLite",
-        Dialect::Mysql => "MySQL",
-    }
 }
 
 /// A database that is made to be compared with, and dropped.
