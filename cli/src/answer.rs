@@ -71,7 +71,7 @@ pub(crate) enum Body {
 /// What would run.
 #[derive(Debug)]
 pub(crate) struct Planned {
-    pub(crate) migrations: &'static Migrations,
+    pub(crate) migrations: Migrations,
     pub(crate) plan: Plan,
     pub(crate) dialect: Dialect,
     /// The sizes of the tables that the plan touches.

@@ -329,7 +329,7 @@ impl DatabasesCli {
         nothing: NothingToDo,
     ) -> Result<Answer, CommandError> {
         let planned = |migrations: &'static Migrations, plan| Planned {
-            migrations,
+            migrations: *migrations,
             plan,
             dialect: Dialect::Postgres,
             sizes: Vec::new(),

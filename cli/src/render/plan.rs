@@ -39,7 +39,7 @@ pub(super) fn plans(all: &[&Planned], width: Option<u16>) -> String {
     }
     let is_short = width.is_some() && !all.iter().any(|planned| planned.all);
     let (first, last) = if is_short && steps.len() > MOST { (FIRST, LAST) } else { (steps.len(), 0) };
-    let row = |(planned, step): &(&Planned, &Step)| row(planned.migrations, step, planned.dialect);
+    let row = |(planned, step): &(&Planned, &Step)| row(&planned.migrations, step, planned.dialect);
     let mut rows: Vec<_> = steps[..first].iter().map(row).collect();
     let left_out = steps.len() - first - last;
     if left_out > 0 {
@@ -54,7 +54,7 @@ pub(super) fn plans(all: &[&Planned], width: Option<u16>) -> String {
     };
     let head = paint(BOLD, format_args!("{counted} would run, and nothing was executed"));
     let mut shown = format!("{head}\n\n{}", table(&COLUMNS, &rows, width));
-    let lines = all.iter().flat_map(|planned| dangers(planned.migrations, &planned.plan, planned.dialect));
+    let lines = all.iter().flat_map(|planned| dangers(&planned.migrations, &planned.plan, planned.dialect));
     shown.push_str(&shortened(lines.collect(), if is_short { MOST } else { usize::MAX }, width));
     let sizes: Vec<_> = all.iter().flat_map(|planned| &planned.sizes).filter_map(size).collect();
     if !sizes.is_empty() {
@@ -173,7 +173,7 @@ fn runs(script: &Script, action: Action, dialect: Dialect) -> String {
 fn scripts(steps: &[(&Planned, &Step)], most: usize) -> (String, bool) {
     let (mut shown, mut room, mut is_cut) = (String::new(), most, false);
     for (place, (planned, step)) in steps.iter().enumerate() {
-        let Some(script) = script(planned.migrations, step) else { continue };
+        let Some(script) = script(&planned.migrations, step) else { continue };
         if room == 0 {
             let number = steps.len() - place;
             let left_out = format!("… {} more {}", grouped(number as u64), plural(number, "script"));

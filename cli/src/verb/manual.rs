@@ -1,8 +1,8 @@
 //! `manual`: lists the scripts that an operator runs, and runs one of them once.
 
-use lockgate::{CompanionKind, Migrations, Stage};
+use lockgate::{CompanionKind, Migrations};
 
-use super::{Caution, plan};
+use super::{Caution, is_protected, plan};
 use crate::answer::{Answer, Body, NothingToDo};
 use crate::command_error::CommandError;
 use crate::invocation::{Access, Invocation};
@@ -69,27 +69,22 @@ pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> R
 }
 
 async fn run_one(invocation: &Invocation<'_>, arguments: &RunArguments) -> Result<Answer, CommandError> {
-    let number = match scripts(invocation) {
-        Some(scripts) => arguments.script.version(scripts)?,
-        // The migrator says what is wrong.
-        None => arguments.script.version(&Migrations::EMPTY)?,
-    };
+    // If there are none, the migrator says what is wrong.
+    let scripts = invocation.migrations().set().companion(CompanionKind::Manual);
+    let scripts = scripts.map_or(Migrations::EMPTY, Migrations::from);
+    let number = arguments.script.version(&scripts)?;
     if arguments.dry_run {
         let mut database = invocation.connect(Access::Read).await?;
         let planned = invocation.migrator().plan_manual(&mut database, number).await?;
         let exit = arguments.nothing.exit(planned.is_empty());
-        let scripts = scripts(invocation).unwrap_or(&Migrations::EMPTY);
         return Ok(Answer { exit, ..plan::of_companion(scripts, planned, &database, arguments.verbose) });
     }
     let mut database = invocation.connect(Access::Write).await?;
     let view = View { verbose: arguments.verbose, counts: Counts::ManualScripts };
     let migrator = watched(invocation, invocation.migrator(), view);
-    if arguments.caution.asks(invocation)
-        && let Some(scripts) = scripts(invocation)
-        && migrator.stage_of(&mut database).await?.is_some_and(Stage::is_protected)
-    {
+    if arguments.caution.asks(invocation) && is_protected(&migrator, &mut database).await? {
         let planned = migrator.plan_manual(&mut database, number).await?;
-        arguments.caution.ask_about(invocation, scripts, &planned, &database).await?;
+        arguments.caution.ask_about(invocation, &scripts, &planned, &database).await?;
     }
     let report = attended(invocation, migrator.run_manual(&mut database, number)).await?;
     if report.is_empty() {
@@ -98,10 +93,4 @@ async fn run_one(invocation: &Invocation<'_>, arguments: &RunArguments) -> Resul
         return Ok(Answer { exit: arguments.nothing.exit(true), body: Body::HasRun(ran.into_iter().collect()) });
     }
     Ok(Answer::done(Body::RanManual(report)))
-}
-
-/// The embedded scripts, for as long as the command runs.
-fn scripts(invocation: &Invocation<'_>) -> Option<&'static Migrations> {
-    let set = invocation.migrations().set().companion(CompanionKind::Manual)?;
-    Some(Box::leak(Box::new(Migrations::from(set))))
 }

@@ -1,6 +1,6 @@
 //! The verbs, one file each: the arguments of a verb, and the call of the migrator.
 
-use lockgate::{Database, Migrations, Plan, UpTo};
+use lockgate::{Database, Migrations, Migrator, Plan, Stage, UpTo};
 
 use crate::answer::Answer;
 use crate::command_error::CommandError;
@@ -257,6 +257,11 @@ impl Caution {
         }
         confirm::confirm(invocation, &render::question(migrations, plan, database)).await
     }
+}
+
+/// Whether the database is marked with a protected stage.
+async fn is_protected(migrator: &Migrator, database: &mut Database) -> Result<bool, CommandError> {
+    Ok(migrator.stage_of(database).await?.is_some_and(Stage::is_protected))
 }
 
 /// How far up.

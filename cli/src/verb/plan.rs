@@ -42,7 +42,7 @@ pub(super) async fn of_up(
 }
 
 /// Returns the answer that shows a plan with other scripts than the migrations.
-pub(super) fn of_companion(migrations: &'static Migrations, plan: Plan, database: &Database, all: bool) -> Answer {
+pub(super) fn of_companion(migrations: Migrations, plan: Plan, database: &Database, all: bool) -> Answer {
     let (dialect, sizes) = (database.dialect(), Vec::new());
     Answer::done(Body::Plan(Planned { migrations, plan, dialect, sizes, all }))
 }
@@ -55,6 +55,6 @@ pub(crate) async fn answer(
     all: bool,
 ) -> Result<Answer, CommandError> {
     let sizes = if plan.is_empty() { Vec::new() } else { invocation.migrator().sizes(&mut *database, &plan).await? };
-    let (migrations, dialect) = (invocation.migrations(), database.dialect());
+    let (migrations, dialect) = (*invocation.migrations(), database.dialect());
     Ok(Answer::done(Body::Plan(Planned { migrations, plan, dialect, sizes, all })))
 }

@@ -1,8 +1,8 @@
 //! `up`: applies pending migrations.
 
-use lockgate::{Atomicity, CompanionKind, Database, Migrations, Migrator, Stage};
+use lockgate::{Atomicity, CompanionKind, Migrations, Migrator};
 
-use super::{Caution, Upward, plan};
+use super::{Caution, Upward, is_protected, plan};
 use crate::answer::{Answer, NothingToDo};
 use crate::command_error::CommandError;
 use crate::invocation::{Access, Invocation};
@@ -77,7 +77,7 @@ async fn create(
     migrator: Migrator,
 ) -> Result<Answer, CommandError> {
     let set = invocation.migrations().set().companion(CompanionKind::Create);
-    let files: &Migrations = set.map_or(&Migrations::EMPTY, |set| Box::leak(Box::new(Migrations::from(set))));
+    let files = set.map_or(Migrations::EMPTY, Migrations::from);
     if arguments.dry_run {
         let mut database = invocation.connect(Access::Read).await?;
         let planned = migrator.plan_create(&mut database).await?;
@@ -88,14 +88,8 @@ async fn create(
     let migrator = watched(invocation, migrator, View { verbose: arguments.verbose, counts: Counts::Files });
     if arguments.caution.asks(invocation) && is_protected(&migrator, &mut database).await? {
         let planned = migrator.plan_create(&mut database).await?;
-        arguments.caution.ask_about(invocation, files, &planned, &database).await?;
+        arguments.caution.ask_about(invocation, &files, &planned, &database).await?;
     }
     let report = attended(invocation, migrator.create(&mut database)).await?;
     Ok(Answer::ran(report, arguments.nothing))
-}
-
-/// Whether the database is marked with a protected stage.
-async fn is_protected(migrator: &Migrator, database: &mut Database) -> Result<bool, CommandError> {
-    let status = migrator.status(database).await?;
-    Ok(status.stage.is_some_and(Stage::is_protected))
 }
