@@ -28,7 +28,8 @@ const DIESEL_HISTORY: &str = "CREATE TABLE __diesel_schema_migrations (version V
 const HISTORIES: [(&str, &str, &str); 2] =
     [("sqlx", "_sqlx_migrations", SQLX_HISTORY), ("diesel", "__diesel_schema_migrations", DIESEL_HISTORY)];
 
-/// Returns the sets of a package: every folder whose name ends in `migrations` and that contains SQL.
+/// Returns the sets of a package: every folder of scripts in a folder whose name ends in `migrations`. A folder of its
+/// own for each database, as `migrations/sqlite/`, is a set with the dialect in its path.
 pub(super) fn sets(corpus: &Path, name: &str, version: &str, dialect: Dialect) -> Result<Vec<Set>, Failure> {
     let package = package(corpus, name, version)?;
     let mut folders = Vec::new();
@@ -40,6 +41,10 @@ pub(super) fn sets(corpus: &Path, name: &str, version: &str, dialect: Dialect) -
     let mut sets = Vec::new();
     for folder in folders {
         let inside = folder.strip_prefix(&package).expect("it was found in there").to_string_lossy().replace('\\', "/");
+        let Some(dialect) = dialect_in(&inside).unwrap_or(Some(dialect)) else {
+            eprintln!("left out: `{inside}` of {name} is for MySQL");
+            continue;
+        };
         let set = if inside == "migrations" { name.to_owned() } else { format!("{name}/{inside}") };
         let copy = corpus.join("sets").join(set.replace(['/', '@'], "_"));
         sets.push(copied(set, dialect, &folder, copy, &package)?);
@@ -76,13 +81,42 @@ fn find(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), Failure> {
         if !path.is_dir() {
             continue;
         }
-        if name.ends_with("migrations") && !scripts(&path)?.is_empty() {
-            found.push(path);
-        } else {
-            find(&path, found)?;
+        match name.ends_with("migrations") && !scripts(&path)?.is_empty() {
+            true => find_sets(path, found)?,
+            false => find(&path, found)?,
         }
     }
     Ok(())
+}
+
+/// Finds the sets in a folder of migrations: itself if scripts, or folders with versions in their names, are in it;
+/// otherwise the folders in it.
+fn find_sets(folder: PathBuf, found: &mut Vec<PathBuf>) -> Result<(), Failure> {
+    let entries = entries(&folder)?;
+    let has_version = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with(|c: char| c.is_ascii_digit()) || !path.is_dir() && name.ends_with(".sql")
+    };
+    if entries.iter().any(has_version) {
+        found.push(folder);
+        return Ok(());
+    }
+    for path in entries.into_iter().filter(|path| path.is_dir()) {
+        if !scripts(&path)?.is_empty() {
+            find_sets(path, found)?;
+        }
+    }
+    Ok(())
+}
+
+/// The dialect that a path names, as `migrations/sqlite3` does. `Some(None)` is one that the corpus has no server for.
+fn dialect_in(path: &str) -> Option<Option<Dialect>> {
+    path.split(['/', '_', '-']).find_map(|word| match word {
+        "sqlite" | "sqlite3" => Some(Some(Dialect::Sqlite)),
+        "postgres" | "postgresql" => Some(Some(Dialect::Postgres)),
+        "mysql" | "mariadb" => Some(None),
+        _ => None,
+    })
 }
 
 /// Copies a folder, with a policy that names its dialect.
@@ -162,7 +196,7 @@ fn copied(name: String, dialect: Dialect, from: &Path, to: PathBuf, package: &Pa
     Ok(Set { name, dialect, folder, ups, downs, statements, notes, prepare })
 }
 
-/// Returns the name of a script in our copy. Diesel's `2019-02-26-002946_create_user/up.sql` becomes
+/// Returns the name of a script in our copy. `V1__users.sql` becomes `0001_users.sql`. Diesel's `2019-02-26-002946_create_user/up.sql` becomes
 /// `20190226002946_create_user.up.sql`. A version of zeros becomes the first version after the migration of `prepare`.
 fn inside(path: &Path, from: &Path) -> PathBuf {
     let inside = path.strip_prefix(from).expect("it was found in there");
@@ -173,7 +207,14 @@ fn inside(path: &Path, from: &Path) -> PathBuf {
         let number: i64 = digits.parse().ok()?;
         Some(PathBuf::from(format!("{:04}_{name}.{file}", number.max(PREPARED + 1))))
     };
-    diesel().unwrap_or_else(|| inside.to_owned())
+    // `V1__users.sql` of Flyway and refinery.
+    let flyway = || {
+        let file = inside.file_name()?.to_str()?;
+        let (digits, name) = file.strip_prefix('V')?.split_once("__")?;
+        let number: i64 = digits.parse().ok()?;
+        Some(inside.with_file_name(format!("{number:04}_{name}")))
+    };
+    diesel().or_else(flyway).unwrap_or_else(|| inside.to_owned())
 }
 
 /// Writes what the set's own runner does first as the first migration of our copy.
@@ -226,6 +267,15 @@ mod tests {
         assert_eq!(of("2026-04-16-000000-0000_add-it/down.sql"), "20260416000000_add-it.down.sql");
         assert_eq!(of("00000000000000_diesel_initial_setup/up.sql"), "0002_diesel_initial_setup.up.sql");
         assert_eq!(of("2021/0001_x.up.sql"), "2021/0001_x.up.sql");
+        assert_eq!(of("V12__add_tags.sql"), "0012_add_tags.sql");
+    }
+
+    #[test]
+    fn a_path_can_name_a_dialect() {
+        assert_eq!(dialect_in("src/mint/migrations/sqlite"), Some(Some(Dialect::Sqlite)));
+        assert_eq!(dialect_in("postgres_migrations/migrations"), Some(Some(Dialect::Postgres)));
+        assert_eq!(dialect_in("migrations/mysql"), Some(None));
+        assert_eq!(dialect_in("migrations"), None);
     }
 
     #[test]

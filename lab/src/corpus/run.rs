@@ -1,6 +1,12 @@
 //! Runs a set with the plain shell and with Lockgate, and compares the two.
 
 use std::collections::BTreeSet;
+use std::fs;
+
+use lockgate_source::sql::{
+    self,
+    check::{FindingKind, check},
+};
 
 use super::build::Runner;
 use super::database::{Database, Dialect, Programs};
@@ -80,21 +86,57 @@ pub(super) fn set(
     if outcome.is_different() {
         return Ok(outcome);
     }
-    let stuck = if set.downs.is_empty() {
-        BTreeSet::new()
+    let each = if set.downs.is_empty() {
+        Each::default()
     } else {
         back(index, set, runner, [&plain, &ours], fresh, &mut outcome)?
     };
+    outcome.grammar = grammar(set, &each)?;
     if outcome.is_different() {
         return Ok(outcome);
     }
+    let stuck = each.stuck.into_iter().map(|(version, _)| version).collect();
     let pair = Pair { set, index, runner, shell_is_old, plain: fresh("plain")?, ours: fresh("ours")? };
     outcome.split = split::set(&pair, &stuck)?;
     Ok(outcome)
 }
 
-/// Reverts and applies the set, and then each migration by itself. Returns the migrations that cannot be applied again
-/// after their down script.
+/// Checks that the grammar check accepts every script that the plain shell has run.
+fn grammar(set: &Set, by_shell: &Each) -> Result<Answer, Failure> {
+    let (mut refused, mut checked) = (Vec::new(), 0);
+    let scripts = set.ups.iter().map(|script| (script, true));
+    let scripts = scripts.chain(set.downs.iter().map(|script| {
+        let broken = by_shell.broken.iter().any(|(version, _)| *version == script.version);
+        (script, !broken)
+    }));
+    for (script, ran) in scripts {
+        let path = set.folder.join(&script.path);
+        let text = fs::read_to_string(&path)
+            .map_err(|e| Failure::impossible(format!("{} cannot be read: {e}", path.display())))?;
+        let statements = sql::split(set.dialect.source(), &text).statements;
+        checked += 1;
+        let Some(finding) = check(set.dialect.source(), &text, &statements, None).into_iter().next() else { continue };
+        // In the body of a function, a finding is a warning, and is shown all the same.
+        if !finding.kind.is_refusal() && !matches!(finding.kind, FindingKind::Body(_)) {
+            continue;
+        }
+        let line = text[..finding.range.start].matches('\n').count() + 1;
+        let message = format!("`{}:{line}`: {}", script.path.display(), finding.kind);
+        if ran {
+            return Ok(Answer::Differs(format!("the plain shell runs what the grammar check refuses, {message}")));
+        }
+        refused.push(message);
+    }
+    Ok(match refused.is_empty() {
+        true => Answer::Good,
+        false => Answer::Broken(format!(
+            "of {checked} scripts, the grammar check refuses these, which fail in the plain shell as well:\n    {}",
+            refused.join("\n    ")
+        )),
+    })
+}
+
+/// Reverts and applies the set, and then each migration by itself. Returns what the plain shell cannot run.
 fn back<'a>(
     index: usize,
     set: &Set,
@@ -102,7 +144,7 @@ fn back<'a>(
     [plain, ours]: [&Database<'_>; 2],
     fresh: impl Fn(&str) -> Result<Database<'a>, Failure>,
     outcome: &mut Outcome,
-) -> Result<BTreeSet<i64>, Failure> {
+) -> Result<Each, Failure> {
     // Revert as far as every migration has a down script.
     let with_down: BTreeSet<i64> = set.downs.iter().map(|script| script.version).collect();
     let floor = set.ups.iter().rev().map(|script| script.version).find(|version| !with_down.contains(version));
@@ -112,7 +154,7 @@ fn back<'a>(
     let by_us = runner.run(index, &ours.url(), &["down", &destination]);
     outcome.down = agreement(&by_shell, &by_us, compare(plain, ours)?);
     if outcome.is_different() {
-        return Ok(BTreeSet::new());
+        return Ok(Each::default());
     }
 
     let reached =
@@ -123,7 +165,7 @@ fn back<'a>(
     let by_us = runner.run(index, &ours.url(), &["up"]);
     outcome.up_again = agreement(&by_shell, &by_us, compare(plain, ours)?);
     if outcome.is_different() {
-        return Ok(BTreeSet::new());
+        return Ok(Each::default());
     }
 
     // A broken down script hides older ones, so revert each migration by itself.
@@ -136,7 +178,7 @@ fn back<'a>(
         },
         Err(report) => Answer::Differs(format!("one by one, lockgate fails:\n{report}")),
     };
-    Ok(by_shell.stuck.into_iter().map(|(version, _)| version).collect())
+    Ok(by_shell)
 }
 
 /// Checks that both succeed, or fail at the same file and leave the same schema.

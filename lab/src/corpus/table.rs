@@ -33,6 +33,8 @@ pub(super) struct Outcome {
     pub(super) down: Answer,
     pub(super) up_again: Answer,
     pub(super) each: Answer,
+    /// Whether the grammar check accepts what the plain shell runs.
+    pub(super) grammar: Answer,
     pub(super) split: Answer,
     pub(super) notes: Vec<String>,
 }
@@ -49,13 +51,14 @@ impl Outcome {
             down: Answer::Nothing,
             up_again: Answer::Nothing,
             each: Answer::Nothing,
+            grammar: Answer::Nothing,
             split: Answer::Nothing,
             notes: set.notes.clone(),
         }
     }
 
-    fn answers(&self) -> [&Answer; 6] {
-        [&self.up, &self.same, &self.down, &self.up_again, &self.each, &self.split]
+    fn answers(&self) -> [&Answer; 7] {
+        [&self.up, &self.same, &self.down, &self.up_again, &self.each, &self.grammar, &self.split]
     }
 
     pub(super) fn is_different(&self) -> bool {
@@ -97,6 +100,7 @@ pub(super) fn render(outcomes: &[Outcome]) -> String {
         "down",
         "up again",
         "one by one",
+        "grammar",
         "by statement",
     ]);
     for outcome in outcomes {
@@ -111,7 +115,7 @@ pub(super) fn render(outcomes: &[Outcome]) -> String {
 
 /// Returns the notes on a row.
 pub(super) fn notes(outcome: &Outcome) -> Vec<String> {
-    let steps = ["up", "schema", "down", "up again", "one by one", "by statement"];
+    let steps = ["up", "schema", "down", "up again", "one by one", "grammar", "by statement"];
     let notes = outcome.notes.iter().map(|note| format!("{}: {note}", outcome.name));
     let answers = outcome.answers().into_iter().zip(steps).filter_map(|(answer, step)| Some((answer.text()?, step)));
     notes.chain(answers.map(|(text, step)| format!("{}: {step}: {text}", outcome.name))).collect()
