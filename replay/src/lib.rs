@@ -392,6 +392,11 @@ impl<'a> Replay<'a> {
         }
         let diagnostic = match pass {
             Pass::Up => match self.applied.last() {
+                // The grammar takes what the newest SQLite does.
+                _ if refusal.message.ends_with("syntax error") => diagnostic.help(
+                    "the SQLite of the replay is older than this syntax: write it in the older way, or use `--no-replay` \
+                     if every program that runs it embeds a newer one",
+                ),
                 None => {
                     diagnostic.help("the replay starts with an empty database; if your set does not, use `--no-replay`, or `check` in a build script")
                 }

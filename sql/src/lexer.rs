@@ -189,6 +189,10 @@ impl<'a> Lexer<'a> {
                 _ if CLASS[byte as usize] & SPACE != 0 => self.pos += 1,
                 // PostgreSQL 16 and MySQL treat the vertical tab as white space, SQLite does not.
                 0x0b if self.dialect != Dialect::Sqlite => self.pos += 1,
+                // SQLite skips a byte order mark wherever a token could begin, as where two files were joined.
+                0xef if self.dialect == Dialect::Sqlite && self.bytes[self.pos..].starts_with(BOM) => {
+                    self.pos += BOM.len();
+                }
                 b'-' | b'#' | b'/' => {
                     let start = self.pos;
                     if self.delimiter_at(start).is_some() || !self.skip_comment(byte) {

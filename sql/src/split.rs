@@ -341,7 +341,11 @@ impl Splitter<'_> {
         }
         if let Some(unterminated) = self.lexer.unterminated {
             let (code, message, help) = match unterminated.what {
-                Open::Text => ("unterminated-string", "this string has no end", "close the quote"),
+                Open::Text => (
+                    "unterminated-string",
+                    "this string has no end",
+                    "close the quote; a quotation mark within the string is written twice: `'it''s'`",
+                ),
                 Open::Name => ("unterminated-name", "this quoted name has no end", "close the quote"),
                 Open::Dollar => (
                     "unterminated-dollar-quote",

@@ -305,7 +305,10 @@ fn an_unterminated_construct_is_reported_at_its_beginning() {
 #[test]
 fn a_problem_has_a_message_and_a_help() {
     let problem = &split(Postgres, "SELECT 'a").problems[0];
-    assert_eq!((&*problem.message, &*problem.help), ("this string has no end", "close the quote"));
+    assert_eq!(
+        (&*problem.message, &*problem.help),
+        ("this string has no end", "close the quote; a quotation mark within the string is written twice: `'it''s'`")
+    );
 }
 
 #[test]

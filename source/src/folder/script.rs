@@ -405,6 +405,10 @@ impl StatementChecker<'_> {
         let error = self.error(Code::PsqlLine, statement, &message);
         Some(match word {
             _ if key => self.for_postgres(error, "delete it"),
+            "\\c" | "\\connect" => error.help(
+                "delete it: a migration runs in the database that the program connects to; if what follows belongs into \
+                 another one, move it to the migrations of a program for that",
+            ),
             "\\copy" => error.help("write `COPY … FROM stdin;`, which also reads the lines below it"),
             _ if self.is_postgres() && psql::would_read(self.text) => error
                 .help("write `-- lockgate: psql` as the first line, and psql's lines are read in this script")
@@ -465,7 +469,18 @@ impl StatementChecker<'_> {
             ))];
         }
         let help = "delete it, or write `-- lockgate: no-transaction` as the first line and keep the script's own transactions";
-        found.iter().map(|(statement, _)| error(statement).help(help)).collect()
+        // Without a BEGIN, an END is more likely the rest of a body that the database reads no further than its first `;`.
+        let body = "if it ends the body of a function, procedure or trigger, write that body in `$$ … $$`: PostgreSQL takes it \
+                    in no other way; otherwise delete it";
+        let word = |statement: &Statement| words(self.text, &statement.range).into_iter().next().unwrap_or_default();
+        let mut begun = false;
+        let mut diagnostics = Vec::new();
+        for (statement, _) in found {
+            let is_end = word(statement).starts_with("END");
+            begun |= !is_end;
+            diagnostics.push(error(statement).help(if is_end && !begun && self.is_postgres() { body } else { help }));
+        }
+        diagnostics
     }
 
     /// Whether the script is `BEGIN; …; COMMIT;`.

@@ -221,10 +221,10 @@ impl Folder {
                     format!("the test of `{id}` is only a part: there is no `{missing}`"),
                 );
                 let what = match part {
-                    Part::Before => "is true before the migration and not after it",
-                    Part::After | Part::Rust | Part::Fill => "is true after the migration and not before it",
+                    Part::Before => "before the migration and not after it",
+                    Part::After | Part::Rust | Part::Fill => "after the migration and not before it",
                 };
-                diagnostics.push(error.help(format!("write `{missing}`: statements that are true of what {what}")));
+                diagnostics.push(error.help(format!("write `{missing}`: statements that return true {what}")));
             }
         }
         let mut intents = Vec::new();

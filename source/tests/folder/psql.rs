@@ -224,7 +224,7 @@ migrations/link.sql bad-name: `link.sql` is not named `<version>_<name>.sql`
 migrations/open.sql:1:1 psql-line: this statement has no end in its file
   end it with `;`
 migrations/quote.sql:2:8 unterminated-string: this string has no end
-  close the quote
+  close the quote; a quotation mark within the string is written twice: `'it''s'`
 migrations/sub/loop.sql:1:1 psql-include: `loop.sql` includes itself
   delete this line
 ",

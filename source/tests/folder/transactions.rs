@@ -22,6 +22,20 @@ fn codes(policy: &str, text: &str, expected: &[&str]) {
 }
 
 #[test]
+fn an_end_without_a_begin_may_end_a_body() {
+    check(
+        &[
+            ("migrations.toml", "dialects = [\"postgres\"]\n[lint]\nsyntax = \"allow\"\n"),
+            ("1_x.sql", "CREATE PROCEDURE p() AS BEGIN\nUPDATE t SET a = 1;\nEND;\n"),
+        ],
+        "
+migrations/1_x.sql:3:1 transaction-control: `END` is not allowed here: the script runs inside a transaction that Lockgate begins and commits
+  if it ends the body of a function, procedure or trigger, write that body in `$$ … $$`: PostgreSQL takes it in no other way; otherwise delete it
+",
+    );
+}
+
+#[test]
 fn a_script_that_brings_its_own_transaction_can_leave_it_out() {
     check(
         &[("1_x.sql", "-- dump\nBEGIN;\nCREATE TABLE a (id INT);\nCOMMIT;\n")],

@@ -22,7 +22,9 @@
 pub mod big_stack;
 #[cfg(test)]
 mod features;
+mod foreign;
 mod insert_rows;
+mod invisible;
 mod kind;
 mod mysql;
 mod nesting;
@@ -169,6 +171,9 @@ impl Checker<'_> {
 
     fn statement(&mut self, statement: &Statement) -> Vec<Finding> {
         let range = statement.range.clone();
+        if let Some(wrong) = invisible::find(self.dialect, self.text, range.clone()) {
+            return vec![finding(wrong, |at| at)];
+        }
         if self.dialect == Dialect::Mysql {
             let wrong = mysql::wrong(self.text, range);
             return wrong.into_iter().map(|wrong| finding(wrong, |at| at)).collect();

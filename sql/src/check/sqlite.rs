@@ -80,6 +80,8 @@ fn stops(text: &str) -> Option<usize> {
 
 /// Returns the byte at which the text stops being valid, with SQLite's message if it has one.
 fn first(text: &str) -> Option<(usize, Option<String>)> {
+    // The parser does not know that SQLite skips a byte order mark. In a string it makes no difference here.
+    let text = &text.replace('\u{feff}', "   ");
     let bump = Bump::new();
     let mut parser = Parser::new(&bump, text.as_bytes());
     loop {

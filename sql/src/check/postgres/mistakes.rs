@@ -171,6 +171,14 @@ impl Node<'_> {
     /// A column's default may have operators, but not these.
     fn default(&self) -> Option<ParserFinding> {
         let expression = self.node.first_child()?;
+        let written = self.written(&expression);
+        if let Some(inner) = written.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'))
+            && !inner.contains('"')
+        {
+            let fact = format!("`{written}` is a column, and a default cannot name one");
+            let repair = format!("write `'{}'`: quotation marks of this kind are for names", inner.replace('\'', "''"));
+            return self.refused(super::bytes(expression.text_range()), fact, repair);
+        }
         let operator = outer_operator(&expression)?;
         let fact = format!("a default with {operator} needs parentheses");
         self.refused(super::bytes(expression.text_range()), fact, self.in_parentheses(&expression))
