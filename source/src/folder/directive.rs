@@ -228,7 +228,7 @@ impl Reader<'_> {
             );
         }
         if body.len() < PREFIX.len() - 1 || !body.is_char_boundary(8) || !body[..8].eq_ignore_ascii_case("lockgate") {
-            return;
+            return self.misspelt(start, body);
         }
         let rest = body[8..].trim_start();
         let at = start + body.len() - rest.len();
@@ -255,12 +255,32 @@ impl Reader<'_> {
         }
     }
 
+    /// A comment such as `lockgte: role app`: the name of a directive after something much like `lockgate:`.
+    fn misspelt(&mut self, start: usize, body: &str) {
+        let Some((prefix, rest)) = body.split_once(':') else { return };
+        let rest = rest.trim();
+        let word = rest.split([' ', '\t', '(']).next().unwrap_or_default();
+        let known = DIRECTIVES.iter().any(|directive| directive.name == word);
+        if known && suggest::nearest(prefix.trim_end(), ["lockgate"]).is_some() {
+            let range = start..start + prefix.trim_end().len();
+            let help = format!("write `{} {PREFIX} {rest}`", self.comment.marker());
+            let message = "a directive begins with `lockgate:`".to_owned();
+            self.error(Code::BadDirective, range, message, "").help.push(help);
+        }
+    }
+
     /// A directive: the text after `lockgate:`, and its place.
     fn directive(&mut self, text: &str, at: usize) {
         let name_len = text.find(|c: char| c.is_whitespace() || c == '(').unwrap_or(text.len());
         let (name, argument) = text.split_at(name_len);
         let Some(directive) = DIRECTIVES.into_iter().find(|directive| directive.name == name) else {
-            let help = match suggest::nearest(name, DIRECTIVES.iter().map(|directive| directive.name)) {
+            // `no transaction`, `lock timeout 5s`
+            let joined = argument.split_whitespace().next().map(|second| format!("{name}-{second}"));
+            let names = || DIRECTIVES.iter().map(|directive| directive.name);
+            let meant = joined.and_then(|joined| names().find(|name| *name == joined));
+            // `lock-timeout=5s`
+            let bare = name.split(['=', ':', '"']).next().unwrap_or_default();
+            let help = match meant.or_else(|| suggest::nearest(bare, names())) {
                 Some(meant) => format!("did you mean `{meant}`?"),
                 None => {
                     let names: Vec<_> = DIRECTIVES.iter().map(|directive| format!("`{}`", directive.name)).collect();
@@ -282,7 +302,8 @@ impl Reader<'_> {
             Ok(rule) => rule,
             Err(reason) => {
                 let range = if value.is_empty() { whole } else { value_at..value_at + value.len() };
-                let help = format!("write it like `{} {PREFIX} {}`", self.comment.marker(), directive.example);
+                let example = own_example(directive, value).unwrap_or_else(|| directive.example.to_owned());
+                let help = format!("write it like `{} {PREFIX} {example}`", self.comment.marker());
                 self.error(Code::BadDirective, range, format!("`{name}` {reason}"), "").help.push(help);
                 return;
             }
@@ -318,6 +339,9 @@ impl Reader<'_> {
                 let inner = value.strip_prefix('(').and_then(|value| value.split_once(')'));
                 let (rule, reason) = inner.ok_or("needs a rule in parentheses")?;
                 let rule = rule.trim();
+                if rule.contains(',') {
+                    return Err("names one rule: write a line for each".to_owned());
+                }
                 if rule.is_empty() || !rule.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
                     return Err("needs the name of a rule, such as `drop-column`".to_owned());
                 }
@@ -409,6 +433,27 @@ impl Reader<'_> {
         self.diagnostics.push(Diagnostic::error(code, self.file, message).at(self.text, range, label));
         self.diagnostics.last_mut().expect("one was just pushed")
     }
+}
+
+/// The example of a directive with what the user wrote in it: the rules of an `allow`, the words of a reason.
+fn own_example(directive: Directive, value: &str) -> Option<String> {
+    const QUOTES: [char; 8] = ['"', '\'', '`', '\u{201c}', '\u{201d}', '\u{2018}', '\u{2019}', '\u{ab}'];
+    let reason = |text: &str| text.trim().trim_matches(QUOTES).replace('"', "'");
+    match directive.argument {
+        Argument::Reason => Some(reason(value)).filter(|text| !text.is_empty()),
+        Argument::RuleAndReason => {
+            let (rules, text) = match value.strip_prefix('(') {
+                Some(value) => value.split_once(')')?,
+                None => value.split_once(char::is_whitespace).unwrap_or((value, "")),
+            };
+            let first = rules.split([',', ' ']).find(|rule| !rule.is_empty())?;
+            let known = rules::of_script(first).is_ok();
+            let text = Some(reason(text)).filter(|text| !text.is_empty());
+            return known.then(|| format!("{}({first}) \"{}\"", directive.name, text.as_deref().unwrap_or("why")));
+        }
+        _ => None,
+    }
+    .map(|text| format!("{} \"{text}\"", directive.name))
 }
 
 /// `"why"`
@@ -570,7 +615,19 @@ mod tests {
             ),
             (
                 "allow(rename)",
-                "1:19 bad-directive: `allow` needs a text in quotation marks, and nothing after it: write it like `-- lockgate: allow(drop-column) \"nothing reads it since 1.4\"`",
+                "1:19 bad-directive: `allow` needs a text in quotation marks, and nothing after it: write it like `-- lockgate: allow(rename) \"why\"`",
+            ),
+            (
+                "allow rename nobody reads it",
+                "1:20 bad-directive: `allow` needs a rule in parentheses: write it like `-- lockgate: allow(rename) \"nobody reads it\"`",
+            ),
+            (
+                "allow(rename, drop-table) \"gone\"",
+                "1:19 bad-directive: `allow` names one rule: write a line for each: write it like `-- lockgate: allow(rename) \"gone\"`",
+            ),
+            (
+                "irreversible \u{201c}the rows are gone\u{201d}",
+                "1:27 bad-directive: `irreversible` needs a text in quotation marks, and nothing after it: write it like `-- lockgate: irreversible \"the rows are gone\"`",
             ),
         ] {
             check(&format!("-- lockgate: {text}\n"), expected);
@@ -580,6 +637,27 @@ mod tests {
             "1:13 bad-directive: a directive has a colon before its name: write `-- lockgate: no-transaction`",
         );
         check("-- lockgate runs this.\n", "");
+    }
+
+    #[test]
+    fn a_misspelt_prefix_is_no_comment() {
+        let expected = |written: &str| {
+            format!("1:4 bad-directive: a directive begins with `lockgate:`: write `-- lockgate: {written}`")
+        };
+        check("-- lockgte: no-transaction\n", &expected("no-transaction"));
+        check("-- lock-gate: role app\n", &expected("role app"));
+        check("-- logate : allow(rename) \"x\"\n", &expected("allow(rename) \"x\""));
+        check("-- locked: the table is\n-- gate: no-transaction\n", "");
+    }
+
+    #[test]
+    fn a_directive_in_two_words_or_with_an_equals_sign_is_suggested() {
+        let meant = |at: &str, wrong: &str, right: &str| {
+            format!("{at} unknown-directive: there is no directive `{wrong}`: did you mean `{right}`?")
+        };
+        check("-- lockgate: no transaction\n", &meant("1:14", "no", "no-transaction"));
+        check("-- lockgate: lock timeout 5s\n", &meant("1:14", "lock", "lock-timeout"));
+        check("-- lockgate: lock-timeout=5s\n", &meant("1:14", "lock-timeout=5s", "lock-timeout"));
     }
 
     #[test]

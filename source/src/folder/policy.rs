@@ -242,10 +242,14 @@ pub fn parse(text: &str, file: &str) -> (Policy, Vec<Diagnostic>) {
     // One syntax error often causes others, so only the first is reported.
     if let Some(error) = errors.iter().min_by_key(|error| error.span().map_or(0, |range| range.start)) {
         let range = error.span().unwrap_or(0..0);
+        let help = match error.message() {
+            "duplicate key" => "delete this one, or the one above it".to_owned(),
+            _ => "a line is `key = \"word\"`, for example `down = \"required\"`".to_owned(),
+        };
         reader.diagnostics.push(
             Diagnostic::error(Code::BadPolicy, file, format!("the policy is not TOML: {}", error.message()))
                 .at(text, range, "")
-                .help("a line is `key = \"word\"`, for example `down = \"required\"`"),
+                .help(help),
         );
     }
     if reader.diagnostics.is_empty() {
@@ -313,6 +317,13 @@ impl Reader<'_> {
 
     fn dialects(&mut self, value: &Spanned<DeValue<'_>>) {
         let example = "write a list of one or more of \"postgres\", \"sqlite\", \"mysql\"";
+        if let Some(word) = value.get_ref().as_str() {
+            let dialect = word
+                .parse::<Dialect>()
+                .map_or_else(|_| dialect_alias(word).map(str::to_owned), |dialect| Some(dialect.to_string()));
+            let help = dialect.map_or(example.to_owned(), |dialect| format!("write `dialects = [\"{dialect}\"]`"));
+            return self.error(Code::BadValue, value.span(), "`dialects` is a list".to_owned(), "", help);
+        }
         let Some(array) = value.get_ref().as_array().filter(|array| !array.is_empty()) else {
             return self.error(
                 Code::BadValue,
@@ -342,19 +353,27 @@ impl Reader<'_> {
     }
 
     fn postgres(&mut self, value: &Spanned<DeValue<'_>>) {
-        match value.get_ref().as_str().map(|word| word.parse::<Release>()) {
-            Some(Ok(release)) => {
-                self.policy.postgres = Some(release);
-                self.release = Some(value.span());
-            }
-            _ => self.error(
-                Code::BadValue,
-                value.span(),
-                "`postgres` is the release of the servers, by its major number".to_owned(),
-                "",
-                format!("write `postgres = \"15\"`; the oldest that can be named is {}", Release::OLDEST),
-            ),
+        let written = match value.get_ref() {
+            DeValue::String(word) => word.to_string(),
+            DeValue::Integer(number) => number.as_str().to_owned(),
+            DeValue::Float(number) => number.as_str().to_owned(),
+            _ => String::new(),
+        };
+        if let (Ok(release), true) = (written.parse::<Release>(), value.get_ref().is_str()) {
+            self.policy.postgres = Some(release);
+            self.release = Some(value.span());
+            return;
         }
+        // `15.2` and `15` without quotes mean a release too.
+        let major = written.split('.').next().and_then(|major| major.parse::<Release>().ok());
+        let major = major.map_or("15".to_owned(), |major| major.to_string());
+        self.error(
+            Code::BadValue,
+            value.span(),
+            "`postgres` is the release of the servers, by its major number, as a text".to_owned(),
+            "",
+            format!("write `postgres = \"{major}\"`; the oldest that can be named is {}", Release::OLDEST),
+        );
     }
 
     /// Whether what the policy says fits together.
@@ -431,7 +450,10 @@ impl Reader<'_> {
         let choice = format!("`{key}` is one of {}", words(known));
         let (message, help) = match word {
             Some(word) => {
-                let meant = suggest::nearest(word, known.iter().map(|(word, _)| *word));
+                let other = SYNONYMS.into_iter().find(|(other, _)| other.eq_ignore_ascii_case(word));
+                let other = other.and_then(|(_, meant)| known.iter().find(|(word, _)| *word == meant));
+                let meant = other.map(|(word, _)| *word);
+                let meant = meant.or_else(|| suggest::nearest(word, known.iter().map(|(word, _)| *word)));
                 let help = meant.map_or(choice, |meant| format!("did you mean \"{meant}\"?"));
                 (format!("`{key}` cannot be {word:?}"), help)
             }
@@ -448,6 +470,19 @@ impl Reader<'_> {
         self.diagnostics.push(Diagnostic::error(code, self.file, message).at(self.text, range, label).help(help));
     }
 }
+
+/// What other linters, and other tools, call the words of a policy.
+const SYNONYMS: [(&str, &str); 9] = [
+    ("error", "deny"),
+    ("forbid", "deny"),
+    ("off", "allow"),
+    ("ignore", "allow"),
+    ("none", "allow"),
+    ("sequential", "sequence"),
+    ("mandatory", "required"),
+    ("always", "required"),
+    ("never", "optional"),
+];
 
 fn dialect_alias(word: &str) -> Option<&'static str> {
     match word.to_lowercase().as_str() {
@@ -474,6 +509,8 @@ fn list<const N: usize>(known: [&str; N]) -> String {
 mod tests {
     use super::*;
     use crate::Color;
+
+    const RELEASE: &str = "`postgres` is the release of the servers, by its major number, as a text";
 
     fn check(text: &str, expected: &str) {
         let (_, diagnostics) = parse(text, "migrations/migrations.toml");
@@ -577,6 +614,26 @@ error[bad-value]: `down` cannot be a boolean
   |
   = help: `down` is one of \"required\", \"optional\"",
         );
+        for (line, message, help) in [
+            ("dialects = \"Postgres\"", "`dialects` is a list", "write `dialects = [\"postgres\"]`"),
+            ("dialects = \"mariadb\"", "`dialects` is a list", "write `dialects = [\"mysql\"]`"),
+            ("down = \"mandatory\"", "`down` cannot be \"mandatory\"", "did you mean \"required\"?"),
+            ("numbering = \"sequential\"", "`numbering` cannot be \"sequential\"", "did you mean \"sequence\"?"),
+            ("[lint]\nrename = \"error\"", "`rename` cannot be \"error\"", "did you mean \"deny\"?"),
+            ("[lint]\nrename = \"off\"", "`rename` cannot be \"off\"", "did you mean \"allow\"?"),
+            ("postgres = 16", RELEASE, "write `postgres = \"16\"`; the oldest that can be named is 10"),
+            ("postgres = 16.2", RELEASE, "write `postgres = \"16\"`; the oldest that can be named is 10"),
+            ("postgres = \"16.2\"", RELEASE, "write `postgres = \"16\"`; the oldest that can be named is 10"),
+            (
+                "down = \"required\"\ndown = \"optional\"",
+                "the policy is not TOML: duplicate key",
+                "delete this one, or the one above it",
+            ),
+        ] {
+            let (_, diagnostics) = parse(line, "m.toml");
+            let found: Vec<_> = diagnostics.iter().map(|d| (d.message.as_str(), d.help[0].as_str())).collect();
+            assert_eq!(found, [(message, help)], "{line}");
+        }
         check(
             "dialects = [\"postgresql\"]\nnumbering = \"encodet\"\nlint = 1\n",
             "\
