@@ -209,10 +209,25 @@ fn duplicates(folder: &Folder) -> Vec<Diagnostic> {
             (Some((one, down)), Some((other, up))) if one == other && down == "down" && up == "up" => {
                 error.help(format!("if they belong together, name them `{one}.up.sql` and `{one}.down.sql`"))
             }
+            // `0001_create.sql` and `0001_create_rollback.sql`
+            _ if let Some((one, undo)) = undone(&first.id, &second.id) => error.help(format!(
+                "if `{undo}` reverts `{one}`, name them `{one}.up.sql` and `{one}.down.sql`; otherwise run `cargo xtask \
+                 renumber {}`",
+                shell_word(&moves.id)
+            )),
             _ => error.help(format!("run `cargo xtask renumber {}`", shell_word(&moves.id))),
         });
     }
     diagnostics
+}
+
+/// Tells which of two migrations with one version is named like the way back of the other.
+fn undone<'a>(first: &'a str, second: &'a str) -> Option<(&'a str, &'a str)> {
+    let is_undo = |one: &str, other: &str| {
+        let word = other.strip_prefix(one).and_then(|rest| rest.strip_prefix(['_', '-', '.']));
+        word.is_some_and(|word| ["down", "rollback", "revert", "undo"].contains(&word))
+    };
+    [(first, second), (second, first)].into_iter().find(|(one, other)| is_undo(one, other))
 }
 
 /// Reports missing numbers in a sequence that begins at `first`.

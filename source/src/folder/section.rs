@@ -289,6 +289,8 @@ fn marker(line: &str) -> Option<Marker<'_>> {
     let is_noun = |word: &str| matches!(word, "migration" | "migrations" | "migrate" | "section" | "script" | "part");
     match *words_of_heading {
         [word] if direction(word).is_some() => section(direction(word)?, true, None),
+        // `-- down.sql`, where two files were joined.
+        [word, "sql"] => section(direction(word)?, false, None),
         // These words mean other things too: they count only if the file has a heading of the other direction.
         [word] | ["name", word] => section(heading(word)?, false, None),
         [word, noun] | [noun, word] if is_noun(noun) && direction(word).is_some() => section(
@@ -560,6 +562,7 @@ mod tests {
             ("-- Up", "-- Down"),
             ("-- UP:", "-- DOWN:"),
             ("-- up: make users", "-- down: drop users"),
+            ("-- up.sql", "-- down.sql"),
             ("-- @up", "-- @down"),
             ("# --- !Ups", "# --- !Downs"),
             ("-- !Ups", "-- !Downs"),

@@ -48,6 +48,13 @@ migrations/0001_a_up.sql:1:1 duplicate: version 1 exists twice: `migrations/0001
   if they belong together, name them `0001_a.up.sql` and `0001_a.down.sql`
 ",
     );
+    check(
+        &[("0001_a.sql", A), ("0001_a_rollback.sql", A)],
+        "
+migrations/0001_a_rollback.sql:1:1 duplicate: version 1 exists twice: `migrations/0001_a.sql` and `migrations/0001_a_rollback.sql`
+  if `0001_a_rollback` reverts `0001_a`, name them `0001_a.up.sql` and `0001_a.down.sql`; otherwise run `cargo xtask renumber 0001_a_rollback`
+",
+    );
 }
 
 #[test]

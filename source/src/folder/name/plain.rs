@@ -212,7 +212,17 @@ impl BadStem<'_> {
                      program do this after `apply`, and move the file out of the folder",
                 );
             }
-            let name = clean(self.stem.trim_start_matches(['-', '+']));
+            if let Some((version, name)) = sea_orm(self.stem).filter(|_| suffix == Kind::Rust.suffix()) {
+                let to = ProposedName::Complete(format!("{version}{separator}{name}{suffix}"));
+                return Help::Rename { origin: Some("this is the naming of SeaORM"), to };
+            }
+            let name = clean(self.stem.trim_start_matches(['-', '+', '_', ' ']));
+            if let Some(after) = name.strip_prefix(|c: char| c.is_ascii_digit())
+                && self.stem.starts_with(['_', ' '])
+                && after.trim_start_matches(|c: char| c.is_ascii_digit()).starts_with(separator)
+            {
+                return Help::rename(format!("{name}{suffix}"));
+            }
             return match self.stem.trim_start_matches(['-', '+', 'v', 'V']).bytes().next() {
                 Some(b'0'..=b'9') if self.stem.contains("__") => {
                     Help::Text(format!("a version is digits alone, followed by the name; {CONVERT}"))
@@ -220,6 +230,13 @@ impl BadStem<'_> {
                 Some(b'0'..=b'9') => Help::text("a version is digits alone, followed by the name"),
                 _ => Help::Rename { origin: None, to: ProposedName::Numbered(format!("{separator}{name}{suffix}")) },
             };
+        }
+        if let Some((version, name)) = date(self.stem) {
+            return Help::rename(format!("{version}{separator}{}{suffix}", or_name(clean(name))));
+        }
+        // `1.2_create` and `1.3_create` would have one version.
+        if let Some(name) = dotted(rest) {
+            return Help::Rename { origin: None, to: ProposedName::Numbered(format!("{separator}{name}{suffix}")) };
         }
         let name = clean(rest.trim_start_matches(|c: char| !c.is_alphanumeric()));
         let name = if name.is_empty() { "<name>".to_owned() } else { name };
@@ -235,6 +252,45 @@ fn is_callback(stem: &str) -> bool {
     const EVENTS: [&str; 10] =
         ["Migrate", "Clean", "Info", "Undo", "Validate", "Baseline", "Repair", "Versioned", "Repeatables", "Connect"];
     EVENTS.iter().any(|event| rest.starts_with(event))
+}
+
+/// Splits `m20260102_030405_create_users` into version and name.
+fn sea_orm(stem: &str) -> Option<(String, String)> {
+    let mut parts = stem.strip_prefix('m')?.splitn(3, '_');
+    let digits = |part: Option<&str>, len: usize| {
+        part.filter(|part| part.len() == len && part.bytes().all(|byte| byte.is_ascii_digit())).map(str::to_owned)
+    };
+    let version = digits(parts.next(), 8)? + &digits(parts.next(), 6)?;
+    Some((version, clean(parts.next().filter(|name| !name.is_empty())?)))
+}
+
+/// Splits `2026-01-02-030405_create_users` and `2026-01-02T03:04_create_users` into version and name.
+fn date(stem: &str) -> Option<(String, &str)> {
+    let mut version = String::new();
+    let mut rest = stem;
+    for (len, part) in [4, 2, 2, 2, 2, 2].into_iter().enumerate().map(|(part, len)| (len, part)) {
+        let after = match part {
+            0 => rest,
+            1 | 2 => rest.strip_prefix(['-', '.'])?,
+            // The time may be missing, and its parts may stand together.
+            _ => rest.strip_prefix(['-', '.', ':', 'T']).unwrap_or(rest),
+        };
+        let digits = after.get(..len).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
+        match digits {
+            Some(digits) => version.push_str(digits),
+            None if part < 3 => return None,
+            None => break,
+        }
+        rest = &after[len..];
+    }
+    (!rest.starts_with(|c: char| c.is_ascii_digit())).then(|| (version, rest.trim_start_matches(['-', '_', '.', ' '])))
+}
+
+/// Returns the name after the rest of a version such as `1.2.3`, given as `.2.3_create_users`.
+fn dotted(rest: &str) -> Option<String> {
+    let after = rest.strip_prefix('.')?.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
+    let name = clean(after.trim_start_matches(|c: char| !c.is_alphanumeric()));
+    (rest[1..].starts_with(|c: char| c.is_ascii_digit()) && !name.is_empty()).then_some(name)
 }
 
 /// Splits `V1__create_users` into version and name.
@@ -295,6 +351,12 @@ mod tests {
         check("r__views.sql", "a repeatable script begins with a capital `R`; rename it to `R__views.sql`, or type");
         check("V1.2__init.sql", "digits alone, followed by the name; or type `cargo xtask adopt`");
         check("up.sql", "diesel's layout");
+        check("2026-01-02_create.sql", "rename it to `20260102_create.sql`");
+        check("2026-01-02-030405_create.up.sql", "rename it to `20260102030405_create.up.sql`");
+        check("2026-01-02T03:04_create.sql", "rename it to `202601020304_create.sql`");
+        check("1.2.3_create.sql", "rename it to `{next}_create.sql`");
+        check("_0001_create.sql", "rename it to `0001_create.sql`");
+        check("m20260102_030405_create.rs", "this is the naming of SeaORM; rename it to `20260102030405_create.rs`");
         check("-1_x.sql", "bad-name: is not named");
         check("+1_x.sql", "digits alone");
         check("9223372036854775808_x.sql", "has no version: a version is at most 9223372036854775807");
