@@ -64,9 +64,13 @@ pub(super) fn check(cx: &mut Context<'_, '_>, change: &Change<'_>) {
                     }
                     Action::RenameTable(to) if !cx.file.is_down && !cx.is_new(table) && !is_made_again(cx, table) => {
                         let what = format!("the table `{}`", table.written);
+                        let can = match is_sqlite(cx) {
+                            true => "read (to write, they need `INSTEAD OF` triggers on it)",
+                            false => "read and write",
+                        };
                         let help = format!(
-                            "create a view with the old name in the same script, which those programs can read and \
-                             write, and drop it in the next release: `CREATE VIEW {} AS SELECT * FROM {}`",
+                            "create a view with the old name in the same script, which those programs can {can}, and \
+                             drop it in the next release: `CREATE VIEW {} AS SELECT * FROM {}`",
                             table.written,
                             table.written.beside(&to.written)
                         );
@@ -259,9 +263,18 @@ fn drop_column(cx: &mut Context<'_, '_>, table: &Name, column: &Name, range: Ran
             "what is in `{column}` of `{table}` is lost for good, and programs of the previous release that still use it fail"
         )
     };
-    let help =
-        "drop it one release after the last program that uses it; until then you can remove its `NOT NULL`".to_owned();
+    let mut help = "drop it one release after the last program that uses it".to_owned();
+    if !is_sqlite(cx) {
+        help += &format!(
+            "; until then, new programs can leave it empty: `ALTER TABLE {table} ALTER COLUMN {column} DROP NOT NULL`"
+        );
+    }
     cx.report("drop-column", range, message, vec![help]);
+}
+
+/// Whether the folder is for SQLite and not for PostgreSQL.
+fn is_sqlite(cx: &Context<'_, '_>) -> bool {
+    cx.input.names(Dialect::Sqlite) && !cx.input.names(Dialect::Postgres)
 }
 
 /// Whether the script has copied the column before: a statement that changes rows names the table, and uses the column

@@ -28,8 +28,7 @@ pub(super) fn check(cx: &mut Context<'_, '_>) {
                 format!("fails if a row of `{from}` refers to it")
             };
             let message = format!("dropping `{shown}` deletes its rows first, which {effect}");
-            let help =
-                "write `-- lockgate: foreign-keys off` as the first line: they are checked before the commit instead";
+            let help = "write `-- lockgate: foreign-keys off` as the first line: foreign keys are then checked before the commit instead";
             cx.report("rebuild-foreign-keys", name.range.clone(), message, vec![help.to_owned()]);
             if deletes
                 && cx.input.names(Dialect::Sqlite)
