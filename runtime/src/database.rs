@@ -196,7 +196,37 @@ impl Database {
                 )
             }));
         }
+        if let Some(help) = self.missing_file(&cause) {
+            cause = cause.with_advice(help);
+        }
         Error::from_cause(format!("cannot connect to {}", mask_secrets(&self.url)), cause)
+    }
+
+    /// What to do about a SQLite file that does not exist.
+    fn missing_file(&self, cause: &Cause) -> Option<String> {
+        match &self.inner {
+            #[cfg(feature = "sqlite")]
+            Inner::Sqlite { options, .. } if cause.class == Class::NoFile => {
+                let path = options.get_filename();
+                let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+                if let Some(folder) = folder.filter(|folder| !folder.exists()) {
+                    return Some(format!("there is no folder `{}`: create it, or correct the path", folder.display()));
+                }
+                if path.exists() {
+                    return None;
+                }
+                let (file, query) = self.url.split_once('?').unwrap_or((&self.url, ""));
+                let mode =
+                    |pair: &&str| !pair.is_empty() && !pair.starts_with("mode=") && !pair.starts_with("immutable=");
+                let pairs: Vec<&str> = query.split('&').filter(mode).chain(["mode=rwc"]).collect();
+                let url = mask_secrets(&format!("{file}?{}", pairs.join("&")));
+                Some(format!("there is no file `{}`: correct the path, or create it with `{url}`", path.display()))
+            }
+            _ => {
+                let _ = cause;
+                None
+            }
+        }
     }
 
     /// The role that connects.
@@ -266,6 +296,7 @@ fn inner(url: &str) -> Result<Inner, Error> {
         #[cfg(not(feature = "postgres"))]
         "postgres" | "postgresql" => Err(unknown("this build does not support `postgres:` databases".to_owned())
             .with_help("enable the feature `postgres` of the crate `lockgate`")),
+        _ if let Some((what, help)) = crate::url::other_form(url) => Err(unknown(what.to_owned()).with_help(help)),
         "" => {
             // Text that may contain a password is not shown.
             let is_path = !url.is_empty() && !url.contains(['@', '=', '?', ' ']);

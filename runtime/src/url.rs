@@ -26,6 +26,42 @@ pub(crate) fn understood(text: &str) -> Result<String, Error> {
     understood.map_err(|error| error.masked(&secrets(text)))
 }
 
+/// Returns what is wrong with a URL that does not begin as one, and how it begins. No part of it is repeated, as each may
+/// be a password.
+pub(crate) fn other_form(text: &str) -> Option<(&'static str, &'static str)> {
+    const BLANK: &str = "there is a blank before the database URL";
+    const QUOTED: &str = "the database URL is in quotation marks";
+    let (scheme, rest) = text.split_once(':').unwrap_or(("", text));
+    let plain = scheme.split('+').next().unwrap_or_default().to_ascii_lowercase();
+    Some(match &*plain {
+        _ if text.starts_with(char::is_whitespace) => (BLANK, "delete it"),
+        _ if text.starts_with(['"', '\'', '`']) => (QUOTED, "write it without them"),
+        "jdbc" => {
+            ("`jdbc:` begins the URLs of Java", "write it without `jdbc:`, and user and password before the host")
+        }
+        "pg" | "pgsql" | "psql" | "postgre" | "postgresql" | "postgres" => {
+            ("the scheme of the database URL is not `postgres`", "begin it with `postgres://`")
+        }
+        "sqlite" | "sqlite3" | "file" => {
+            ("the scheme of the database URL is not `sqlite`", "begin it with `sqlite://`")
+        }
+        _ if ["host=", "hostaddr=", "dbname="]
+            .iter()
+            .any(|word| text.split(' ').any(|part| part.starts_with(word))) =>
+        {
+            (
+                "these are the parameters of a connection, and no URL",
+                "write them as `postgres://user:password@host:5432/database`",
+            )
+        }
+        // `localhost:5432/shop`: what follows the colon is a port.
+        _ if !scheme.is_empty() && rest.starts_with(|c: char| c.is_ascii_digit()) => {
+            ("the database URL has no scheme", "begin it with `postgres://`")
+        }
+        _ => return None,
+    })
+}
+
 /// The PostgreSQL parameters of sqlx, each with sqlx's other spellings and with those of other clients.
 #[cfg(feature = "postgres")]
 const POSTGRES: &[(&str, &[&str], &[&str])] = &[
@@ -61,6 +97,10 @@ fn postgres(text: &str) -> Result<Url, Error> {
         return Err(usage("the database URL is invalid: a `#`, `?` or `/` cuts it off").with_help(
             "write a special character in user, password or database as %XX: `#` is %23, `?` %3F, `/` %2F",
         ));
+    }
+    if url.path().len() > 1 && url.path().ends_with('/') {
+        return Err(usage("the database URL ends in `/`, which would be a part of the name of the database")
+            .with_help("delete that `/`; if it is a part of the name, write it as %2F"));
     }
     let mut seen: Vec<&str> = Vec::new();
     let mut mode = None;
@@ -158,7 +198,7 @@ fn parsed(text: &str) -> Result<Url, Error> {
     let url = parsed.map_err(|error| {
         usage(format!("the database URL is invalid: {error}")).with_help(
             "write `postgres://user:password@host:5432/database`, or `postgres://user@/database?host=/directory` for a \
-             socket; a special character in the password is written %XX",
+             socket; a special character in the password is written %XX: `#` is %23, `/` %2F, `?` %3F, `@` %40",
         )
     })?;
     let host = url.host_str().unwrap_or_default();
@@ -443,4 +483,28 @@ fn twice(name: &str) -> Error {
 
 fn unknown(key: &str) -> Error {
     usage(format!("the database URL has a parameter `{}` that the driver does not know", mask_secrets(key)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_forms_of_a_url_are_named() {
+        let help = |text: &str| other_form(text).map(|(_, help)| help);
+        for text in ["pg://host/shop", "postgresql+asyncpg://host/shop", "psql://host", "localhost:5432/shop"] {
+            assert_eq!(help(text), Some("begin it with `postgres://`"), "{text}");
+        }
+        for text in ["file:shop.db", "sqlite3:///shop.db", "sqlite+aiosqlite:///shop.db"] {
+            assert_eq!(help(text), Some("begin it with `sqlite://`"), "{text}");
+        }
+        assert_eq!(help("'postgres://host/shop'"), Some("write it without them"));
+        assert_eq!(help(" postgres://host/shop"), Some("delete it"));
+        assert!(help("jdbc:postgresql://host/shop").is_some_and(|help| help.contains("without `jdbc:`")));
+        let form = "write them as `postgres://user:password@host:5432/database`";
+        assert_eq!(help("host=localhost port=5432"), Some(form));
+        for text in ["shop.db", "oracle://host/shop", "mysql://host", "", "s3cret@host/db"] {
+            assert_eq!(other_form(text), None, "{text}");
+        }
+    }
 }

@@ -36,6 +36,16 @@ async fn a_wrong_url_shows_the_right_form() {
         ErrorKind::Usage,
         &["Lockgate does not support `oracle:` databases", "or `postgres://"],
     );
+    reports(
+        &refused("\"postgres://ann:s3cret@host/db\"").await,
+        ErrorKind::Usage,
+        &["the database URL is in quotation marks", "write it without them"],
+    );
+    reports(
+        &refused("localhost:5432/shop").await,
+        ErrorKind::Usage,
+        &["the database URL has no scheme", "begin it with `postgres://`"],
+    );
     reports(&refused("mysql://ann:s3cret@host/db").await, ErrorKind::Usage, &["`mysql:`"]);
     reports(
         &refused("postgres://ann:s3cret@host:notaport/db").await,
@@ -55,10 +65,16 @@ async fn a_wrong_url_shows_the_right_form() {
 async fn a_missing_file_is_not_made_in_silence() {
     let place = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}/none.db", place.path().display());
-    reports(&refused(&url).await, ErrorKind::Unreachable, &["cannot connect to sqlite:", "add `?mode=rwc`"]);
+    reports(&refused(&url).await, ErrorKind::Unreachable, &["cannot connect to sqlite:", "none.db?mode=rwc`"]);
+    let existing = format!("{url}?mode=rw");
+    reports(&refused(&existing).await, ErrorKind::Unreachable, &["create it with", "none.db?mode=rwc`"]);
     assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 0);
     let url = format!("sqlite://{}/no/folder/a.db?mode=rwc", place.path().display());
-    reports(&refused(&url).await, ErrorKind::Unreachable, &["unable to open database file", "check the path"]);
+    reports(
+        &refused(&url).await,
+        ErrorKind::Unreachable,
+        &["unable to open database file", "there is no folder", "create it"],
+    );
 }
 
 #[tokio::test]
