@@ -56,7 +56,7 @@ const WAYS: &[Way] = &[
     (Code::BadDirective, "write it like `-- lockgate: lock-timeout 5s`", &[Edit(USERS, "timeout 5", "timeout 5s")]),
     (
         Code::BadLockfile,
-        "take `app/migrations/migrations.lock` from version control again",
+        "restore `app/migrations/migrations.lock` from version control",
         &[Person("version control has it, and the example has no version control")],
     ),
     (
@@ -83,7 +83,7 @@ const WAYS: &[Way] = &[
     ),
     (
         Code::BadValue,
-        "`down` is one of \"required\", \"optional\"",
+        "did you mean \"required\"?",
         &[Edit("migrations.toml", "mandatory", "required")],
     ),
     (
@@ -268,7 +268,7 @@ const WAYS: &[Way] = &[
     (Code::IncompleteDown, "add `DROP TABLE colours`", &[First("0001_create_tags.down.sql", "DROP TABLE colours")]),
     (
         Code::IncompleteTest,
-        "write `app/tests/migrations/0001_create_users.before.sql`: statements that are true",
+        "write `app/tests/migrations/0001_create_users.before.sql`: statements that return true",
         &[Write("../tests/migrations/0001_create_users.before.sql", "SELECT 1 = 1;\n")],
     ),
     (

@@ -44,7 +44,7 @@ pub(super) fn check_flyway(text: &str, shown: &str) -> Vec<Diagnostic> {
             format!("Flyway writes a value in the place of `{}`, and Lockgate does not", &text[range.clone()]);
         let error = Diagnostic::error(Code::ForeignPlaceholder, shown, message).at(text, range, "");
         error.help(
-            "write the value in its place; if Flyway leaves it as it is, or if this is a file of refinery, it may stay",
+            "write the value in its place; or only rename the file, if Flyway leaves this as it is, or if it is a file of refinery",
         )
     });
     placeholders.collect()

@@ -23,7 +23,7 @@ pub fn parse(text: &str, file: &str) -> (Option<Lockfile>, Vec<Diagnostic>) {
     let error = |code: Code, range: &Range<usize>, message: String| {
         Diagnostic::error(code, file, message).at(text, range.clone(), "")
     };
-    let again = || format!("take `{file}` from version control again");
+    let again = || format!("restore `{file}` from version control");
     let (branches, marker) = branches(text);
     let mut found: Vec<Diagnostic> = Vec::new();
     let mut all = Vec::new();

@@ -185,7 +185,7 @@ fn broken_lockfiles_are_shown_at_the_line() {
         &format!(
             "
 migrations/migrations.lock bad-lockfile: the lockfile is empty
-  take `migrations/migrations.lock` from version control again
+  restore `migrations/migrations.lock` from version control
   {restore}
 "
         ),
@@ -195,7 +195,7 @@ migrations/migrations.lock bad-lockfile: the lockfile is empty
         &format!(
             "
 migrations/migrations.lock:1:1 bad-lockfile: a lockfile begins with `lockgate-lock v1 chain=…`
-  take `migrations/migrations.lock` from version control again
+  restore `migrations/migrations.lock` from version control
   {restore}
 "
         ),
@@ -211,13 +211,13 @@ migrations/migrations.lock:1:1 bad-lockfile: the lockfile has the format `v3`; t
         &good.replace("draft 0004_d", "draft d\nthawed 0005_e\nfrozen 0006_f\nfrozen 0007_g up=v9:00"),
         "
 migrations/migrations.lock:6:1 bad-lockfile: this line cannot be read: a version has only the digits 0 to 9
-  take `migrations/migrations.lock` from version control again
+  restore `migrations/migrations.lock` from version control
 migrations/migrations.lock:7:1 bad-lockfile: this line cannot be read: a line begins with `frozen`, `draft` or `amended`
-  take `migrations/migrations.lock` from version control again
+  restore `migrations/migrations.lock` from version control
 migrations/migrations.lock:8:1 bad-lockfile: this line cannot be read: a frozen line has a checksum `up=v1:…`
-  take `migrations/migrations.lock` from version control again
+  restore `migrations/migrations.lock` from version control
 migrations/migrations.lock:9:1 bad-lockfile: this line cannot be read: this release does not know the checksum version `v9`
-  take `migrations/migrations.lock` from version control again
+  restore `migrations/migrations.lock` from version control
 ",
     );
     check(&good.replace("draft 0004_d\n", ""), "
