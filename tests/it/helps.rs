@@ -81,11 +81,7 @@ const WAYS: &[Way] = &[
         "write `pub async fn before(db: &mut Db) -> TestResult`",
         &[Edit("../tests/migrations/0001_create_users.rs", "async fn before", "pub async fn before")],
     ),
-    (
-        Code::BadValue,
-        "did you mean \"required\"?",
-        &[Edit("migrations.toml", "mandatory", "required")],
-    ),
+    (Code::BadValue, "did you mean \"required\"?", &[Edit("migrations.toml", "mandatory", "required")]),
     (
         Code::BadVersion,
         "run `cargo xtask renumber 20260231093000_create_users`",

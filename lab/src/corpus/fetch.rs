@@ -42,7 +42,7 @@ pub(super) fn sets(corpus: &Path, name: &str, version: &str, dialect: Dialect) -
     for folder in folders {
         let inside = folder.strip_prefix(&package).expect("it was found in there").to_string_lossy().replace('\\', "/");
         let Some(dialect) = dialect_in(&inside).unwrap_or(Some(dialect)) else {
-            eprintln!("left out: `{inside}` of {name} is for MySQL");
+            anstream::eprintln!("left out: `{inside}` of {name} is for MySQL");
             continue;
         };
         let set = if inside == "migrations" { name.to_owned() } else { format!("{name}/{inside}") };
