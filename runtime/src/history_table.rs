@@ -15,26 +15,20 @@ use crate::error::Cause;
 pub(crate) struct HistoryTable {
     pub(crate) table: TableName,
     pub(crate) set: String,
-    /// Whether the rows of its repeatable scripts belong to it.
-    pub(crate) repeatables: bool,
     /// Name and version of the program.
     pub(crate) application: &'static str,
 }
 
 impl HistoryTable {
-    /// The names of the sets whose rows belong to it.
-    pub(crate) fn sets(&self) -> Vec<String> {
-        let repeatables = self.repeatables.then(|| self.set_of_repeatables());
-        std::iter::once(self.set.clone()).chain(repeatables).collect()
+    /// The names of the sets whose rows belong to it: its own, and that of its repeatable scripts. A program that embeds
+    /// no such script any more still has to see those that have run.
+    pub(crate) fn sets(&self) -> [String; 2] {
+        [self.set.clone(), self.set_of_repeatables()]
     }
 
     /// The name of the set that the row of this migration has.
     pub(crate) fn set_of(&self, entry: &HistoryEntry) -> Cow<'_, str> {
-        if self.repeatables && entry.is_repeatable() {
-            Cow::Owned(self.set_of_repeatables())
-        } else {
-            Cow::Borrowed(&self.set)
-        }
+        if entry.is_repeatable() { Cow::Owned(self.set_of_repeatables()) } else { Cow::Borrowed(&self.set) }
     }
 
     fn set_of_repeatables(&self) -> String {

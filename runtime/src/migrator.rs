@@ -452,11 +452,7 @@ impl Migrator {
         let companions = self.migrations.set().companions().iter().map(|companion| companion.kind);
         let beside = companions.filter(|kind| *kind != CompanionKind::Repeatable).map(CompanionKind::suffix);
         for suffix in std::iter::once("").chain(beside) {
-            let table = HistoryTable {
-                set: format!("{}{suffix}", self.set),
-                repeatables: suffix.is_empty() && run.history_table.repeatables,
-                ..run.history_table.clone()
-            };
+            let table = HistoryTable { set: format!("{}{suffix}", self.set), ..run.history_table.clone() };
             let read = backend.read_log(&table, last).await;
             log.extend(read.map_err(|cause| Error::from_cause("the log cannot be read", cause))?);
         }
@@ -980,7 +976,7 @@ impl Migrator {
         }
         let set = format!("{}{}", self.set, CompanionKind::Create.suffix());
         let application = self.migrations.set().application();
-        Precondition::NotBegun(HistoryTable { table, set, repeatables: false, application })
+        Precondition::NotBegun(HistoryTable { table, set, application })
     }
 
     /// The options of a run.
@@ -1027,7 +1023,6 @@ impl Migrator {
             history_table: HistoryTable {
                 table: table.clone(),
                 set: self.set.clone(),
-                repeatables: self.migrations.set().companion(CompanionKind::Repeatable).is_some(),
                 application: self.migrations.set().application(),
             },
             limits,

@@ -19,7 +19,7 @@ backends! {
     two_runners_run_each_once,
     many_of_them_beside_many_migrations,
     profiles_choose_what_runs,
-    a_program_without_them_sees_none,
+    a_program_that_lost_its_last_one_reports_it,
 }
 
 const USERS: (&str, &str) = ("0001_create_users.up.sql", "CREATE TABLE users (id INTEGER PRIMARY KEY, age INTEGER);\n");
@@ -260,10 +260,18 @@ async fn profiles_choose_what_runs(db: Db) {
     assert!(said.contains("the profiles are `demo`, `testnet`"), "{said}");
 }
 
-async fn a_program_without_them_sees_none(db: Db) {
+async fn a_program_that_lost_its_last_one_reports_it(db: Db) {
     db.apply(migrations(&[USERS, ADULTS])).await;
-    let without = migrations(&[USERS]);
-    let report = db.apply(without).await;
-    assert!(report.is_empty() && report.tolerated.is_empty(), "{report:?}");
-    assert_eq!(rows(&db).await.len(), 2);
+    let (migrator, mut database) = (Migrator::new(migrations(&[USERS])), db.open().await);
+    let report = migrator.apply(&mut database).await.unwrap();
+    assert!(report.is_empty() && matches!(&report.tolerated[..], [Drift::Gone { .. }]), "{report:?}");
+    let status = migrator.status(&mut database).await.unwrap();
+    assert_eq!((status.repeatables[0].state, status.is_up_to_date()), (RepeatableState::Gone, true));
+    let drift = migrator.drift(&mut database).await.unwrap();
+    assert!(matches!(&drift[..], [Drift::Gone { id }] if id == "R__zz_adults"), "{drift:?}");
+    let log = migrator.log(&mut database, 100).await.unwrap();
+    assert!(log.iter().any(|entry| entry.name == "R__zz_adults"), "{log:?}");
+    migrator.repair(&mut database, Repair::Forget(Version::of_name("R__zz_adults"))).await.unwrap();
+    assert_eq!(migrator.drift(&mut database).await.unwrap(), []);
+    assert_eq!(rows(&db).await, ["default create_users applied"]);
 }

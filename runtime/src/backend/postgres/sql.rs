@@ -180,11 +180,7 @@ pub(super) fn look(history_table: &HistoryTable, expected: Option<i128>) -> Stri
 
 /// What the name of the set is compared with, to find the rows that belong to the history.
 pub(super) fn in_sets(history_table: &HistoryTable) -> String {
-    let sets: Vec<String> = history_table.sets().iter().map(|set| literal(set)).collect();
-    match sets.as_slice() {
-        [one] => format!("{EQ} {one}"),
-        several => format!("{EQ} ANY (ARRAY[{}]::{TEXT}[])", several.join(", ")),
-    }
+    format!("{EQ} ANY (ARRAY[{}]::{TEXT}[])", history_table.sets().map(|set| literal(&set)).join(", "))
 }
 
 /// The name of the relation `c`, for a query that the server writes.

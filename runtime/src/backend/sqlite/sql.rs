@@ -17,11 +17,7 @@ pub(super) const LATER: &str = "owner, under_way";
 
 /// What the name of the set is compared with, to find the rows that belong to the history.
 pub(super) fn in_sets(history_table: &HistoryTable) -> String {
-    let sets: Vec<String> = history_table.sets().iter().map(|set| literal(set)).collect();
-    match sets.as_slice() {
-        [one] => format!("= {one}"),
-        several => format!("IN ({})", several.join(", ")),
-    }
+    format!("IN ({})", history_table.sets().map(|set| literal(&set)).join(", "))
 }
 
 /// Reads the rows of the sets as one text, in no order, and the number of columns of the table's key.
