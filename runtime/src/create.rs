@@ -6,7 +6,7 @@ use lockgate_core::{Atomicity, Audience, CompanionKind, History, Plan, Refusal, 
 use crate::backend::Backend;
 use crate::error::{Error, ErrorKind, UNCHANGED, Wording};
 use crate::executor::{self, OnHistoryChange};
-use crate::migrator::{Migrator, open, refused};
+use crate::migrator::{Migrator, open, refused, tell_mirror};
 use crate::report::Report;
 use crate::run::{Precondition, Run};
 use crate::stage;
@@ -43,7 +43,15 @@ impl Migrator {
         let mut backend = open(target).await?;
         let backend = &mut *backend;
         self.refuse_drafts(backend).await?;
-        let mut report = run_files(backend, &files, &run).await?;
+        let own = self.run()?;
+        let mirror = self.settle_mirror(&own, backend).await?;
+        let created = self.create_on(backend, &files, &run).await;
+        tell_mirror(mirror.as_deref(), &own, backend, &created).await;
+        created
+    }
+
+    async fn create_on(&self, backend: &mut dyn Backend, files: &Self, run: &Run<'_>) -> Result<Report, Error> {
+        let mut report = run_files(backend, files, run).await?;
         if let Some(last) = self.set_of_migrations().last() {
             let recorded = self.clone().atomicity(Atomicity::WholeRun);
             // The report says how many were recorded; a line for each would hide the files.

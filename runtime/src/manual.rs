@@ -4,8 +4,9 @@ use lockgate_core::{Audience, CompanionKind, History, ManualScript, Plan, UpTo, 
 
 use crate::error::Error;
 use crate::executor::{self, OnHistoryChange};
-use crate::migrator::{Migrator, Opened, open, refused};
+use crate::migrator::{Migrator, Opened, open, refused, tell_mirror};
 use crate::report::Report;
+use crate::run::Run;
 use crate::stage;
 use crate::target::Target;
 
@@ -57,11 +58,15 @@ impl Migrator {
     /// scripts. Otherwise as for [`apply`](Self::apply).
     pub async fn run_manual(&self, target: impl Target, number: Version) -> Result<Report, Error> {
         let scripts = self.scripts()?;
-        let run = scripts.run()?;
+        let (own, run) = (self.run()?, scripts.run()?);
         let mut backend = open(target).await?;
+        let mirror = self.settle_mirror(&own, &mut *backend).await?;
+        let run = Run { mirror: mirror.as_deref(), ..run };
         let dialect = backend.dialect();
         let decide = scripts.decide_manual(number, dialect);
-        executor::execute(&mut *backend, &run, OnHistoryChange::Replan, &decide).await
+        let ran = executor::execute(&mut *backend, &run, OnHistoryChange::Replan, &decide).await;
+        tell_mirror(mirror.as_deref(), &own, &mut *backend, &ran).await;
+        ran
     }
 
     fn decide_manual(

@@ -22,7 +22,7 @@ use crate::log::LogEntry;
 use crate::migrations::Migrations;
 use crate::psql::Variables;
 use crate::report::Report;
-use crate::run::{Mirroring, Precondition, Run, StageRule};
+use crate::run::{Mirrored, Mirroring, Precondition, Run, StageRule};
 use crate::stage;
 use crate::table_size::TableSize;
 use crate::target::Target;
@@ -814,10 +814,7 @@ impl Migrator {
     ) -> Result<Report, Error> {
         let run = Run { to_head, ..self.run()? };
         let mut backend = open(target).await?;
-        let mirror = match &self.mirror {
-            Some((mirror, _)) => Some(mirror.settle(&run, &mut *backend).await?),
-            None => None,
-        };
+        let mirror = self.settle_mirror(&run, &mut *backend).await?;
         let run = Run { mirror: mirror.as_deref(), ..run };
         let dialect = backend.dialect();
         let decide = |history: &History| decide(history, dialect);
@@ -825,12 +822,20 @@ impl Migrator {
         #[cfg(feature = "tracing")]
         let executed = crate::spans::of_run(executed, &self.set);
         let executed = executed.await;
-        if let Some(mirror) = &mirror
-            && !executed.as_ref().is_ok_and(Report::is_empty)
-        {
-            mirror.after(&run, &mut *backend).await;
-        }
+        tell_mirror(mirror.as_deref(), &run, &mut *backend, &executed).await;
         executed
+    }
+
+    /// Opens the mirror, if there is one, and compares the database with it, before a run that may change something.
+    pub(crate) async fn settle_mirror(
+        &self,
+        run: &Run<'_>,
+        backend: &mut dyn Backend,
+    ) -> Result<Option<Box<dyn Mirrored>>, Error> {
+        match &self.mirror {
+            Some((mirror, _)) => mirror.settle(run, backend).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     fn decide(&self, history: &History, destination: Destination, dialect: Dialect) -> Result<Plan, Error> {
@@ -1040,6 +1045,20 @@ impl Migrator {
             precondition: self.precondition(table),
             is_bookkeeping: false,
         })
+    }
+}
+
+/// Tells the mirror what a run has left, unless there was nothing to do.
+pub(crate) async fn tell_mirror(
+    mirror: Option<&dyn Mirrored>,
+    run: &Run<'_>,
+    backend: &mut dyn Backend,
+    executed: &Result<Report, Error>,
+) {
+    if let Some(mirror) = mirror
+        && !executed.as_ref().is_ok_and(Report::is_empty)
+    {
+        mirror.after(run, backend).await;
     }
 }
 

@@ -108,12 +108,15 @@ impl Migrator {
         }
         let versions: Vec<Version> = adoption.records.keys().copied().collect();
         let beside = Taking { source: &source, history_table: run.history_table.clone(), records: adoption.records };
-        let run = Run { beside: Some(&beside), ..run };
+        let mirror = self.settle_mirror(&run, &mut *backend).await?;
+        let run = Run { beside: Some(&beside), mirror: mirror.as_deref(), ..run };
         let (set, dialect) = (self.migrations().set(), backend.dialect());
         let decide = |history: &History| {
             plan::adopt(set, history, dialect, &versions).map_err(|refusal| migrator::refused(|_| VERB, &refusal))
         };
-        executor::execute(&mut *backend, &run, OnHistoryChange::Replan, &decide).await
+        let adopted = executor::execute(&mut *backend, &run, OnHistoryChange::Replan, &decide).await;
+        migrator::tell_mirror(mirror.as_deref(), &run, &mut *backend, &adopted).await;
+        adopted
     }
 
     /// Takes an adoption back: removes what [`adopt`](Self::adopt) has recorded, so that the database is again one that
@@ -139,9 +142,12 @@ impl Migrator {
             return Err(Error::refused_for(UNDO_REFUSES, &[(problem, help)]));
         }
         let beside = GivingBack { history_table: run.history_table.clone() };
-        let run = Run { beside: Some(&beside), ..run };
+        let mirror = self.settle_mirror(&run, &mut *backend).await?;
+        let run = Run { beside: Some(&beside), mirror: mirror.as_deref(), ..run };
         let decide = |history: &History| Ok(plan::forget_all(self.migrations().set(), history));
-        executor::execute(&mut *backend, &run, OnHistoryChange::Refuse, &decide).await
+        let undone = executor::execute(&mut *backend, &run, OnHistoryChange::Refuse, &decide).await;
+        migrator::tell_mirror(mirror.as_deref(), &run, &mut *backend, &undone).await;
+        undone
     }
 }
 

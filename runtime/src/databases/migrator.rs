@@ -412,7 +412,7 @@ impl DatabasesMigrator {
         let sites = one.sites(&server)?;
         let site = sites.first().expect("a database that is not known is an error");
         let mirror = Mirror::open(mirror::accepting(url.as_deref(), reason)?, None).await?;
-        mirroring::accept(&mirror, site, reason).await
+        mirror.accept(&mut &*site, reason).await
     }
 
     /// The URL of the mirror.

@@ -8,8 +8,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+use lockgate_core::companion::is_of_repeatable;
 use lockgate_core::mirror::{Found, Identity, Memory, compare};
-use lockgate_core::{Action, Plan};
+use lockgate_core::{Action, CompanionKind, Plan};
 use tokio::sync::Mutex;
 
 use crate::DatabaseParts;
@@ -77,7 +78,6 @@ impl fmt::Display for MirrorStatus {
 /// A mirror that can be read and written.
 pub(crate) struct Mirror {
     database: Mutex<Database>,
-    name: String,
 }
 
 /// What the mirror has of all databases.
@@ -88,7 +88,8 @@ impl Memories {
     pub(crate) fn of(&self, database: &str, sets: &[String]) -> Memory {
         let known = self.0.iter().find(|(name, _)| name == database);
         let mut memory = known.map_or_else(Memory::default, |(_, memory)| memory.clone());
-        memory.rows.retain(|row| sets.contains(&row.set));
+        // Mirrors of earlier releases have repeatable scripts too.
+        memory.rows.retain(|row| sets.contains(&row.set) && !is_of_repeatable(&row.id, row.version));
         memory
     }
 
@@ -128,7 +129,77 @@ impl Memories {
     }
 }
 
+/// A database that can be compared with its mirror.
+pub(crate) trait Observed: Send {
+    /// Looks at it.
+    fn observe(&mut self) -> BoxFuture<'_, Result<Seen, Error>>;
+}
+
+/// A database at one moment.
+pub(crate) struct Seen {
+    pub(crate) database: String,
+    /// The sets whose histories were read.
+    pub(crate) sets: Vec<String>,
+    /// `None` if the database does not exist.
+    pub(crate) found: Option<Found>,
+}
+
+impl Seen {
+    /// How it compares.
+    pub(crate) fn status(&self, memories: &Memories) -> MirrorStatus {
+        memories.status(&self.database, &self.sets, self.found.as_ref())
+    }
+}
+
 impl Mirror {
+    /// Compares databases, and refuses those that differ. Then the mirror gets what it did not know.
+    pub(crate) async fn settle<O: Observed>(&self, databases: &mut [O]) -> Result<Vec<Seen>, Error> {
+        let mut looks = 0;
+        // The mirror is read before the databases, so that another run, which writes to the databases first, is not taken
+        // for a difference. One that reverts is noticed by the second look.
+        let (memories, all) = loop {
+            let memories = self.memories().await?;
+            let mut all = Vec::with_capacity(databases.len());
+            for database in &mut *databases {
+                all.push(database.observe().await?);
+            }
+            let statuses: Vec<MirrorStatus> = all.iter().map(|seen| seen.status(&memories)).collect();
+            looks += 1;
+            match refuse(&statuses) {
+                Ok(()) => break (memories, all),
+                Err(error) if looks == 2 => return Err(error),
+                Err(_) => {}
+            }
+        };
+        for seen in &all {
+            if let Some(found) = &seen.found
+                && memories.is_outdated(&seen.database, &seen.sets, found)
+            {
+                self.take(seen, Taken::Added).await?;
+            }
+        }
+        Ok(all)
+    }
+
+    /// Writes down what a run has left in a database. If that fails, the next run does it, and `tell` says so.
+    pub(crate) async fn record(&self, name: &str, mut database: impl Observed, tell: impl FnOnce(Event)) {
+        let recorded = async {
+            let seen = database.observe().await?;
+            if seen.found.is_some() { self.take(&seen, Taken::Settled).await } else { Ok(()) }
+        };
+        if let Err(error) = recorded.await {
+            tell(Event::MirrorBehind { database: name.to_owned(), reason: error.to_string() });
+        }
+    }
+
+    /// Takes a database over as it is, and returns how it differed.
+    pub(crate) async fn accept(&self, database: &mut impl Observed, reason: &str) -> Result<MirrorStatus, Error> {
+        let memories = self.memories().await?;
+        let seen = database.observe().await?;
+        self.take(&seen, Taken::Accepted(reason)).await?;
+        Ok(seen.status(&memories))
+    }
+
     /// Opens the mirror for a run, and makes it first if it does not exist. The mirror lists its own tables too.
     /// It must not be in the database `beside`.
     pub(crate) fn open<'a>(url: &'a str, beside: Option<&'a Identity>) -> BoxFuture<'a, Result<Self, Error>> {
@@ -153,11 +224,12 @@ impl Mirror {
         }
         let migrator = Migrator::new(&TABLES).set(SET);
         let is_new = !migrator.apply(&mut database).await?.is_empty();
-        let sets = [SET.to_owned()];
-        let (name, found) = observe(&migrator.run()?, &mut *database.backend().await.map_err(unread)?, &sets).await?;
-        let mirror = Self { database: Mutex::new(database), name };
-        if is_new || mirror.memories().await?.of(&mirror.name, &sets).rows.is_empty() {
-            mirror.take(&mirror.name, &sets, Some(&found), Taken::Added).await?;
+        let seen = Watching { run: &migrator.run()?, backend: &mut *database.backend().await.map_err(unread)? }
+            .observe()
+            .await?;
+        let mirror = Self { database: Mutex::new(database) };
+        if is_new || mirror.memories().await?.of(&seen.database, &seen.sets).rows.is_empty() {
+            mirror.take(&seen, Taken::Added).await?;
         }
         Ok(mirror)
     }
@@ -174,9 +246,7 @@ impl Mirror {
             if migrator.status(&mut database).await?.current().is_none() {
                 return Ok(None);
             }
-            let identity = database.backend().await.map_err(unread)?.identity().await.map_err(unread)?;
-            let name = identity.map_or_else(String::new, |(name, _)| name);
-            Ok(Some(Self { database: Mutex::new(database), name }))
+            Ok(Some(Self { database: Mutex::new(database) }))
         };
         looked.await.map_err(unusable)
     }
@@ -208,16 +278,11 @@ impl Mirror {
     }
 
     /// Writes what a database has to the mirror.
-    pub(crate) async fn take(
-        &self,
-        database: &str,
-        sets: &[String],
-        found: Option<&Found>,
-        taken: Taken<'_>,
-    ) -> Result<(), Error> {
+    async fn take(&self, seen: &Seen, taken: Taken<'_>) -> Result<(), Error> {
+        let Seen { database, sets, found } = seen;
         let mut mirror = self.database.lock().await;
         let connection = mirror.postgres().ok_or_else(lost)?;
-        let written = tables::take(connection, database, sets, found, taken).await;
+        let written = tables::take(connection, database, sets, found.as_ref(), taken).await;
         written.map_err(|cause| unusable(Error::from_cause("it could not be written", cause)))
     }
 }
@@ -237,7 +302,9 @@ pub(crate) async fn observe(
     for set in sets {
         let history_table = HistoryTable { set: set.clone(), ..run.history_table.clone() };
         let history = backend.read(&history_table).await.map_err(|cause| failure::unread(cause, run))?;
-        rows.extend(history.rows().iter().map(|row| (set.clone(), row.clone())));
+        // A repeatable script is meant to change, and the next run makes again what was lost of it.
+        let lasting = history.rows().iter().filter(|row| !row.is_repeatable());
+        rows.extend(lasting.map(|row| (set.clone(), row.clone())));
     }
     let identity = backend.identity().await.map_err(unread)?;
     let (name, identity) = identity.ok_or_else(|| {
@@ -272,6 +339,24 @@ struct Of {
     url: String,
 }
 
+/// The database of a run, on the connection of the run.
+struct Watching<'w, 'r> {
+    run: &'w Run<'r>,
+    backend: &'w mut dyn Backend,
+}
+
+impl Observed for Watching<'_, '_> {
+    fn observe(&mut self) -> BoxFuture<'_, Result<Seen, Error>> {
+        Box::pin(async move {
+            let manual =
+                self.run.migrations.set().companion(CompanionKind::Manual).map(|_| CompanionKind::Manual.suffix());
+            let sets = sets(&self.run.history_table.set, manual.as_slice());
+            let (database, found) = observe(self.run, self.backend, &sets).await?;
+            Ok(Seen { database, sets, found: Some(found) })
+        })
+    }
+}
+
 impl Mirroring for Of {
     fn settle<'b>(
         &'b self,
@@ -281,27 +366,9 @@ impl Mirroring for Of {
         Box::pin(async move {
             let identity = backend.identity().await.map_err(unread)?.map(|(_, identity)| identity);
             let mirror = Mirror::open(&self.url, identity.as_ref()).await?;
-            let sets = sets(&run.history_table.set, &[]);
-            // The mirror is read before the database, so that another run, which writes to the database first, is not
-            // taken for a difference. One that reverts is noticed by the second look.
-            let (database, status, found, is_outdated) = {
-                let mut looks = 0;
-                loop {
-                    let memories = mirror.memories().await?;
-                    let (database, found) = observe(run, backend, &sets).await?;
-                    let status = memories.status(&database, &sets, Some(&found));
-                    looks += 1;
-                    if status.mismatch.is_none() || looks == 2 {
-                        let is_outdated = memories.is_outdated(&database, &sets, &found);
-                        break (database, status, found, is_outdated);
-                    }
-                }
-            };
-            refuse([&status])?;
-            if is_outdated {
-                mirror.take(&database, &sets, Some(&found), Taken::Added).await?;
-            }
-            Ok(Box::new(Watched { mirror, database, sets }) as Box<dyn Mirrored>)
+            let seen = mirror.settle(&mut [Watching { run, backend }]).await?;
+            let database = seen.into_iter().next().expect("one database was compared").database;
+            Ok(Box::new(Watched { mirror, database }) as Box<dyn Mirrored>)
         })
     }
 }
@@ -310,7 +377,6 @@ impl Mirroring for Of {
 struct Watched {
     mirror: Mirror,
     database: String,
-    sets: Vec<String>,
 }
 
 impl Mirrored for Watched {
@@ -319,15 +385,7 @@ impl Mirrored for Watched {
     }
 
     fn after<'b>(&'b self, run: &'b Run<'_>, backend: &'b mut dyn Backend) -> BoxFuture<'b, ()> {
-        Box::pin(async move {
-            let recorded = async {
-                let (_, found) = observe(run, backend, &self.sets).await?;
-                self.mirror.take(&self.database, &self.sets, Some(&found), Taken::Settled).await
-            };
-            if let Err(error) = recorded.await {
-                run.tell(Event::MirrorBehind { database: self.database.clone(), reason: error.to_string() });
-            }
-        })
+        Box::pin(self.mirror.record(&self.database, Watching { run, backend }, |event| run.tell(event)))
     }
 }
 
@@ -357,9 +415,9 @@ impl Migrator {
         let Some(url) = self.mirror_url() else { return Ok(None) };
         let Some(mirror) = Mirror::look(url).await? else { return Ok(None) };
         let memories = mirror.memories().await?;
-        let (sets, mut backend) = (sets(self.set_name(), &[]), open(target).await?);
-        let (name, found) = observe(&self.run()?, &mut *backend, &sets).await?;
-        Ok(Some(memories.status(&name, &sets, Some(&found))))
+        let (run, mut backend) = (self.run()?, open(target).await?);
+        let seen = Watching { run: &run, backend: &mut *backend }.observe().await?;
+        Ok(Some(seen.status(&memories)))
     }
 
     /// Accepts the database as it is: the [`mirror`](Self::mirror) takes its history over, and keeps the reason. Returns
@@ -371,11 +429,8 @@ impl Migrator {
     /// [`status`](Self::status), of the database and of the mirror.
     pub async fn accept_in_mirror(&self, target: impl Target, reason: &str) -> Result<MirrorStatus, Error> {
         let mirror = Mirror::open(accepting(self.mirror_url(), reason)?, None).await?;
-        let memories = mirror.memories().await?;
-        let (sets, mut backend) = (sets(self.set_name(), &[]), open(target).await?);
-        let (name, found) = observe(&self.run()?, &mut *backend, &sets).await?;
-        mirror.take(&name, &sets, Some(&found), Taken::Accepted(reason)).await?;
-        Ok(memories.status(&name, &sets, Some(&found)))
+        let (run, mut backend) = (self.run()?, open(target).await?);
+        mirror.accept(&mut Watching { run: &run, backend: &mut *backend }, reason).await
     }
 }
 

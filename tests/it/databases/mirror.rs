@@ -1,6 +1,7 @@
 //! A mirror of the histories: what was dropped, restored or replaced is named before anything runs.
 
-use lockgate::{Database, DatabasesMigrator, DownTo, Error, ErrorKind, Migrator, MirrorMismatch};
+use lockgate::adopt::Adopt;
+use lockgate::{Database, DatabasesMigrator, DownTo, Error, ErrorKind, Migrator, MirrorMismatch, Version};
 
 use super::{PATCHES, Server, migrator};
 use crate::support::set::{databases, migrations};
@@ -186,4 +187,77 @@ async fn one_database_has_a_mirror_too_and_what_a_run_reverts_is_no_older_state(
     let accepted = migrator.accept_in_mirror(&mut database, "reverted by hand").await.unwrap();
     assert!(accepted.mismatch.is_some());
     assert_eq!(migrator.apply(&mut database).await.unwrap().steps.len(), 1);
+}
+
+/// They are meant to change, and what is lost of them the next run makes again.
+#[tokio::test]
+async fn repeatable_scripts_are_not_in_the_mirror() {
+    let Some(server) = Server::new().await else { return };
+    server.admin("CREATE DATABASE shop").await;
+    let shop = server.postgres.url("shop");
+    let set = |view: &str| migrations(&[("0001_a.up.sql", "CREATE TABLE a (id int);\n"), ("R__v.sql", view)]);
+    let of = |view: &str| Migrator::new(set(view)).mirror(server.postgres.url("lockgate_state"));
+    let mut database = Database::connect(&shop).await.unwrap();
+    let first = of("CREATE OR REPLACE VIEW v AS SELECT id FROM a;\n");
+    assert_eq!(first.apply(&mut database).await.unwrap().steps.len(), 2);
+    assert!(server.mirror().await.contains(&"shop default 1".to_owned()), "{:?}", server.mirror().await);
+    // A run without the mirror, or one that was killed before it told the mirror, is no other history.
+    let changed = of("CREATE OR REPLACE VIEW v AS SELECT id AS id FROM a;\n");
+    assert_eq!(changed.clone().without_mirror().apply(&mut database).await.unwrap().steps.len(), 1);
+    assert!(changed.apply(&mut database).await.unwrap().is_empty());
+    // A mirror of an earlier release has them.
+    let row = format!(
+        "INSERT INTO lockgate_mirror.history (database, set_name, version, migration, checksum, applied_at, applied_by) \
+         VALUES ('shop', 'default', {}, 'R__v', 'v1:00', '2020', 'x')",
+        Version::of_name("R__v")
+    );
+    server.run("lockgate_state", &row).await;
+    let status = changed.mirror_status(&mut database).await.unwrap().unwrap();
+    assert_eq!((status.remembered, status.mismatch), (1, None));
+}
+
+/// Whatever writes the history: the mirror is asked before, and told after.
+#[tokio::test]
+async fn adopting_creating_and_manual_scripts_keep_the_mirror() {
+    let Some(server) = Server::new().await else { return };
+    server.admin("CREATE DATABASE shop").await;
+    let (shop, state) = (server.postgres.url("shop"), server.postgres.url("lockgate_state"));
+    let set = migrations(&[("0001_a.up.sql", "CREATE TABLE a (id int);\n"), ("0001_a.down.sql", "DROP TABLE a;\n")]);
+    let migrator = Migrator::new(set).mirror(&state);
+    let mut database = Database::connect(&shop).await.unwrap();
+    let taken = Adopt::new().json(r#"["0001_a"]"#);
+    assert_eq!(migrator.adopt(&mut database, &taken).await.unwrap().steps.len(), 1);
+    assert!(server.mirror().await.contains(&"shop default 1".to_owned()));
+    // What was taken back is no older state.
+    migrator.undo_adopt(&mut database).await.unwrap();
+    assert!(!server.mirror().await.iter().any(|row| row.starts_with("shop")), "{:?}", server.mirror().await);
+    assert_eq!(migrator.apply(&mut database).await.unwrap().steps.len(), 1);
+    server.run("shop", "DELETE FROM lockgate_history").await;
+    says(
+        &migrator.adopt(&mut database, &taken).await.unwrap_err(),
+        &["`shop`: it has no history, and the mirror has 1"],
+    );
+
+    server.admin("CREATE DATABASE trees").await;
+    let trees = server.postgres.url("trees");
+    let set = migrations(&[
+        ("migrations.toml", "layout = \"trees\"\n"),
+        ("create/1-tables/a.sql", "CREATE TABLE a (id int);\n"),
+        ("deployment/00000-a.sql", "CREATE TABLE a (id int);\n"),
+        ("manual-deployment/00007-fill.sql", "INSERT INTO a VALUES (1);\n"),
+    ]);
+    let migrator = Migrator::new(set).mirror(&state);
+    let mut database = Database::connect(&trees).await.unwrap();
+    migrator.create(&mut database).await.unwrap();
+    assert!(server.mirror().await.contains(&"trees default 1".to_owned()), "{:?}", server.mirror().await);
+    migrator.run_manual(&mut database, Version::new(7).unwrap()).await.unwrap();
+    assert!(server.mirror().await.contains(&"trees default/manual 1".to_owned()), "{:?}", server.mirror().await);
+    // Made anew in silence, the rows would be missing.
+    drop(database);
+    server.admin("DROP DATABASE trees").await;
+    server.admin("CREATE DATABASE trees").await;
+    let mut database = Database::connect(&trees).await.unwrap();
+    let lost = ["`trees`: it has no history, and the mirror has 2 migrations of it"];
+    says(&migrator.create(&mut database).await.unwrap_err(), &lost);
+    says(&migrator.run_manual(&mut database, Version::new(7).unwrap()).await.unwrap_err(), &lost);
 }
