@@ -328,10 +328,12 @@ impl Migrator {
     /// [`ErrorKind::HistoryFormat`](crate::ErrorKind::HistoryFormat), and [`ErrorKind::Usage`](crate::ErrorKind::Usage)
     /// for an invalid name of the history table.
     pub async fn status(&self, target: impl Target) -> Result<Status, Error> {
-        let Opened { mut backend, history, .. } = self.open(target).await?;
-        let stage = backend.stage().await;
-        let stage = stage.map_err(|cause| Error::from_cause("the stage of the database cannot be read", cause))?;
-        Ok(Status { stage, ..lockgate_core::status(self.migrations.set(), &history) })
+        let (run, set) = (self.run()?, self.migrations.set());
+        let mut backend = open(target).await?;
+        let read = backend.read_with_stage(&run.history_table, set).await;
+        let (history, stage) = read.map_err(|cause| crate::failure::unread(cause, &run))?;
+        stage::check_found(stage, &run)?;
+        Ok(Status { stage, ..lockgate_core::status(set, &history) })
     }
 
     /// Returns every difference between the embedded migrations and the history. Takes no lock and writes

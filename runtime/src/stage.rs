@@ -35,7 +35,13 @@ pub(crate) async fn check(backend: &mut dyn Backend, run: &Run<'_>) -> Result<()
     if run.stage.asked.is_none() {
         return Ok(());
     }
-    match guard(backend, run).await?.mismatch() {
+    check_found(guard(backend, run).await?.database, run)
+}
+
+/// The same, for a database whose stage was read.
+pub(crate) fn check_found(database: Option<Stage>, run: &Run<'_>) -> Result<(), Error> {
+    let guard = Guard { database, asked: run.stage.asked, overridden: run.stage.why.is_some() };
+    match guard.mismatch() {
         None => Ok(()),
         Some(reason) => Err(refused(&Refusal { reasons: vec![reason] })),
     }

@@ -45,6 +45,13 @@ async fn an_up_to_date_start_is_one_round_trip() {
     wire.reset();
     assert!(Migrator::new(set).status(&mut borrowed).await.unwrap().is_up_to_date());
     assert_eq!(wire.counts().round_trips, 1);
+    // Where everything is applied, the server is not asked for the facts about the database.
+    let rows_alone = wire.counts().bytes_received;
+    wire.reset();
+    assert_eq!(Migrator::new(many(6, 100)).status(&mut borrowed).await.unwrap().pending().count(), 1);
+    let counts = wire.counts();
+    assert_eq!(counts.round_trips, 1);
+    assert!(counts.bytes_received > rows_alone + 500, "{} and {rows_alone} bytes", counts.bytes_received);
 }
 
 /// As a bare `SELECT 1` by the same driver.

@@ -431,6 +431,14 @@ pub(crate) trait Backend: Send {
         set: &'a Set,
     ) -> BoxFuture<'a, Result<Option<History>, Cause>>;
 
+    /// Like [`read`](Self::read), with the stage of the database, for whoever wants to know nothing else: `read` has to
+    /// run before anything that needs more. It is faster if exactly the migrations of this set are applied.
+    fn read_with_stage<'a>(
+        &'a mut self,
+        history_table: &'a HistoryTable,
+        set: &'a Set,
+    ) -> BoxFuture<'a, Result<(History, Option<Stage>), Cause>>;
+
     /// Reads the last entries of the log, the oldest first. `read` has run before, and found a history.
     fn read_log<'a>(
         &'a mut self,

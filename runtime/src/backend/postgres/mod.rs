@@ -145,6 +145,16 @@ enum Expected {
     Step(i64, bool),
 }
 
+/// What the first query has found.
+enum Looked {
+    /// Exactly the expected set is applied.
+    AtHead,
+    /// The same, with the rows and the stage of the database.
+    Rows(History, Option<Stage>),
+    /// The history, and the facts about the database.
+    Everything(History),
+}
+
 impl<'a> PostgresBackend<'a> {
     /// The same, and when its connection began to be made.
     pub(crate) fn connected(mut self, connected: Option<tokio::time::Instant>) -> Self {
@@ -379,21 +389,20 @@ impl<'a> PostgresBackend<'a> {
 
     /// Reads the facts about the database, and the history.
     async fn inspect(&mut self, history_table: &HistoryTable) -> Result<History, Cause> {
-        self.inspect_unless(history_table, None).await.map(|history| history.expect("nothing was expected"))
+        match self.inspect_by(history_table, sql::look(history_table, None)).await? {
+            Looked::Everything(history) => Ok(history),
+            Looked::AtHead | Looked::Rows(..) => unreachable!("everything was asked for"),
+        }
     }
 
-    /// The same, but returns `None` if the history has the expected digest.
-    async fn inspect_unless(
-        &mut self,
-        history_table: &HistoryTable,
-        expected: Option<i128>,
-    ) -> Result<Option<History>, Cause> {
+    /// The same by this query, which may answer less if exactly an expected set is applied.
+    async fn inspect_by(&mut self, history_table: &HistoryTable, query: String) -> Result<Looked, Cause> {
         if self.connection_state == ConnectionState::Lost {
             return Err(self.why_lost());
         }
         // Read what a dropped future left unread on the caller's connection.
         while let Err(sqlx::Error::Database(_)) = self.held.connection().flush().await {}
-        let looked = self.rows(sql::look(history_table, expected)).await;
+        let looked = self.rows(query).await;
         if let Err(cause) = &looked
             && cause.class == Class::Lost
         {
@@ -401,9 +410,15 @@ impl<'a> PostgresBackend<'a> {
         }
         let mut xml = None;
         if let Some(row) = looked.iter().flatten().next() {
-            xml = row.try_get::<Option<String>, _>("answer").map_err(|error| cause(&error))?;
-            if xml.is_none() && expected.is_some() {
-                return Ok(None);
+            match row.try_get::<Option<String>, _>("answer").map_err(|error| cause(&error))? {
+                None => return Ok(Looked::AtHead),
+                Some(answer) if facts::field(&answer, "database").is_none() => {
+                    let history = facts::field(&answer, "history").unwrap_or_default();
+                    let history = History::Present(history_table::rows(&history, &history_table.table)?);
+                    let stage = facts::field(&answer, "stage").and_then(|stage| stage.parse().ok());
+                    return Ok(Looked::Rows(history, stage));
+                }
+                answer => xml = answer,
             }
         }
         let history = xml.as_deref().and_then(|xml| facts::field(xml, "history"));
@@ -428,7 +443,8 @@ impl<'a> PostgresBackend<'a> {
         let there = there?;
         if !there {
             self.expected = Expected::Digest(NO_ROWS.to_owned());
-            return Ok(Some(other.map_or(History::Absent, |(table, tool)| History::Foreign { tool, table })));
+            let absent = other.map_or(History::Absent, |(table, tool)| History::Foreign { tool, table });
+            return Ok(Looked::Everything(absent));
         }
         let mut text = history.as_deref().and_then(|xml| facts::field(xml, "history"));
         if digest.is_none() {
@@ -445,7 +461,7 @@ impl<'a> PostgresBackend<'a> {
         self.expected = Expected::Digest(digest.unwrap_or_else(|| NO_ROWS.to_owned()));
         let rows = text.map_or(Ok(Vec::new()), |text: String| history_table::rows(&text, &table))?;
         self.rows = i64::try_from(rows.len()).unwrap_or(i64::MAX);
-        Ok(Some(History::Present(rows)))
+        Ok(Looked::Everything(History::Present(rows)))
     }
 
     async fn acquire(
@@ -682,9 +698,30 @@ impl Backend for PostgresBackend<'_> {
         set: &'a Set,
     ) -> BoxFuture<'a, Result<Option<History>, Cause>> {
         Box::pin(async move {
-            let history = self.inspect_unless(history_table, set.applied_digest()).await?;
-            self.history.clone_from(&history);
-            Ok(history)
+            let query = sql::look(history_table, set.applied_digest());
+            self.history = match self.inspect_by(history_table, query).await? {
+                Looked::AtHead => None,
+                Looked::Rows(history, _) | Looked::Everything(history) => Some(history),
+            };
+            Ok(self.history.clone())
+        })
+    }
+
+    fn read_with_stage<'a>(
+        &'a mut self,
+        history_table: &'a HistoryTable,
+        set: &'a Set,
+    ) -> BoxFuture<'a, Result<(History, Option<Stage>), Cause>> {
+        Box::pin(async move {
+            let query = match set.applied_digest() {
+                Some(expected) => sql::look_at_rows(history_table, expected),
+                None => sql::look(history_table, None),
+            };
+            match self.inspect_by(history_table, query).await? {
+                Looked::Rows(history, stage) => Ok((history, stage)),
+                Looked::Everything(history) => Ok((history, self.stage().await?)),
+                Looked::AtHead => unreachable!("the rows were asked for"),
+            }
         })
     }
 

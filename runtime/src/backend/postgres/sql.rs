@@ -162,20 +162,45 @@ fn plain() -> String {
 /// missing table would abort the caller's transaction. It is left out if there is none, or if it may not be ours or not
 /// fully visible: the facts say which.
 pub(super) fn look(history_table: &HistoryTable, expected: Option<i128>) -> String {
-    let table = &history_table.table;
-    let all = format!("{}, ({}) AS history", facts(table), found_history(history_table));
-    let all = format!("pg_catalog.query_to_xml({}, false, true, '')", literal(&all));
     match expected {
-        None => format!("SELECT {all}::{TEXT} AS answer"),
-        Some(expected) => format!(
-            "SELECT CASE WHEN {} {EQ} {} THEN NULL ELSE {all} END::{TEXT} AS answer FROM pg_catalog.pg_class c \
-             WHERE c.relname {EQ} {}{}",
-            digests(history_table),
-            literal(&ROW_OF_DIGEST.replace('?', &expected.to_string())),
-            literal(&table.name),
-            place(table)
-        ),
+        None => format!("SELECT {}::{TEXT} AS answer", everything(history_table)),
+        Some(expected) => at_head(history_table, expected, "NULL"),
     }
+}
+
+/// The same, but if exactly an expected set is applied, the answer has the rows and the stage and nothing else: a new
+/// session plans the query for the facts for longer than all the rest takes.
+pub(super) fn look_at_rows(history_table: &HistoryTable, expected: i128) -> String {
+    let rows = format!(
+        "SELECT {}, ({}) AS stage FROM \u{1} h WHERE h.set_name {}",
+        rows_of("''", "''"),
+        stage(),
+        in_sets(history_table)
+    );
+    // There is one relation, or the digests would not agree.
+    let schema = format!("pg_catalog.min(c.relnamespace::pg_catalog.regnamespace::{TEXT})");
+    let rows = written_for(&rows, &schema, &literal(&history_table.table.name));
+    at_head(history_table, expected, &format!("pg_catalog.query_to_xml({rows}, false, true, '')"))
+}
+
+/// Answers this if exactly an expected set is applied, and everything otherwise.
+fn at_head(history_table: &HistoryTable, expected: i128, answer: &str) -> String {
+    let table = &history_table.table;
+    format!(
+        "SELECT CASE WHEN {} {EQ} {} THEN {answer} ELSE {} END::{TEXT} AS answer FROM pg_catalog.pg_class c \
+         WHERE c.relname {EQ} {}{}",
+        digests(history_table),
+        literal(&ROW_OF_DIGEST.replace('?', &expected.to_string())),
+        everything(history_table),
+        literal(&table.name),
+        place(table)
+    )
+}
+
+/// The facts and the history, as XML.
+fn everything(history_table: &HistoryTable) -> String {
+    let all = format!("{}, ({}) AS history", facts(&history_table.table), found_history(history_table));
+    format!("pg_catalog.query_to_xml({}, false, true, '')", literal(&all))
 }
 
 /// What the name of the set is compared with, to find the rows that belong to the history.
@@ -185,8 +210,13 @@ pub(super) fn in_sets(history_table: &HistoryTable) -> String {
 
 /// The name of the relation `c`, for a query that the server writes.
 fn written(query: &str) -> String {
+    written_for(query, "c.relnamespace::pg_catalog.regnamespace", "c.relname")
+}
+
+/// The same, with these expressions for the schema and the name.
+fn written_for(query: &str, schema: &str, name: &str) -> String {
     let query = literal(query).replace('%', "%%").replace('\u{1}', "%s.%I");
-    format!("pg_catalog.format({query}, c.relnamespace::pg_catalog.regnamespace, c.relname)")
+    format!("pg_catalog.format({query}, {schema}, {name})")
 }
 
 /// A condition: there is exactly one table of the name, it survives a crash, and it has its key.
@@ -242,16 +272,20 @@ fn found_history(history_table: &HistoryTable) -> String {
 /// The rows of the set: their digest, and all of them as one text.
 pub(super) fn history(table: &str, history_table: &HistoryTable) -> String {
     format!(
-        "SELECT d.digest, d.history FROM (SELECT {} AS digest, \
-         pg_catalog.string_agg(pg_catalog.concat_ws(pg_catalog.chr({field}), h.version, h.name, h.checksum, h.state, \
+        "SELECT d.digest, d.history FROM (SELECT {} AS digest, {} FROM {table} h WHERE h.set_name {}) d",
+        digest(),
+        rows_of(&later("owner"), &later("under_way")),
+        in_sets(history_table),
+    )
+}
+
+/// All rows `h` as one text, `history`, given the expressions for the last two fields.
+fn rows_of(owner: &str, under_way: &str) -> String {
+    format!(
+        "pg_catalog.string_agg(pg_catalog.concat_ws(pg_catalog.chr({field}), h.version, h.name, h.checksum, h.state, \
          h.statements_done, COALESCE(h.finished_checksum, ''), \
          pg_catalog.to_char(h.applied_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'), h.elapsed_ms, \
-         h.applied_by, h.application, h.lockgate, {}, {}), pg_catalog.chr({row})) AS history FROM {table} h \
-         WHERE h.set_name {}) d",
-        digest(),
-        later("owner"),
-        later("under_way"),
-        in_sets(history_table),
+         h.applied_by, h.application, h.lockgate, {owner}, {under_way}), pg_catalog.chr({row})) AS history",
         field = FIELD as u32,
         row = ROW as u32,
     )

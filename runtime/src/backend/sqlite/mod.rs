@@ -566,6 +566,17 @@ impl Backend for SqliteBackend<'_> {
         Box::pin(self.read_history_unless(history_table, set))
     }
 
+    fn read_with_stage<'a>(
+        &'a mut self,
+        history_table: &'a HistoryTable,
+        _: &'a Set,
+    ) -> BoxFuture<'a, Result<(History, Option<Stage>), Cause>> {
+        Box::pin(async move {
+            let history = self.read_history(history_table).await?;
+            Ok((history, self.stage().await?))
+        })
+    }
+
     fn read_log<'a>(
         &'a mut self,
         history_table: &'a HistoryTable,
