@@ -37,6 +37,13 @@ pub struct ParseMigrationRefError {
     number: <Version as FromStr>::Err,
 }
 
+impl ParseMigrationRefError {
+    /// The same about a manual script.
+    pub(crate) fn of_manual(&self) -> String {
+        format!("name it as `manual` shows it, or by its number: {}", self.number)
+    }
+}
+
 impl fmt::Display for ParseMigrationRefError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "name it as `status` shows it, or by its version: {}", self.number)

@@ -36,14 +36,22 @@ pub fn is_of_repeatable(name: &str, version: Version) -> bool {
     is_repeatable(name) && version.is_of_name(name)
 }
 
-/// What these scripts are, in words: `2 migrations and 1 repeatable script`.
+/// What these scripts are, in words: `2 migrations and 1 repeatable script`, or `3 files` of `create/`.
 pub fn counted<'a>(ids: impl IntoIterator<Item = &'a str>) -> String {
-    let (mut migrations, mut repeatable) = (0_usize, 0_usize);
+    let (mut migrations, mut repeatable, mut files) = (0_usize, 0_usize, 0_usize);
     for id in ids {
-        *(if is_repeatable(id) { &mut repeatable } else { &mut migrations }) += 1;
+        // No other name has a slash than that of a file of `create/`.
+        *(if is_repeatable(id) {
+            &mut repeatable
+        } else if id.contains('/') {
+            &mut files
+        } else {
+            &mut migrations
+        }) += 1;
     }
     let words = |number: usize, noun: &str| format!("{number} {noun}{}", if number == 1 { "" } else { "s" });
     match (migrations, repeatable) {
+        (0, 0) if files > 0 => words(files, "file"),
         (_, 0) => words(migrations, "migration"),
         (0, _) => words(repeatable, "repeatable script"),
         _ => format!("{} and {}", words(migrations, "migration"), words(repeatable, "repeatable script")),

@@ -364,14 +364,14 @@ impl Reason {
                     audience.beside_other_tools()
                 )
             }
-            Self::NotRecorded { version, is_embedded: true, .. } => {
+            Self::NotRecorded { version, is_embedded: true, .. } if !version.may_be_of_name() => {
                 format!(
                     "{} lists the recorded migrations; {} records one that is not",
                     audience.status(),
                     audience.baseline(version)
                 )
             }
-            Self::NotRecorded { is_embedded: false, .. } => {
+            Self::NotRecorded { .. } => {
                 format!("{} lists the recorded migrations", audience.status())
             }
             Self::NothingInDoubt { .. } => format!("check with {}, then run again", audience.status()),
@@ -460,6 +460,10 @@ impl fmt::Display for Reason {
                 "another tool ({tool}, table `{table}`) has migrated this database, and there is no Lockgate history: every \
                  migration would run, even those whose changes are already there"
             ),
+            // It was named, and its number means nothing to a reader.
+            Self::NotRecorded { version, .. } if version.may_be_of_name() => {
+                f.write_str("no repeatable script of this name is recorded")
+            }
             Self::NotRecorded { version, embedded, .. } => {
                 write!(f, "version {} is not recorded", like(embedded, *version))
             }

@@ -40,10 +40,15 @@ impl Version {
         Self(((1 << 52) | ((hash ^ (hash >> 52)) & ((1 << 52) - 1))).cast_signed())
     }
 
+    /// Whether this may be the version of a script that has only a name.
+    pub const fn may_be_of_name(self) -> bool {
+        self.0 >> 52 == 1
+    }
+
     /// Whether this is the version of a script that has only this name.
     pub fn is_of_name(self, name: &str) -> bool {
         // A number that no name has is no reason to hash one.
-        self.0 >> 52 == 1 && Self::of_name(name) == self
+        self.may_be_of_name() && Self::of_name(name) == self
     }
 
     /// The number.

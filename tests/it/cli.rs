@@ -5,7 +5,7 @@ use std::fs;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use crate::support::app::{Answer, Place, answer, command, on_each, wait};
+use crate::support::app::{Answer, Place, answer, built, command, on_each, wait};
 
 /// The password in every URL of these tests. It occurs nowhere else.
 const PASSWORD: &str = "5esame-0pen";
@@ -637,4 +637,24 @@ fn output_in_a_pipe_has_no_colours() {
 
 fn no_password(answer: &Answer) {
     assert!(!answer.out.contains(PASSWORD) && !answer.err.contains(PASSWORD), "{answer:#?}");
+}
+
+/// What was typed is what the message is about.
+#[test]
+fn wrong_words_are_named_as_they_were_typed() {
+    let place = Place::sqlite();
+    place.ok(&["up"]);
+    for (words, code, says) in [
+        (&["down", "-1"][..], 2, "invalid value '-1' for '[N]': write a whole number, at least 1"),
+        (&["redo", "-1"], 2, "invalid value '-1' for '[N]': write a whole number, at least 1"),
+        (&["repair", "--forget", "R__nope"], 3, "no repeatable script of this name is recorded"),
+        (&["adopt", "--undo"], 3, "no history was taken over here"),
+    ] {
+        let found = place.app(words);
+        assert_eq!(found.code, Some(code), "{words:?}: {found:#?}");
+        assert!(found.err.contains(says), "{words:?}: {found:#?}");
+    }
+    let trees = built("trees");
+    let typed = answer(std::process::Command::new(trees).args(["manual", "run", "totals"]).output().unwrap());
+    assert!(typed.err.contains("name it as `manual` shows it, or by its number"), "{typed:#?}");
 }

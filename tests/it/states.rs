@@ -90,7 +90,7 @@ drifted     | up                     | both     | 3    | error[refused]: `up` re
 drifted     | down 1                 | both     | 3    | error[refused]: `down` refuses
 drifted     | redo                   | both     | 3    | error[refused]: `redo` refuses
 drifted     | baseline 12            | both     | 3    | error[refused]: `baseline` refuses
-drifted     | repair --accept-edited --reason why | both     | 0    | 1 migration to correct in the history, and nothing runs
+drifted     | repair --accept-edited --reason why | both     | 0    | 1 row to correct in the history, and nothing runs
 partial     | status                 | both     | 0    | 10 migrations applied, 1 partial, 1 pending, 1 difference between program and database
 partial     | plan                   | both     | 0    | 2 migrations would run, and nothing was executed
 partial     | up --dry-run           | both     | 0    | 2 migrations would run, and nothing was executed

@@ -22,7 +22,12 @@ pub(super) fn scripts(scripts: &[ManualScript], width: Option<u16>) -> String {
     let rows: Vec<_> = scripts.iter().map(row).collect();
     let is_pending = |script: &&ManualScript| script.state == ManualState::Pending;
     let pending = scripts.iter().filter(is_pending).count();
-    let head = format!("{}, {pending} of them not run", count(scripts.len(), "manual script"));
+    let counted = count(scripts.len(), "manual script");
+    let head = if pending > 0 {
+        format!("{counted}, {pending} of them not run")
+    } else {
+        format!("{counted}, none is left to run")
+    };
     format!("{}\n\n{}", paint(BOLD, head), table(&COLUMNS, &rows, width))
 }
 

@@ -56,7 +56,7 @@ impl Counts {
             Self::Scripts => format!("{} to run", count(steps, "script")),
             Self::Steps => format!("{} to run", count(steps, "step")),
             Self::Records => format!("{} to record, and nothing runs", count(steps, "migration")),
-            Self::Corrections => format!("{} to correct in the history, and nothing runs", count(steps, "migration")),
+            Self::Corrections => format!("{} to correct in the history, and nothing runs", count(steps, "row")),
         }
     }
 }

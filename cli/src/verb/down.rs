@@ -35,7 +35,7 @@ pub struct Arguments {
 #[group(required = true, multiple = false)]
 pub struct Downward {
     /// Revert this many migrations
-    #[arg(value_name = "N", value_parser = at_least_one)]
+    #[arg(value_name = "N", value_parser = at_least_one, allow_negative_numbers = true)]
     pub steps: Option<usize>,
     /// Revert all migrations newer than this one, which stays: `7` or `0007_create_reservations`
     #[arg(long, value_name = "VERSION")]

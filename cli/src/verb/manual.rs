@@ -6,7 +6,7 @@ use super::{Caution, is_protected, plan};
 use crate::answer::{Answer, Body, NothingToDo};
 use crate::command_error::CommandError;
 use crate::invocation::{Access, Invocation};
-use crate::migration_ref::MigrationRef;
+use crate::migration_ref::{MigrationRef, ParseMigrationRefError};
 use crate::render::Counts;
 use crate::watch::{View, attended, watched};
 
@@ -32,7 +32,7 @@ pub enum Command {
 #[derive(clap::Args, Clone, Debug)]
 pub struct RunArguments {
     /// The script, by its number or its name: `7` or `00007-fix_totals`
-    #[arg(value_name = "SCRIPT")]
+    #[arg(value_name = "SCRIPT", value_parser = script)]
     pub script: MigrationRef,
     /// Show what would run, with the SQL, without executing anything
     #[arg(long)]
@@ -46,6 +46,11 @@ pub struct RunArguments {
     /// How to end if the script has run.
     #[command(flatten)]
     pub nothing: NothingToDo,
+}
+
+/// Reads the name of a script. `status`, which other references follow, does not list these scripts.
+fn script(text: &str) -> Result<MigrationRef, String> {
+    text.parse().map_err(|error: ParseMigrationRefError| error.of_manual())
 }
 
 impl Arguments {

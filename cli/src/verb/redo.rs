@@ -11,7 +11,7 @@ use crate::watch::{View, attended, watched};
 #[derive(clap::Args, Clone, Debug)]
 pub struct Arguments {
     /// How many of the newest migrations to redo
-    #[arg(value_name = "N", default_value = "1", value_parser = at_least_one)]
+    #[arg(value_name = "N", default_value = "1", value_parser = at_least_one, allow_negative_numbers = true)]
     pub steps: usize,
     /// Show what would run, with the SQL, without executing anything
     #[arg(long)]

@@ -97,7 +97,7 @@ impl Migrator {
             return Err(refusal);
         }
         if adoption.to_record() > 0
-            && let Some(id) = not_adopted(&mut *backend, &run, &history).await?
+            && let Some(id) = not_adopted(&last_events(&mut *backend, &run, &history).await?, &run, &history)
         {
             let problem =
                 format!("Lockgate has a history of its own here: `{id}` was not taken over from another tool");
@@ -129,12 +129,13 @@ impl Migrator {
     pub async fn undo_adopt(&self, target: impl Target) -> Result<Report, Error> {
         let Opened { run, mut backend, history } = self.open(target).await?;
         let run = Run { atomicity: Atomicity::WholeRun, ..run };
-        if history.rows().is_empty() {
+        let events = last_events(&mut *backend, &run, &history).await?;
+        if !events.values().any(|event| event == ADOPTED) {
             let problem = "no history was taken over here".to_owned();
             let help = Wording::each(|audience| format!("{} shows what the database has", audience.status()));
             return Err(Error::refused_for(UNDO_REFUSES, &[(problem, help)]));
         }
-        if let Some(id) = not_adopted(&mut *backend, &run, &history).await? {
+        if let Some(id) = not_adopted(&events, &run, &history) {
             let problem = format!("`{id}` was not taken over from another tool, which does not know of it");
             let help = Wording::each(|audience| {
                 format!("revert what was applied after the adoption ({}), then run again", audience.down())
@@ -153,17 +154,29 @@ impl Migrator {
 
 const UNDO_REFUSES: &str = "the adoption cannot be taken back";
 
-/// A recorded migration that was not taken over: the newest one.
-async fn not_adopted(backend: &mut dyn Backend, run: &Run<'_>, history: &History) -> Result<Option<String>, Error> {
+/// What the log calls a migration that was taken over.
+const ADOPTED: &str = "adopted";
+
+/// The last event of each recorded version.
+async fn last_events(
+    backend: &mut dyn Backend,
+    run: &Run<'_>,
+    history: &History,
+) -> Result<BTreeMap<i64, String>, Error> {
     if history.rows().is_empty() {
-        return Ok(None);
+        return Ok(BTreeMap::new());
     }
-    let events = backend.last_events(&run.history_table).await;
-    let events: BTreeMap<i64, String> = events.map_err(unread)?.into_iter().collect();
-    let is_other = |version: Version| events.get(&version.get()).is_none_or(|event| event != "adopted");
+    Ok(backend.last_events(&run.history_table).await.map_err(unread)?.into_iter().collect())
+}
+
+/// A recorded migration that was not taken over: the newest one. A repeatable script does not count, because it runs again
+/// on a database that does not record it.
+fn not_adopted(events: &BTreeMap<i64, String>, run: &Run<'_>, history: &History) -> Option<String> {
+    let is_other = |version: Version| events.get(&version.get()).is_none_or(|event| event != ADOPTED);
     let set = run.migrations.set();
     let id = |row: &lockgate_core::Row| set.find(row.version).map_or_else(|| row.id(), |found| found.id().to_owned());
-    Ok(history.rows().iter().rev().find(|row| is_other(row.version)).map(id))
+    let migrations = history.rows().iter().rev().filter(|row| !row.is_repeatable());
+    migrations.into_iter().find(|row| is_other(row.version)).map(id)
 }
 
 fn unread(cause: Cause) -> Error {
