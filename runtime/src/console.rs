@@ -131,18 +131,14 @@ fn postgres(url: &str) -> Result<Console, Error> {
 /// The settings are those that the driver makes: foreign keys are enforced, and a lock is waited for.
 #[cfg(feature = "sqlite")]
 fn sqlite(url: &str) -> Result<Console, Error> {
-    use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+    use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
     use crate::error::Wording;
 
     const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'-').remove(b'_').remove(b'~');
 
-    let understood = crate::url::understood(url)?;
-    let rest = understood.trim_start_matches("sqlite:").trim_start_matches("//");
-    let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
-    let path = percent_decode_str(path).decode_utf8_lossy().into_owned();
-    let pairs: Vec<(&str, &str)> = query.split('&').filter_map(|pair| pair.split_once('=')).collect();
-    let mode = pairs.iter().find(|(key, _)| *key == "mode").map_or("rw", |(_, value)| value);
+    let (path, parameters) = crate::url::file(&crate::url::understood(url)?);
+    let mode = parameters.iter().find(|(key, _)| key == "mode").map_or("rw", |(_, value)| value);
     if path.is_empty() || path == ":memory:" || mode == "memory" {
         return Err(Error::new(ErrorKind::Usage, "a database in memory is seen by this process alone")
             .with_help("name a file: `sqlite://app.db`"));
@@ -155,8 +151,8 @@ fn sqlite(url: &str) -> Result<Console, Error> {
     let mode = if mode == "ro" { "ro" } else { "rw" };
     // As a URI that names a mode, so that the client does not create a file either.
     let mut uri = format!("file:{}?mode={mode}", utf8_percent_encode(&path, KEPT));
-    for (key, value) in pairs.iter().filter(|(key, _)| *key != "mode") {
-        uri += &format!("&{key}={value}");
+    for (key, value) in parameters.iter().filter(|(key, _)| key != "mode") {
+        uri += &format!("&{key}={}", utf8_percent_encode(value, KEPT));
     }
     let settings = ["-cmd", "PRAGMA foreign_keys = ON", "-cmd", ".timeout 5000"].map(str::to_owned);
     let arguments = settings.into_iter().chain([uri]).collect();

@@ -179,7 +179,7 @@ fn headline(job: &Job, failure: &Failure) -> String {
         (FailedAt::Preparation, _) => "the history table could not be created".to_owned(),
         (FailedAt::Begin, _) => format!("`{id}` could not begin"),
         (FailedAt::Step, _) => format!("the Rust function of `{id}` failed"),
-        (FailedAt::Ended, JobBody::Rust(_)) => {
+        (FailedAt::Ended, JobBody::Rust(..)) => {
             format!("the Rust function of `{id}` ended Lockgate's transaction")
         }
         (FailedAt::Ended, _) => format!("the script of `{id}` ended Lockgate's transaction"),
@@ -280,11 +280,12 @@ pub(crate) fn failed(run: &Run<'_>, stopped: FailedJob, kept: bool) -> Error {
             }
             advised(error, at, class, sql.script.path(), released)
         }
-        JobBody::Rust(_) => match run.migrations.set().find_any(job.entry.version).and_then(|of| of.script(job.action))
-        {
-            Some(script) => advised(error, at, class, script.path(), released),
-            None => error,
-        },
+        JobBody::Rust(..) => {
+            match run.migrations.set().find_any(job.entry.version).and_then(|of| of.script(job.action)) {
+                Some(script) => advised(error, at, class, script.path(), released),
+                None => error,
+            }
+        }
         JobBody::HistoryOnly => error,
     }
 }

@@ -468,6 +468,15 @@ fn sqlite(text: &str) -> Result<(), Error> {
     Ok(())
 }
 
+/// The file that a URL of SQLite names, and the parameters.
+#[cfg(feature = "sqlite")]
+pub(crate) fn file(text: &str) -> (String, Vec<(String, String)>) {
+    let rest = text.trim_start_matches("sqlite:").trim_start_matches("//");
+    let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let path = percent_decode_str(path).decode_utf8_lossy().into_owned();
+    (path, form_urlencoded::parse(query.as_bytes()).into_owned().collect())
+}
+
 /// Returns a key without the differences between spellings: in lower case, without `_` and `-`.
 fn squeezed(key: &str) -> String {
     key.chars().filter(|c| !matches!(c, '_' | '-')).map(|c| c.to_ascii_lowercase()).collect()

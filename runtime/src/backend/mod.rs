@@ -121,8 +121,6 @@ pub(crate) struct Job {
     pub(crate) body: JobBody,
     /// Whether it is the last job of the run.
     pub(crate) last: bool,
-    /// The role that its script or its function runs as, if it is not the one of the run.
-    pub(crate) role: Option<&'static str>,
 }
 
 /// What a job runs.
@@ -132,8 +130,8 @@ pub(crate) enum JobBody {
     HistoryOnly,
     /// An SQL script.
     Sql(Box<Sql>),
-    /// A Rust function.
-    Rust(StepFn),
+    /// A Rust function, and the role that it runs as, if it is not the one of the run.
+    Rust(StepFn, Option<&'static str>),
 }
 
 /// An SQL script with its statements in the dialect of this database.
@@ -256,28 +254,32 @@ impl Job {
                             Direction::Down => functions.down,
                         });
                         let none = || Error::usage(format!("`{id}` has no Rust function to {action} it"));
-                        JobBody::Rust(function.ok_or_else(none)?)
+                        JobBody::Rust(function.ok_or_else(none)?, None)
                     }
                 }
             }
         };
-        let role = match &body {
-            JobBody::Sql(sql) => sql.role,
-            JobBody::HistoryOnly | JobBody::Rust(_) => None,
-        };
-        Ok(Self { id: id.clone(), action, entry, body, last: false, role })
+        Ok(Self { id: id.clone(), action, entry, body, last: false })
     }
 
     /// Makes it run as the role in the name of its patch, unless its script names another one.
     pub(crate) fn become_role_of_name(&mut self, migrations: &Migrations) {
         let Some(migration) = migrations.set().find_any(self.entry.version) else { return };
-        let role = self.role.or_else(|| Patch::parse(migration.id()).map(|patch| patch.user()));
+        let of_name = Patch::parse(migration.id()).map(|patch| patch.user());
         match &mut self.body {
-            JobBody::HistoryOnly => return,
-            JobBody::Sql(sql) => sql.role = role,
-            JobBody::Rust(_) => {}
+            JobBody::HistoryOnly => {}
+            JobBody::Sql(sql) => sql.role = sql.role.or(of_name),
+            JobBody::Rust(_, role) => *role = role.or(of_name),
         }
-        self.role = role;
+    }
+
+    /// The role that its script or its function runs as, if it is not the one of the run.
+    pub(crate) fn role(&self) -> Option<&'static str> {
+        match &self.body {
+            JobBody::HistoryOnly => None,
+            JobBody::Sql(sql) => sql.role,
+            JobBody::Rust(_, role) => *role,
+        }
     }
 
     /// Makes the jobs of a plan, on the history that it was made for.
@@ -313,7 +315,7 @@ impl Job {
         };
         match &self.body {
             JobBody::Sql(sql) => sql.statements.iter().any(|statement| may(statement.flags)),
-            JobBody::Rust(_) => true,
+            JobBody::Rust(..) => true,
             JobBody::HistoryOnly => false,
         }
     }
@@ -322,7 +324,7 @@ impl Job {
     pub(crate) fn statements(&self) -> u32 {
         match &self.body {
             JobBody::Sql(sql) => u32::try_from(sql.statements.len()).unwrap_or(u32::MAX),
-            JobBody::HistoryOnly | JobBody::Rust(_) => 0,
+            JobBody::HistoryOnly | JobBody::Rust(..) => 0,
         }
     }
 

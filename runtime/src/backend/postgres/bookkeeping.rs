@@ -146,7 +146,7 @@ impl PostgresBackend<'_> {
     ) {
         let script = match &job.body {
             JobBody::Sql(sql) => Some(&**sql),
-            JobBody::HistoryOnly | JobBody::Rust(_) => None,
+            JobBody::HistoryOnly | JobBody::Rust(..) => None,
         };
         if !self.is_one_transaction() {
             message.push(Slot::Begin(index), BEGIN);
@@ -161,7 +161,7 @@ impl PostgresBackend<'_> {
         if self.may_alter(history_table, job) {
             message.push(Slot::Begin(index), &sql::count(history_table, self.table()));
         }
-        if let Some(role) = job.role {
+        if let Some(role) = job.role() {
             message.push(Slot::Begin(index), &format!("SET LOCAL ROLE {}", identifier(role)));
         }
     }
@@ -174,7 +174,7 @@ impl PostgresBackend<'_> {
 
     /// The statements that restore the run's role before the row is written, if the job may have changed it.
     pub(super) fn restore_role(&self, job: &Job) -> Vec<String> {
-        let may = job.may_change_session() || sets(job) || job.role.is_some();
+        let may = job.may_change_session() || sets(job) || job.role().is_some();
         if !may {
             return Vec::new();
         }
@@ -317,7 +317,7 @@ impl PostgresBackend<'_> {
                 JobBody::HistoryOnly => 0,
                 JobBody::Sql(sql) if sql.has_data() => break,
                 JobBody::Sql(sql) => sql.code().len(),
-                JobBody::Rust(_) => break,
+                JobBody::Rust(..) => break,
             };
             if taken > 0 && bytes + size > MESSAGE_BYTES {
                 break;

@@ -46,7 +46,7 @@ impl PostgresBackend<'_> {
                 let cause = Cause::new(Class::Busy, holder);
                 return Err(Failure::new(at, FailedAt::Bookkeeping, cause));
             }
-            if let JobBody::Rust(function) = job.body {
+            if let JobBody::Rust(function, _) = job.body {
                 self.run_step(history_table, at, job, function, progress).await?;
                 at += 1;
                 continue;
@@ -320,9 +320,9 @@ impl PostgresBackend<'_> {
         let located = cause.position.and_then(|position| message.locate(position.get(), counts_bytes));
         let script = |index: usize| match jobs.get(index).map(|job| &job.body) {
             Some(JobBody::Sql(sql)) => Some(sql),
-            Some(JobBody::HistoryOnly | JobBody::Rust(_)) | None => None,
+            Some(JobBody::HistoryOnly | JobBody::Rust(..)) | None => None,
         };
-        let own_role = jobs.get(slot.job().unwrap_or(first)).and_then(|job| job.role);
+        let own_role = jobs.get(slot.job().unwrap_or(first)).and_then(Job::role);
         let cause = match own_role.filter(|_| matches!(slot, Slot::Statement(..))) {
             Some(role) => with_grant(cause, role, &self.own_tables()),
             None => cause,

@@ -310,7 +310,7 @@ impl SqliteBackend<'_> {
         let may = match &job.body {
             JobBody::HistoryOnly => false,
             JobBody::Sql(sql) => contains_any(&sql.text, &[&history_table.table.name]),
-            JobBody::Rust(_) => true,
+            JobBody::Rust(..) => true,
         };
         if !may && !self.has_triggers(history_table).await? {
             return Ok(None);
@@ -365,7 +365,7 @@ impl SqliteBackend<'_> {
                 self.execute(sql).await.map_err(|cause| (FailedAt::Bookkeeping, cause))
             }
             JobBody::Sql(sql) => self.run_script(history_table, job, sql, &proof, on_statement).await,
-            JobBody::Rust(function) => self.run_step(history_table, job, *function, &proof).await,
+            JobBody::Rust(function, _) => self.run_step(history_table, job, *function, &proof).await,
         };
         let Err((at, mut cause)) = done else { return Ok(()) };
         self.blame_connection(&mut cause).await;
@@ -375,7 +375,7 @@ impl SqliteBackend<'_> {
         }
         let ends = match &job.body {
             JobBody::HistoryOnly => false,
-            JobBody::Rust(_) => true,
+            JobBody::Rust(..) => true,
             JobBody::Sql(sql) => contains_any(&sql.text, ENDS),
         };
         if undone || !ends || cause.class == Class::Lost {

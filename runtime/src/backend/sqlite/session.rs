@@ -143,7 +143,7 @@ impl Changed {
 pub(super) fn is_dirty(job: &Job) -> bool {
     match &job.body {
         JobBody::HistoryOnly => false,
-        JobBody::Rust(_) => true,
+        JobBody::Rust(..) => true,
         JobBody::Sql(sql) => {
             let flagged = sql.statements.iter().any(|statement| {
                 statement.kind == StatementKind::Pragma || statement.flags.contains(StatementFlags::SESSION_STATE)
