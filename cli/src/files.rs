@@ -1,7 +1,7 @@
 //! Patches beside the binary, for `--files`: read as while compiling, but for the grammar of the SQL.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 
 use lockgate::Databases;
 use lockgate_source::core::{Dialect, Dialects};
@@ -16,26 +16,21 @@ const APPLICATION: &str = concat!("lockgate-cli ", env!("CARGO_PKG_VERSION"));
 
 /// Reads the patches in the files of these patterns. Each pattern must match a file.
 pub(crate) fn read(patterns: &[String]) -> Result<&'static Databases, CommandError> {
+    let folder = common_folder(patterns);
     // A file that two patterns match is one file.
     let mut files: BTreeMap<PathBuf, String> = BTreeMap::new();
     for pattern in patterns {
-        let found = matches(pattern)?;
-        if found.is_empty() {
-            return Err(CommandError::usage(
-                format!("no file matches `{pattern}`"),
-                "correct the pattern: `*` is any part of a name, `**` any number of folders; in quotation marks, so that \
-                 the shell leaves it alone",
-            ));
-        }
-        for path in found {
+        for path in matches(pattern)? {
             let absolute = std::fs::canonicalize(&path).unwrap_or_else(|_| path.clone());
+            let path = path.strip_prefix(&folder).unwrap_or(&path);
             files.entry(absolute).or_insert_with(|| path.display().to_string().replace('\\', "/"));
         }
     }
-    let files = files.into_iter().map(|(absolute, shown)| (shown, absolute)).collect();
+    let files = files.into_iter().map(|(absolute, path)| (path, absolute)).collect();
     let dialects = Some(Dialects::NONE.with(Dialect::Postgres));
     let policy = Policy { numbering: Numbering::Encoded, dialects, ..Policy::default() };
-    let mut loaded = folder::load_files(files, policy);
+    let here = if folder.as_os_str().is_empty() { Path::new(".") } else { folder.as_path() };
+    let mut loaded = folder::load_files(here, &folder.display().to_string(), files, policy);
     let errors: Vec<String> = loaded
         .diagnostics
         .iter()
@@ -51,16 +46,46 @@ pub(crate) fn read(patterns: &[String]) -> Result<&'static Databases, CommandErr
     // What is handed to operators is released.
     loaded.folder.migrations.iter_mut().for_each(|patch| patch.frozen = true);
     let each = loaded.folder.each_database().expect("their numbering has databases");
-    let set = |folder: &Folder| folder.leak(APPLICATION);
+    let set = |folder: &Folder| folder.leak(APPLICATION).beside();
     let each = each.iter().map(|one| (one.name.clone(), set(&one.bootstraps), set(&one.patches)));
     Ok(Box::leak(Box::new(Databases::leak(each))))
 }
 
+/// The folder that all patterns have in common, which `\i` is relative to: that of `db/**/*.sql` is `db`. Empty is the
+/// current one.
+fn common_folder(patterns: &[String]) -> PathBuf {
+    let folder = |pattern: &String| -> PathBuf {
+        let named = Path::new(pattern).parent().unwrap_or(Path::new("")).components();
+        let is_plain = |part: &Component<'_>| !part.as_os_str().to_string_lossy().contains(['*', '?', '[']);
+        named.filter(|part| *part != Component::CurDir).take_while(is_plain).collect()
+    };
+    let shared = |one: PathBuf, other: PathBuf| -> PathBuf {
+        one.components().zip(other.components()).take_while(|(a, b)| a == b).map(|(part, _)| part).collect()
+    };
+    patterns.iter().map(folder).reduce(shared).unwrap_or_default()
+}
+
+/// The files of a pattern, of which there is at least one.
 fn matches(pattern: &str) -> Result<Vec<PathBuf>, CommandError> {
     let wrong = |error: &dyn std::fmt::Display| {
         CommandError::usage(format!("`{pattern}`: {error}"), "correct the pattern, or the rights to its folders")
     };
     let paths = glob::glob(pattern).map_err(|error| wrong(&error))?;
     let paths = paths.collect::<Result<Vec<PathBuf>, _>>().map_err(|error| wrong(&error))?;
-    Ok(paths.into_iter().filter(|path| path.is_file()).collect())
+    let (files, folders): (Vec<PathBuf>, Vec<PathBuf>) =
+        paths.into_iter().filter(|path| path.exists()).partition(|path| path.is_file());
+    if !files.is_empty() {
+        return Ok(files);
+    }
+    let error = format!("no file matches `{pattern}`");
+    Err(if folders.is_empty() {
+        CommandError::usage(
+            error,
+            "correct the pattern: `*` is any part of a name, `**` any number of folders; in quotation marks, so that the \
+             shell leaves it alone",
+        )
+    } else {
+        let within = pattern.trim_end_matches('/').trim_end_matches("/**");
+        CommandError::usage(format!("{error}, only folders do"), format!("write `{within}/**/*.sql`"))
+    })
 }

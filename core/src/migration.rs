@@ -24,6 +24,8 @@ pub struct Set {
     companions: &'static [Companion],
     /// A bit for each profile that is chosen.
     chosen: u64,
+    /// Whether the files lie beside the program.
+    is_beside: bool,
 }
 
 /// A set that another set brings along. See [`Set::companion`].
@@ -84,7 +86,18 @@ impl Set {
         table: &'static [u8],
     ) -> Self {
         table::check(table, texts.len(), paths.len());
-        Self { folder, application, texts, paths, table, companions: &[], chosen: 0 }
+        Self { folder, application, texts, paths, table, companions: &[], chosen: 0, is_beside: false }
+    }
+
+    /// The same set, of files that lie beside the program, which was not built with them.
+    #[must_use]
+    pub const fn beside(self) -> Self {
+        Self { is_beside: true, ..self }
+    }
+
+    /// Whether its files lie beside the program, so that nobody has to build it to change them.
+    pub const fn is_beside(&self) -> bool {
+        self.is_beside
     }
 
     /// The same set with these companions.

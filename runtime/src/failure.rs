@@ -335,6 +335,8 @@ struct Released {
     word: String,
     /// The server's detail about the rows.
     detail: Option<String>,
+    /// Whether its file lies beside the program.
+    is_beside: bool,
 }
 
 impl Released {
@@ -345,11 +347,12 @@ impl Released {
             Some(patch) => patch.key().to_owned(),
             None => id.chars().take_while(char::is_ascii_digit).collect(),
         };
-        Some(Self { id, word, detail: detail.map(str::to_owned) })
+        let is_beside = run.migrations.set().is_beside();
+        Some(Self { id, word, detail: detail.map(str::to_owned), is_beside })
     }
 
     fn advise(self, mut error: Error, class: Class, path: &str) -> Error {
-        let Self { id, word, detail } = self;
+        let Self { id, word, detail, is_beside } = self;
         // Rows are not at fault for a missing object or a syntax error.
         if class == Class::Other {
             let rows = detail.map(|detail| format!(" ({detail})")).unwrap_or_default();
@@ -357,6 +360,9 @@ impl Released {
                 "`{id}` is released, so the data of this database may be at fault{rows}: fix the rows, then run \
                  again"
             ));
+        }
+        if is_beside {
+            return error.with_help(format!("if no database has applied `{id}` yet: correct {path}, then run again"));
         }
         error.with_help(format!(
             "if no database has applied `{id}` yet: correct {path}, run `cargo xtask amend {word} --reason \"why\"`, \

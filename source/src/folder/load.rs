@@ -54,13 +54,14 @@ pub fn load_as(directory: &Path, shown: &str, tests: Tests, policy: Policy) -> L
     load_any(directory, shown, tests, policy, Dialects::NONE)
 }
 
-/// Reads these files as if they were in one folder, each with its path as messages show it.
-pub fn load_files(files: Vec<(String, PathBuf)>, policy: Policy) -> Loaded {
+/// Reads these files as if the folder `directory` had no others. Each comes with its path below it. Only what they include
+/// is looked for in the folder itself.
+pub fn load_files(directory: &Path, shown: &str, files: Vec<(String, PathBuf)>, policy: Policy) -> Loaded {
     let mut files: Vec<FolderFile> = files.into_iter().map(|(path, absolute)| FolderFile { path, absolute }).collect();
     files.sort_by(|a, b| a.path.cmp(&b.path));
-    let listing = Listing { files, directories: vec![PathBuf::new()], diagnostics: Vec::new() };
+    let listing = Listing { files, directories: vec![directory.to_owned()], diagnostics: Vec::new() };
     let tests = Tests { directory: PathBuf::new(), shown: String::new() };
-    load_listed(listing, Path::new(""), "", tests, policy, Dialects::NONE)
+    load_listed(listing, directory, shown, tests, policy, Dialects::NONE)
 }
 
 fn load_any(directory: &Path, shown: &str, tests: Tests, policy: Policy, backends: Dialects) -> Loaded {

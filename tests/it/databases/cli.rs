@@ -163,6 +163,67 @@ async fn one_login_suffices_with_set_role() {
     assert!(server.owners("billing").await.contains(&"total reporter".to_owned()));
 }
 
+/// What a message says works as it is typed.
+#[tokio::test]
+async fn advice_about_one_of_several_databases_names_it() {
+    let Some(server) = Server::with_databases().await else { return };
+    assert_eq!(patches(&server, &["up"]).code, Some(0));
+    let edited = "UPDATE lockgate_history SET checksum = 'v1:' || repeat('0', 64) WHERE name LIKE '%isbn'";
+    server.run("catalog", edited).await;
+    let says = r#"`repair --accept-edited --reason "why" --database catalog` records that"#;
+    let status = patches(&server, &["status"]);
+    assert!(status.out.contains(says), "{status:#?}");
+    let up = patches(&server, &["up"]);
+    assert!(up.err.contains(says), "{up:#?}");
+    let drift = patches(&server, &["drift", "--database", "catalog"]);
+    assert!(drift.out.contains(says), "{drift:#?}");
+    let repair = patches(&server, &["repair", "--accept-edited", "--reason", "why", "--database", "catalog"]);
+    assert_eq!(repair.code, Some(0), "{repair:#?}");
+    assert_eq!(patches(&server, &["up"]).code, Some(0));
+    server.run("catalog", edited).await;
+    let down = patches(&server, &["down", "1", "--database", "catalog"]);
+    assert!(down.err.contains("--database catalog`"), "{down:#?}");
+}
+
+/// The folder is what the patterns have in common.
+#[tokio::test]
+async fn patches_beside_the_binary_include_files_of_their_folder() {
+    let Some(server) = Server::with_databases().await else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let write = |path: &str, text: &str| {
+        let path = folder.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    let typed = |arguments: &[&str]| {
+        run(&server.url(), arguments, |command| {
+            command.current_dir(folder.path()).env("AUDITOR_PASSWORD", "auditor-secret");
+        })
+    };
+    let patch = "db/audit/audit.00000001.0001.auditor.a.sql";
+    write(patch, "-- lockgate: psql\n\\i parts/a.inc\n\\ir ../parts/b.inc\n");
+    write("db/parts/a.inc", "CREATE TABLE a (id int);\n");
+    write("db/parts/b.inc", "CREATE TABLE b (id int);\n");
+    let dry = typed(&["up", "--files", "db/**/*.sql", "--dry-run"]);
+    assert_eq!(dry.code, Some(0), "{dry:#?}");
+    // Without the folder above, neither is in it.
+    let below = typed(&["up", "--files", "db/audit/*.sql"]);
+    assert_eq!(below.code, Some(2), "{below:#?}");
+    assert!(below.err.contains("`../parts/b.inc` is outside of the folder"), "{below:#?}");
+    let up = typed(&["up", "--files", &format!("{}/db/**/*.sql", folder.path().display())]);
+    assert_eq!(up.code, Some(0), "{up:#?}");
+    // Nobody has to build anything to correct a file.
+    let failing = "db/audit/audit.00000001.0002.auditor.b.sql";
+    write(failing, "INSERT INTO a VALUES (1 / 0);\n");
+    let failed = typed(&["up", "--files", "db/**/*.sql"]);
+    assert!(failed.err.contains(&format!("correct {failing}, then run again")), "{failed:#?}");
+    assert!(!failed.err.contains("cargo"), "{failed:#?}");
+    std::fs::remove_file(folder.path().join(failing)).unwrap();
+    write(patch, "-- lockgate: psql\n\\i parts/c.inc\n");
+    let none = typed(&["up", "--files", "./db/*/*.sql"]);
+    assert!(none.err.contains("there is no file `parts/c.inc`") && none.err.contains(patch), "{none:#?}");
+}
+
 #[tokio::test]
 async fn patches_beside_the_binary_have_the_same_rules() {
     let Some(server) = Server::with_databases().await else { return };
@@ -185,6 +246,12 @@ async fn patches_beside_the_binary_have_the_same_rules() {
     let nothing = typed(&["up", "--files", "db/**/*.sql", "nowhere/*.sql"]);
     assert_eq!(nothing.code, Some(2), "{nothing:#?}");
     assert!(nothing.err.contains("no file matches `nowhere/*.sql`"), "{nothing:#?}");
+    for folders in ["db", "db/**"] {
+        let only = typed(&["up", "--files", folders]);
+        assert_eq!(only.code, Some(2), "{only:#?}");
+        assert!(only.err.contains(&format!("no file matches `{folders}`, only folders do")), "{only:#?}");
+        assert!(only.err.contains("write `db/**/*.sql`"), "{only:#?}");
+    }
     write("db/one/billing.00000001.0001.billing_owner.a.down.sql", "DROP TABLE a;");
     write("db/two/audit.00000001.0001.auditor.again.sql", "CREATE TABLE c (id int);");
     let twice = typed(&["up", "--files", "db/**/*.sql"]);
