@@ -23,8 +23,8 @@ pub(crate) enum Body {
     Plan(Planned),
     /// The state of the database.
     Status(Stand),
-    /// Every difference between program and database.
-    Drift(Vec<Drift>),
+    /// Every difference between program and database, and which of several databases it is.
+    Drift(Vec<Drift>, Option<String>),
     /// The scripts that an operator runs.
     Manual(Vec<ManualScript>),
     /// A script was run.

@@ -33,6 +33,15 @@ impl CommandError {
         Self::Usage { message: message.into(), help: help.into() }
     }
 
+    /// The same error about one of several databases: the commands in its advice name the database.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn on_database(self, name: &str) -> Self {
+        match self {
+            Self::Lockgate(error) => Self::Lockgate(error.on_database(name)),
+            other => other,
+        }
+    }
+
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Usage { .. } | Self::Arguments(_) => Exit::Usage,

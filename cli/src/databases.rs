@@ -368,8 +368,12 @@ impl DatabasesCli {
 
     /// Runs a verb on the database that was named, as the user of the URL.
     async fn on_one(&self, output: Output, options: &DatabasesOptions, verb: &Verb) -> Result<Answer, CommandError> {
-        let (_, _, invocation) = self.one(output, options, verb.name())?;
-        verb.run(&invocation).await
+        let (_, name, invocation) = self.one(output, options, verb.name())?;
+        let mut answer = verb.run(&invocation).await.map_err(|error| error.on_database(name))?;
+        if let Body::Drift(_, database) = &mut answer.body {
+            *database = Some(name.to_owned());
+        }
+        Ok(answer)
     }
 
     async fn down(

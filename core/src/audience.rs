@@ -214,6 +214,23 @@ impl Audience {
     }
 }
 
+/// Advice for a command line of several databases: the commands in it that work on one database name it.
+pub fn on_database(advice: &str, database: &str) -> String {
+    const ON_ONE: [&str; 8] = ["baseline", "doctor", "down", "drift", "history", "mark-stage", "redo", "repair"];
+    let named = |code: &str| {
+        let verb = code.split(' ').next().unwrap_or_default();
+        if ON_ONE.contains(&verb) && !code.contains("--database") {
+            format!("{code} --database {database}")
+        } else {
+            code.to_owned()
+        }
+    };
+    // Between backticks is what is typed: every second piece.
+    let pieces = advice.split('`').enumerate();
+    let pieces = pieces.map(|(at, piece)| if at % 2 == 1 { named(piece) } else { piece.to_owned() });
+    pieces.collect::<Vec<_>>().join("`")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -354,5 +371,18 @@ mod tests {
                 assert!(!called.contains(word), "`{word}` cannot be called: {called}");
             }
         }
+    }
+
+    #[test]
+    fn commands_on_one_of_several_databases_name_it() {
+        let check = |advice: &str, expected: &str| assert_eq!(on_database(advice, "shop"), expected);
+        check(
+            "revert it with `down 1` and run `up`; `repair --accept-edited --reason \"why\"` records that",
+            "revert it with `down 1 --database shop` and run `up`; `repair --accept-edited --reason \"why\" --database shop` \
+             records that",
+        );
+        check("restore `down`", "restore `down --database shop`");
+        check("`repair --database a` of `2_down`", "`repair --database a` of `2_down`");
+        check("no code", "no code");
     }
 }

@@ -5,6 +5,8 @@ use std::fmt;
 use std::num::NonZero;
 use std::sync::Arc;
 
+#[cfg(feature = "postgres")]
+use lockgate_core::audience::on_database;
 use lockgate_core::plan::Reason;
 use lockgate_core::psql::FilePlace;
 use lockgate_core::{Audience, Drift, Refusal, Script};
@@ -223,6 +225,19 @@ impl Error {
     #[cfg(any(feature = "postgres", feature = "schema"))]
     pub(crate) fn in_front(self, words: &str) -> Self {
         self.with(|_, report| report.summary = format!("{words}: {}", report.summary))
+    }
+
+    /// The same error about one of several databases: the commands in its advice name the database.
+    #[cfg(feature = "postgres")]
+    #[doc(hidden)]
+    #[must_use]
+    pub fn on_database(self, name: &str) -> Self {
+        self.with(|audience, report| {
+            if audience == Audience::CommandLine {
+                let reasons = report.reasons.iter_mut().map(|(_, help)| help);
+                reasons.chain(&mut report.help).for_each(|help| *help = on_database(help, name));
+            }
+        })
     }
 
     /// The same error, with this help alone.

@@ -87,6 +87,8 @@ pub mod wait;
 
 pub use lockgate_core::Action;
 #[doc(hidden)]
+pub use lockgate_core::audience::on_database;
+#[doc(hidden)]
 pub use lockgate_core::companion;
 pub use lockgate_core::patch;
 pub use lockgate_core::plan::Reason;

@@ -22,7 +22,8 @@ pub(crate) fn answer(answer: &Answer, width: Option<u16>) -> Text {
         }
         Body::Status(stand) => {
             let mut text = out(status::status(&stand.status, width, stand.all));
-            text.out.extend(stand.status.drift.iter().map(|difference| format!("\n{}", drift(difference, width))));
+            text.out
+                .extend(stand.status.drift.iter().map(|difference| format!("\n{}", drift(difference, None, width))));
             #[cfg(feature = "postgres")]
             text.out.extend(stand.mirror.as_ref().map(databases::mirrored));
             text.out.extend(stand.unfinished.iter().map(|line| format!("\n{}", remark(line))));
@@ -44,10 +45,10 @@ pub(crate) fn answer(answer: &Answer, width: Option<u16>) -> Text {
             let (out, notes) = super::adopt::adoption(compared, width);
             Text { out, notes }
         }
-        Body::Drift(differences) if differences.is_empty() => {
+        Body::Drift(differences, _) if differences.is_empty() => {
             out(paint(GOOD, "no difference between program and database"))
         }
-        Body::Drift(differences) => {
+        Body::Drift(differences, database) => {
             let is_ahead = differences.iter().all(|drift| matches!(drift, Drift::Ahead { .. }));
             let head = if is_ahead {
                 format!("no drift: the database is ahead of the program by {}", count(differences.len(), "migration"))
@@ -55,7 +56,8 @@ pub(crate) fn answer(answer: &Answer, width: Option<u16>) -> Text {
                 format!("{} between program and database", count(differences.len(), "difference"))
             };
             let mut text = out(paint(BOLD, head));
-            text.out.extend(differences.iter().map(|difference| format!("\n{}", drift(difference, width))));
+            let shown = |difference: &Drift| format!("\n{}", drift(difference, database.as_deref(), width));
+            text.out.extend(differences.iter().map(shown));
             text
         }
         Body::Manual(scripts) => out(manual::scripts(scripts, width)),

@@ -1,6 +1,6 @@
 //! Formats what is said of several databases: one table for all of them, and a line for what is special about one.
 
-use lockgate::{DatabasesReport, Status};
+use lockgate::{DatabasesReport, Drift, Status};
 
 use crate::answer::{DatabasePlanned, Planned, Stands};
 use crate::duration;
@@ -44,7 +44,10 @@ pub(super) fn statuses(stands: &Stands, width: Option<u16>) -> Text {
         stage: None,
     };
     let mut text = Text { out: vec![status::status(&together, width, *all)], notes: Vec::new() };
-    text.out.extend(together.drift.iter().map(|difference| format!("\n{}", drift(difference, width))));
+    for stand in each {
+        let shown = |difference: &Drift| format!("\n{}", drift(difference, Some(&stand.database), width));
+        text.out.extend(stand.status.drift.iter().map(shown));
+    }
     for stand in each {
         if let Some(stage) = stand.status.stage {
             text.out.push(format!("stage of {}: {stage}", stand.database));

@@ -1,6 +1,6 @@
 //! Formats errors and drift: the runtime's report, with coloured keywords.
 
-use lockgate::{Audience, Drift};
+use lockgate::{Audience, Drift, on_database};
 
 use super::{BAD, BOLD, DIM, HELP, paint};
 use crate::command_error::CommandError;
@@ -13,9 +13,11 @@ pub(crate) fn command_error(error: &CommandError, width: Option<u16>) -> String 
     coloured(&error.report(), width)
 }
 
-/// Formats a difference between set and history, with its help.
-pub(super) fn drift(drift: &Drift, width: Option<u16>) -> String {
-    coloured(&format!("drift[{}]: {drift}\n  = help: {}", drift.code(), drift.help_for(Audience::CommandLine)), width)
+/// Formats a difference between set and history, with its help. `database` is the one of several that it is in.
+pub(super) fn drift(drift: &Drift, database: Option<&str>, width: Option<u16>) -> String {
+    let help = drift.help_for(Audience::CommandLine);
+    let help = database.map_or_else(|| help.clone(), |database| on_database(&help, database));
+    coloured(&format!("drift[{}]: {drift}\n  = help: {help}", drift.code()), width)
 }
 
 fn coloured(report: &str, width: Option<u16>) -> String {

@@ -632,7 +632,7 @@ impl Line {
             Body::Run(report) | Body::RanManual(report) => Shown::Run(Run::of(report)),
             Body::Plan(planned) => Shown::Plan(PlanValue::of(planned)),
             Body::Status(stand) => Shown::Status(Status::of(stand)),
-            Body::Drift(drift) => Shown::Drift(drift.iter().map(Difference::of).collect()),
+            Body::Drift(drift, _) => Shown::Drift(drift.iter().map(Difference::of).collect()),
             Body::Manual(scripts) | Body::HasRun(scripts) => Shown::Manual(scripts.iter().map(Manual::of).collect()),
             Body::History(log) => Shown::History(log.iter().map(|(id, entry)| Logged::of(id, entry)).collect()),
             Body::Ready(readiness) => Shown::Ready(Ready::of(readiness)),

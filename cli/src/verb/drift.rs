@@ -18,5 +18,5 @@ pub(super) async fn run(invocation: &Invocation<'_>, _: &Arguments) -> Result<An
     let drift = invocation.migrator().drift(&mut database).await?;
     let differs = drift.iter().any(|drift| !matches!(drift, Drift::Ahead { .. }));
     let exit = if differs { Exit::Drift } else { Exit::Done };
-    Ok(Answer { exit, body: Body::Drift(drift) })
+    Ok(Answer { exit, body: Body::Drift(drift, None) })
 }

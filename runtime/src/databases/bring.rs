@@ -23,7 +23,8 @@ pub(super) async fn bring(site: &Site<'_>, survey: &Survey, report: &mut Databas
         report.tolerated.clone_from(&plan.tolerated);
         return Ok(());
     }
-    report.tolerated = run_as_roles(site, &site.own(), &mut report.steps).await?.tolerated;
+    let ran = run_as_roles(site, &site.own(), &mut report.steps).await;
+    report.tolerated = ran.map_err(|error| error.on_database(site.name()))?.tolerated;
     Ok(())
 }
 

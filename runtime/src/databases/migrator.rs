@@ -339,7 +339,7 @@ impl DatabasesMigrator {
         if let Some(mirror) = &mirror {
             mirroring::record(mirror, site).await?;
         }
-        ran.map_err(|error| bring::after(error, std::slice::from_ref(&report)))?;
+        ran.map_err(|error| bring::after(error.on_database(site.name()), std::slice::from_ref(&report)))?;
         Ok(report)
     }
 
@@ -347,7 +347,7 @@ impl DatabasesMigrator {
         let (server, one) = (self.server(server)?, self.clone().only(database));
         let sites = one.sites(&server)?;
         let site = sites.first().expect("a database that is not known is an error");
-        as_roles::planned(site, &site.own(), goal).await
+        as_roles::planned(site, &site.own(), goal).await.map_err(|error| error.on_database(site.name()))
     }
 
     /// Whether a service may work on each database, and what is missing, as [`wait::readiness`] says it.

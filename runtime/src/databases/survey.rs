@@ -228,7 +228,7 @@ impl Site<'_> {
         let (status, plan) = self.migrator.stand(&mut *database).await?;
         let plan = match plan {
             Err(error) if error.kind() != ErrorKind::Refused => return Err(error),
-            plan => plan.map_err(|error| error.in_front(&place(self.name(), Login::OfUrl))),
+            plan => plan.map_err(|error| error.in_front(&place(self.name(), Login::OfUrl)).on_database(self.name())),
         };
         if self.of.bootstraps().is_empty() {
             return Ok(Read { status, plan, unrecorded: Vec::new(), is_over: true });
