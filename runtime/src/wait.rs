@@ -172,11 +172,11 @@ pub(crate) fn judge(status: &Status) -> Readiness {
     if let Some(partial) = embedded().find(stopped) {
         return Readiness::Partial { id: partial.id.clone() };
     }
-    // One that has changed is a difference.
-    let new = status.repeatables.iter().filter(|script| script.state == RepeatableState::New);
     let missing = embedded().filter(|entry| entry.row.is_none() && !entry.skipped).map(|entry| entry.id.clone());
-    let missing: Vec<String> = missing.chain(new.map(|script| script.id.clone())).collect();
-    let differences = || status.drift.iter().filter(|drift| !drift.is_harmless());
+    let missing: Vec<String> = missing.chain(status.pending_repeatables().map(|script| script.id.clone())).collect();
+    // A repeatable script that has changed needs the next run and nobody's attention.
+    let differences =
+        || status.drift.iter().filter(|drift| !drift.is_harmless() && !matches!(drift, Drift::Changed { .. }));
     if !missing.is_empty() {
         let repeatables = status.repeatables.iter().filter(|script| script.state != RepeatableState::Gone);
         Readiness::Behind { missing, embedded: embedded().count() + repeatables.count() }

@@ -86,6 +86,8 @@ async fn they_run_after_the_last_migration_and_again_after_a_change(db: Db) {
     ];
     assert_eq!(states, expected);
     assert!(!status.is_up_to_date());
+    let Readiness::Behind { missing, .. } = wait::readiness(&migrator, &mut database).await.unwrap() else { panic!() };
+    assert_eq!(missing, ["0002_create_tags", "R__zz_adults", "R__many"]);
     let some = migrator.plan(&mut database, UpTo::Steps(0)).await.unwrap();
     assert!(some.is_empty(), "a migration is missing: {some:?}");
     let plan = migrator.plan(&mut database, UpTo::Latest).await.unwrap();
