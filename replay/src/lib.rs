@@ -1,5 +1,6 @@
-//! The replay: runs a whole set up, down and up again on an empty in-memory SQLite. It finds errors that only a database
-//! finds, before any test: missing tables, wrong columns, broken views, down scripts that do not restore the schema.
+//! The replay: runs a whole set up, down and up again on an empty in-memory SQLite, and its repeatable scripts twice. It
+//! finds errors that only a database finds, before any test: missing tables, wrong columns, broken views, down scripts that
+//! do not restore the schema.
 //!
 //! The replay does not use the runtime. It records no history, continues after a failure if that finds more, and needs
 //! no program that embeds the set. `cargo xtask check` runs it, and a build script with `lockgate_build::replay`.
@@ -66,7 +67,8 @@ pub fn is_replayed(folder: &Folder) -> bool {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn replay(loaded: &mut Loaded) -> Result<Option<String>, Error> {
-    if !is_replayed(&loaded.folder) || loaded.folder.migrations.is_empty() {
+    let is_empty = loaded.folder.migrations.is_empty() && loaded.folder.repeatables().is_empty();
+    if !is_replayed(&loaded.folder) || is_empty {
         return Ok(None);
     }
     if !scripts::can_run(&loaded.diagnostics) {
@@ -123,6 +125,7 @@ fn run(folder: &Folder) -> Result<Replayed, String> {
             pending: BTreeMap::new(),
             stopped: false,
             reverted: 0,
+            repeated: 0,
             found: Vec::new(),
             incomplete_downs: Vec::new(),
         };
@@ -146,6 +149,8 @@ struct Replay<'a> {
     /// Whether the rest of the set could not be replayed.
     stopped: bool,
     reverted: usize,
+    /// How many repeatable scripts have run twice.
+    repeated: usize,
     found: Vec<Diagnostic>,
     /// As in [`Replayed`].
     incomplete_downs: Vec<(usize, String)>,
@@ -166,6 +171,8 @@ enum Pass {
     Down,
     /// Up again, after the migration was reverted.
     UpAgain,
+    /// A repeatable script, which has run before.
+    Repeated,
 }
 
 impl<'a> Replay<'a> {
@@ -173,8 +180,47 @@ impl<'a> Replay<'a> {
     async fn run_passes(&mut self) -> Result<(), String> {
         self.up().await?;
         self.found.extend(std::mem::take(&mut self.pending).into_values());
+        let mut at_head = !self.stopped;
         if !self.found.iter().any(|diagnostic| diagnostic.severity != Severity::Note) {
-            self.down_and_up().await?;
+            at_head &= self.down_and_up().await?;
+        }
+        if at_head {
+            self.repeatables().await?;
+        }
+        Ok(())
+    }
+
+    /// Runs the repeatable scripts after the last migration, and again, with all profiles.
+    async fn repeatables(&mut self) -> Result<(), String> {
+        let scripts = self.folder.repeatables();
+        for pass in [Pass::Up, Pass::Repeated] {
+            let known = self.database.state.broken.clone();
+            let mut broken_views: BTreeMap<ViewOrTriggers, Diagnostic> = BTreeMap::new();
+            for script in scripts {
+                let script = match self.scripts_of(script) {
+                    Ok(script) => script,
+                    Err(note) => {
+                        self.found.push(*note);
+                        return Ok(());
+                    }
+                };
+                match self.database.run(script.up, &known).await {
+                    Ok(broken) => {
+                        for broken in broken {
+                            let diagnostic = self.breaks(script, pass, &broken);
+                            broken_views.entry(broken.what).or_insert(diagnostic);
+                        }
+                    }
+                    Err(refusal) => {
+                        self.refused(script, pass, refusal);
+                        return Ok(());
+                    }
+                }
+                self.repeated += usize::from(pass == Pass::Repeated);
+            }
+            // One script may drop a view that another one makes again.
+            broken_views.retain(|what, _| self.database.state.broken.contains(what));
+            self.found.extend(broken_views.into_values());
         }
         Ok(())
     }
@@ -287,23 +333,24 @@ impl<'a> Replay<'a> {
         self.found.push(finding);
     }
 
-    /// Reverts all migrations down to the first without a down script, and applies them again.
-    async fn down_and_up(&mut self) -> Result<(), String> {
+    /// Reverts all migrations down to the first without a down script, and applies them again. Returns whether all are
+    /// applied then.
+    async fn down_and_up(&mut self) -> Result<bool, String> {
         let tail = self.applied.iter().rev().take_while(|migration| migration.down.is_some()).count();
         let first = self.applied.len() - tail;
         for at in (first..self.applied.len()).rev() {
             let migration = self.applied[at];
-            let Some(down) = migration.down else { return Ok(()) };
+            let Some(down) = migration.down else { return Ok(false) };
             let known = self.states[at].broken.clone();
             match self.database.run(down, &known).await {
                 Ok(broken) if broken.is_empty() => self.reverted += 1,
                 Ok(broken) => {
                     self.breaks_all(migration, Pass::Down, &broken);
-                    return Ok(());
+                    return Ok(false);
                 }
                 Err(refusal) => {
                     self.refused(migration, Pass::Down, refusal);
-                    return Ok(());
+                    return Ok(false);
                 }
             }
             // Older migrations would report the same difference again.
@@ -318,15 +365,15 @@ impl<'a> Replay<'a> {
                 Ok(broken) if broken.is_empty() => {}
                 Ok(broken) => {
                     self.breaks_all(migration, Pass::UpAgain, &broken);
-                    return Ok(());
+                    return Ok(false);
                 }
                 Err(refusal) => {
                     self.refused(migration, Pass::UpAgain, refusal);
-                    return Ok(());
+                    return Ok(false);
                 }
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Returns the scripts of a migration, or why the replay ends before it.
@@ -365,6 +412,7 @@ impl<'a> Replay<'a> {
             let (what, ends) = match pass {
                 Pass::Up => ("the replay ends here", true),
                 Pass::Down | Pass::UpAgain => ("the down script is not replayed", false),
+                Pass::Repeated => ("the replay ends here", true),
             };
             let note = self.note(sql.script, range, format!("{what}: {}", refusal.message));
             let note = note
@@ -382,7 +430,8 @@ impl<'a> Replay<'a> {
             (Pass::UpAgain, Some(_)) => {
                 format!("`{id}` cannot be applied again after it was reverted: {}", refusal.message)
             }
-            (Pass::Up | Pass::Down | Pass::UpAgain, None) => {
+            (Pass::Repeated, Some(_)) => format!("`{id}` cannot run again: {}", refusal.message),
+            (Pass::Up | Pass::Down | Pass::UpAgain | Pass::Repeated, None) => {
                 format!("the transaction of this script cannot be committed: {}", refusal.message)
             }
         };
@@ -406,6 +455,10 @@ impl<'a> Replay<'a> {
                 )),
             },
             Pass::Down => diagnostic,
+            Pass::Repeated => diagnostic.help(
+                "a repeatable script runs again whenever its text changes: write `CREATE … IF NOT EXISTS`, or \
+                 `DROP … IF EXISTS` before `CREATE`",
+            ),
             Pass::UpAgain => diagnostic.help(format!(
                 "make `{}` undo everything that the migration does",
                 migration.down.map_or("", |down| down.script.path.as_str())
@@ -464,7 +517,8 @@ impl<'a> Replay<'a> {
     ) -> Diagnostic {
         let script = migration.script(pass).script;
         let found = Diagnostic::error(CODE, self.folder.show(&script.path), message).at(&script.text, range, "");
-        let unwritten = pass != Pass::Up && migration.down.is_some_and(|down| down.statements.is_empty());
+        let unwritten =
+            matches!(pass, Pass::Down | Pass::UpAgain) && migration.down.is_some_and(|down| down.statements.is_empty());
         if unwritten || script.state == ScriptState::Frozen {
             Diagnostic { severity: Severity::Warning, ..found }
         } else {
@@ -486,7 +540,12 @@ impl<'a> Replay<'a> {
         let (applied, all) = (self.applied.len(), self.folder.migrations.len());
         let of = if applied < all { format!(" of {all}") } else { String::new() };
         let back = if self.reverted > 0 { format!(", {} down and up again", self.reverted) } else { String::new() };
-        let summary = format!("replayed on SQLite {version}: {applied}{of} up{back}");
+        let twice = match self.repeated {
+            0 => String::new(),
+            1 => ", 1 repeatable script twice".to_owned(),
+            many => format!(", {many} repeatable scripts twice"),
+        };
+        let summary = format!("replayed on SQLite {version}: {applied}{of} up{back}{twice}");
         Replayed { diagnostics: self.found, incomplete_downs: self.incomplete_downs, summary }
     }
 }
@@ -494,7 +553,7 @@ impl<'a> Replay<'a> {
 impl<'a> ReplayedMigration<'a> {
     fn script(&self, pass: Pass) -> Sql<'a> {
         match pass {
-            Pass::Up | Pass::UpAgain => self.up,
+            Pass::Up | Pass::UpAgain | Pass::Repeated => self.up,
             Pass::Down => self.down.unwrap_or(self.up),
         }
     }

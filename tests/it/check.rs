@@ -234,6 +234,42 @@ fn the_examples_show_what_only_check_finds() {
     }
 }
 
+/// What reading cannot find: a row that is there already, a view that cannot be read.
+#[test]
+fn repeatable_scripts_are_replayed_twice() {
+    let view =
+        ("R__long_names.sql", "DROP VIEW IF EXISTS long_names;\nCREATE VIEW long_names AS SELECT name FROM names;\n");
+    let seed = ("R__seed.sql", "-- lockgate: profile demo\nINSERT OR IGNORE INTO users VALUES (1, 'ada');\n");
+    let scratch = sqlite(&[USERS, USERS_DOWN, view, seed]);
+    check(&scratch, 0, "", "1 up, 1 down and up again, 2 repeatable scripts twice");
+    scratch.write("app/migrations/R__seed.sql", "SELECT 1;\nINSERT INTO users VALUES (1, 'ada');\n");
+    check(
+        &scratch,
+        1,
+        "
+error[replay]: `R__seed` cannot run again: UNIQUE constraint failed: users.id
+ --> app/migrations/R__seed.sql:2:1
+  |
+2 | INSERT INTO users VALUES (1, 'ada');
+  | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+  |
+  = help: a repeatable script runs again whenever its text changes: write `CREATE … IF NOT EXISTS`, or `DROP … IF EXISTS` before `CREATE`
+",
+        "1 up, 1 down and up again",
+    );
+    scratch.write("app/migrations/R__seed.sql", "INSERT INTO usrs VALUES (1, 'ada');\n");
+    let output = scratch.run(&["check"]).fails(1);
+    assert!(output.contains("SQLite refuses this statement: no such table: usrs"), "{output}");
+    assert!(output.contains("the replay ran everything up to `0001_create_users`"), "{output}");
+    scratch.write("app/migrations/R__seed.sql", "SELECT 1;\n");
+    scratch.write(
+        "app/migrations/R__long_names.sql",
+        "DROP VIEW IF EXISTS long_names;\nCREATE VIEW long_names AS SELECT nick FROM users;\n",
+    );
+    let output = scratch.run(&["check"]).fails(1);
+    assert!(output.contains("the view `long_names` cannot be read: no such column: nick"), "{output}");
+}
+
 #[test]
 fn a_whole_set_is_replayed_up_down_and_up() {
     let add = ("0002_add_email.up.sql", "ALTER TABLE users ADD COLUMN email TEXT;");

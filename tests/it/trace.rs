@@ -182,6 +182,24 @@ fn a_statement_that_postgres_refuses_is_shown_with_its_place() {
 }
 
 #[test]
+fn repeatable_scripts_are_traced_and_run_twice() {
+    let view = ("R__names.sql", "CREATE OR REPLACE VIEW names AS SELECT name FROM users;\n");
+    let seed = ("R__seed.sql", "INSERT INTO users VALUES (1, 'ada') ON CONFLICT DO NOTHING;\n");
+    let Some(scratch) = traced(&[USERS, view, seed]) else { return };
+    let (traced, effects) = output(&scratch);
+    assert_eq!(traced, "1 up, 2 repeatable scripts twice");
+    assert!(effects.contains("R__names"), "{effects}");
+    scratch.write("app/migrations/R__seed.sql", "SELECT 1;\nINSERT INTO users VALUES (1, 'ada');\n");
+    let run = scratch.run(&["check", "--trace"]).fails(1);
+    let says = "`R__seed` cannot run again: duplicate key value violates unique constraint \"users_pkey\"\n --> \
+                app/migrations/R__seed.sql:2:1\n";
+    assert!(run.contains(says) && run.contains("whenever its text changes"), "{run}");
+    scratch.write("app/migrations/R__seed.sql", "INSERT INTO usrs VALUES (1);\n");
+    let run = scratch.run(&["check", "--trace"]).fails(1);
+    assert!(run.contains("PostgreSQL refuses this statement: relation \"usrs\" does not exist"), "{run}");
+}
+
+#[test]
 fn the_trace_stops_with_a_note_at_a_rust_step_or_a_missing_extension() {
     let step =
         ("0002_hash.rs", "pub async fn up(tx: &mut lockgate::Transaction<'_>) -> lockgate::StepResult { Ok(()) }");

@@ -17,6 +17,8 @@ pub struct Traced {
     pub diagnostics: Vec<Diagnostic>,
     /// How many migrations ran.
     pub applied: usize,
+    /// How many repeatable scripts ran twice.
+    pub repeated: usize,
     /// The roles that the scripts name but do not create.
     pub roles: Vec<String>,
     /// What each draft that ran did.
@@ -43,38 +45,86 @@ pub fn trace(folder: &Folder, url: &str) -> Result<Traced, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
     runtime.block_on(async {
         let mut database = Database::open(url).await?;
-        let mut traced = Traced { diagnostics: Vec::new(), applied: 0, roles: Vec::new(), drafts: Vec::new() };
+        let mut traced =
+            Traced { diagnostics: Vec::new(), applied: 0, repeated: 0, roles: Vec::new(), drafts: Vec::new() };
         for migration in &folder.migrations {
-            let sql = match script(folder, migration) {
-                Ok(sql) => sql,
-                Err(note) => {
-                    traced.diagnostics.push(*note);
-                    break;
-                }
-            };
-            match database.run(sql, !migration.frozen).await {
-                Ok(effects) => {
-                    traced.applied += 1;
-                    if !migration.frozen {
-                        traced.drafts.push(Draft {
-                            id: migration.id.to_string(),
-                            file: folder.show(&migration.up.path),
-                            transactional: sql.script.options.transactional,
-                            controls: sql.controls_transactions(),
-                            effects,
-                        });
-                    }
-                }
-                Err(refusal) => {
-                    let before = traced.applied.checked_sub(1).and_then(|last| folder.migrations.get(last));
-                    traced.diagnostics.push(refused(folder, sql, &refusal, before));
-                    break;
-                }
+            let before = traced.applied.checked_sub(1).and_then(|last| folder.migrations.get(last));
+            if !traced.run(folder, &mut database, migration, before).await {
+                break;
             }
+            traced.applied += 1;
+        }
+        if traced.applied == folder.migrations.len() {
+            traced.repeatables(folder, &mut database).await;
         }
         traced.roles = database.roles.into_iter().collect();
         Ok(traced)
     })
+}
+
+impl Traced {
+    /// Runs the up script of a migration, or a repeatable script. Returns whether it ran.
+    async fn run(
+        &mut self,
+        folder: &Folder,
+        database: &mut Database,
+        migration: &Migration,
+        before: Option<&Migration>,
+    ) -> bool {
+        let sql = match script(folder, migration) {
+            Ok(sql) => sql,
+            Err(note) => {
+                self.diagnostics.push(*note);
+                return false;
+            }
+        };
+        match database.run(sql, !migration.frozen).await {
+            Ok(effects) => {
+                if !migration.frozen {
+                    self.drafts.push(Draft {
+                        id: migration.id.to_string(),
+                        file: folder.show(&migration.up.path),
+                        transactional: sql.script.options.transactional,
+                        controls: sql.controls_transactions(),
+                        effects,
+                    });
+                }
+                true
+            }
+            Err(refusal) => {
+                self.diagnostics.push(refused(folder, sql, &refusal, before));
+                false
+            }
+        }
+    }
+
+    /// Runs the repeatable scripts after the last migration, and again, with all profiles.
+    async fn repeatables(&mut self, folder: &Folder, database: &mut Database) {
+        let mut before = folder.migrations.last();
+        for script in folder.repeatables() {
+            if !self.run(folder, database, script, before).await {
+                return;
+            }
+            before = Some(script);
+        }
+        for migration in folder.repeatables() {
+            let Ok(sql) = script(folder, migration) else { return };
+            if let Err(refusal) = database.run(sql, false).await {
+                let first = refused(folder, sql, &refusal, None);
+                let (message, mut help) =
+                    (format!("`{}` cannot run again: {}", migration.id, refusal.error.message), first.help);
+                help.pop();
+                help.push(
+                    "a repeatable script runs again whenever its text changes: write `CREATE OR REPLACE`, \
+                     `CREATE … IF NOT EXISTS`, or `DROP … IF EXISTS` before `CREATE`"
+                        .to_owned(),
+                );
+                self.diagnostics.push(Diagnostic { message, help, ..first });
+                return;
+            }
+            self.repeated += 1;
+        }
+    }
 }
 
 /// Returns the up script, or why the trace ends before it.

@@ -63,7 +63,7 @@ pub(super) fn run(loaded: &mut Loaded) -> Result<Trace, Failure> {
     if !scripts::is_for(&loaded.folder, Dialect::Postgres) {
         return Ok(not_traced("the policy does not name `postgres`"));
     }
-    if loaded.folder.migrations.is_empty() {
+    if loaded.folder.migrations.is_empty() && loaded.folder.repeatables().is_empty() {
         return Ok(not_traced("there are no migrations"));
     }
     if !scripts::can_run(&loaded.diagnostics) {
@@ -107,8 +107,13 @@ fn of_folder(folder: &Folder, required: bool, found: &mut Vec<Diagnostic>) -> Re
         [] => String::new(),
         roles => format!(", with roles that no script creates ({})", roles.join(", ")),
     };
+    let twice = match traced.repeated {
+        0 => String::new(),
+        1 => ", 1 repeatable script twice".to_owned(),
+        many => format!(", {many} repeatable scripts twice"),
+    };
     Ok(Trace {
-        summary: format!("traced on PostgreSQL {major}.{minor}: {applied}{of} up{roles}"),
+        summary: format!("traced on PostgreSQL {major}.{minor}: {applied}{of} up{twice}{roles}"),
         server: Some(format!("{major}.{minor}")),
         migrations: traced.drafts.into_iter().map(Migration::from).collect(),
     })
