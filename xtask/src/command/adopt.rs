@@ -18,8 +18,9 @@ use crate::project::Package;
     after_help = "Without `--write`, the command shows which files it would rename, split and write, and changes nothing. \
                   With `--write` it makes all changes or none, and overwrites nothing. Files that git tracks are moved as \
                   `git mv` moves them, so that their history is kept; edits that are not staged stay unstaged. A folder \
-                  in the layout of sqlx or golang-migrate stays as it is. The history in a database is taken over by \
-                  `app adopt`, a command of your own program."
+                  in the layout of sqlx or golang-migrate stays as it is. The package is set up as by `init`, which is for new \
+                  folders: type one of the two. The history in a database is taken over by `app adopt`, a command of \
+                  your own program."
 )]
 pub(crate) struct Arguments {
     /// The tool whose layout the folder has: refinery, diesel, goose, dbmate, golang-migrate, flyway, sqitch, sqlx and

@@ -23,7 +23,7 @@ use crate::project::{Package, Project};
 #[command(
     after_help = "No file is overwritten. If the folder is laid out for another tool (dbmate, goose, Flyway, diesel and \
                   others), the command shows which files it would rename and split, and does so with `--convert`. \
-                  `adopt` does the same for one tool, and also writes tests."
+                  `adopt` does all of this for a tool that you name, and also writes tests: type one of the two."
 )]
 pub(crate) struct Arguments {
     /// The package that gets migrations
