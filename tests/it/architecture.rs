@@ -46,6 +46,18 @@ fn every_path_in_architecture_exists() {
     assert!(missing.is_empty(), "ARCHITECTURE.md or DECISIONS.md names what is not there: {missing:#?}");
 }
 
+/// A merge may bring back a row that somebody had made longer.
+#[test]
+fn the_map_has_each_file_once() {
+    let page = page("ARCHITECTURE.md");
+    let rows = page.lines().filter(|line| line.starts_with("| `"));
+    let first_cells = rows.filter_map(|row| row.split(" | ").next());
+    let mut paths: Vec<&str> = first_cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
+    paths.sort_unstable();
+    let twice: Vec<_> = paths.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]).collect();
+    assert!(twice.is_empty(), "ARCHITECTURE.md has rows twice: keep the fuller one of {twice:?}");
+}
+
 #[test]
 fn architecture_is_short_and_names_every_crate() {
     let page = page("ARCHITECTURE.md");
