@@ -19,6 +19,7 @@ macro_rules! links {
 [operating]: crate::guide::operating
 [production]: crate::guide::production
 [databases]: crate::guide::databases
+[bootstrapping]: crate::guide::bootstrapping
 [trees]: crate::guide::trees
 [deploying]: crate::guide::deploying
 [problems]: crate::guide::problems
@@ -67,6 +68,7 @@ chapters! {
     // What it shows is there with PostgreSQL alone.
     #[cfg(any(doc, feature = "postgres"))]
     databases "databases"
+    bootstrapping "bootstrapping"
     trees "trees"
     deploying "deploying"
     problems "problems"

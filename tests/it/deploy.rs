@@ -243,10 +243,11 @@ fn the_static_program_runs_as_another_user_on_a_read_only_root() {
     check(&Image::new(&program, &mount), postgres.url());
 }
 
-/// Every command of the chapter, word by word.
+/// Every command of the chapters, word by word.
 #[test]
 fn what_the_guide_says_of_deploying_is_typed() {
-    let guide = std::fs::read_to_string(root().join("guide/deploying.md")).unwrap();
+    let pages = ["guide/bootstrapping.md", "guide/deploying.md"];
+    let guide = pages.map(|page| std::fs::read_to_string(root().join(page)).unwrap()).concat();
     let blocks = guide.split("```sh\n").skip(1).map(|block| block.split("```").next().unwrap());
     let commands: Vec<&str> = blocks.flat_map(str::lines).collect();
     let (place, scratch) = (Place::sqlite(), scratch("postgres"));
