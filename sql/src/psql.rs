@@ -401,22 +401,29 @@ fn refused(name: &str) -> (String, String) {
         "" => "`\\` alone is a command of psql that is not read here".to_owned(),
         _ => format!("`\\{name}` is a command of psql that is not read here"),
     };
-    let help = match name {
-        "copy" => "write `COPY … FROM stdin;`, which also reads the lines below it".to_owned(),
-        "!" | "setenv" => "no shell is started: give the script what it needs by `\\getenv name VARIABLE`".to_owned(),
-        "gset" | "gexec" | "g" | "gx" | "gdesc" | "bind" | "watch" | "crosstabview" => {
-            "end the statement with `;`; a `DO` block can use the result of a query".to_owned()
-        }
-        "unset" => "delete it: a variable ends with its script".to_owned(),
-        "q" | "quit" => "delete it, and what follows it".to_owned(),
-        "prompt" => "nobody can be asked: declare the variable with `-- lockgate: variable name`".to_owned(),
-        "password" => "write `ALTER ROLE name PASSWORD :'password';`".to_owned(),
-        "qecho" | "warn" => "write `\\echo`".to_owned(),
-        _ => {
-            format!("delete it: the commands that are read are {}", COMMANDS.map(|name| format!("`{name}`")).join(", "))
-        }
-    };
+    let help = instead(name).map_or_else(
+        || format!("delete it: the commands that are read are {}", COMMANDS.map(|name| format!("`{name}`")).join(", ")),
+        str::to_owned,
+    );
     (message, help)
+}
+
+/// What to write instead of a command that is not read, if there is something. Without it, deleting some of them would
+/// change what the script does without a word.
+pub fn instead(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "copy" => "write `COPY … FROM stdin;`, which also reads the lines below it",
+        "!" | "setenv" => "no shell is started: give the script what it needs by `\\getenv name VARIABLE`",
+        "gset" | "gexec" | "g" | "gx" | "gdesc" | "bind" | "watch" | "crosstabview" => {
+            "end the statement with `;`; a `DO` block can use the result of a query"
+        }
+        "unset" => "delete it: a variable ends with its script",
+        "q" | "quit" => "delete it, and what follows it",
+        "prompt" => "nobody can be asked: declare the variable with `-- lockgate: variable name`",
+        "password" => "write `ALTER ROLE name PASSWORD :'password';`",
+        "qecho" | "warn" => "write `\\echo`",
+        _ => return None,
+    })
 }
 
 #[cfg(test)]

@@ -27,6 +27,8 @@ const FORM: &str = "write a list of file names: `[\"users.sql\", \"loans.sql\"]`
 ///
 /// Everything that is wrong with the file.
 pub(super) fn parse(text: &str, file: &str) -> Result<Vec<Listed>, Vec<Diagnostic>> {
+    // Editors on Windows write one, and it is none in scripts either. A blank keeps every place.
+    let text = &text.replacen('\u{feff}', "   ", usize::from(text.starts_with('\u{feff}')));
     let reader = Reader { text, file };
     let strict = ParseOptions {
         allow_comments: false,
@@ -159,6 +161,7 @@ mod tests {
         check("[]", "");
         check("[\"b.sql\",\n \"a.sql\"]", "b.sql a.sql");
         check("{\"b.sql\": 1, \"a.sql\": 0}", "a.sql b.sql");
+        check("\u{feff}[\"b.sql\"]", "b.sql");
         check("{\"2\": \"b.sql\", \"1\": \"a.sql\"}", "a.sql b.sql");
     }
 

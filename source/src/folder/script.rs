@@ -409,11 +409,10 @@ impl StatementChecker<'_> {
                 "delete it: a migration runs in the database that the program connects to; if what follows belongs into \
                  another one, move it to the migrations of a program for that",
             ),
-            "\\copy" => error.help("write `COPY … FROM stdin;`, which also reads the lines below it"),
             _ if self.is_postgres() && psql::would_read(self.text) => error
                 .help("write `-- lockgate: psql` as the first line, and psql's lines are read in this script")
                 .help("or delete it"),
-            _ => error.help("delete it"),
+            _ => error.help(sql::psql::instead(word.trim_start_matches('\\')).unwrap_or("delete it")),
         })
     }
 

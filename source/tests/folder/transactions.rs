@@ -205,7 +205,7 @@ migrations/1_x.sql:1:1 psql-line: `\\connect` is a command of psql, and the serv
 migrations/1_x.sql:2:1 psql-line: `\\copy` is a command of psql, and the server does not understand it
   write `COPY … FROM stdin;`, which also reads the lines below it
 migrations/1_x.sql:5:10 psql-line: `\\gexec` is a command of psql, and the server does not understand it
-  delete it
+  end the statement with `;`; a `DO` block can use the result of a query
 migrations/1_x.sql:6:1 psql-line: `\\restrict` is a command of psql, and the server does not understand it
   delete it
 migrations/1_x.sql:7:1 psql-line: `\\restrict` is a command of psql, and the server does not understand it
