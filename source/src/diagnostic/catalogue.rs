@@ -479,6 +479,12 @@ catalogue! {
          script does the same with `lockgate_build::replay`. If a set needs tables that it does not create, skip the \
          replay with `--no-replay`, or with `lockgate_build::check` in a build script.";
 
+    RunsOnce = "runs-once", found by Compiler:
+        "A repeatable script fails when it runs again. It runs again whenever its text changes, on databases where it \
+         has run before: what it creates exists there, and what it drops is gone. Write `CREATE OR REPLACE`, `CREATE … IF \
+         NOT EXISTS`, or `DROP … IF EXISTS` before `CREATE`. What should happen once belongs into a migration. Scripts \
+         with a `DO` block, and those that drop with CASCADE, are exempt, because what they drop cannot be seen in the text.";
+
     SetNotNull = "set-not-null", found by Compiler:
         "A column becomes NOT NULL, which scans every row. Nobody can read or write the table until the commit, \
          because of an ACCESS EXCLUSIVE lock. If there is a valid constraint `CHECK (column IS NOT NULL)`, no row is \

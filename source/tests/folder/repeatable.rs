@@ -76,7 +76,7 @@ fn bad_names_and_directives_are_refused() {
             ),
             ("a/R__twice.sql", "SELECT 1;\n"),
             ("b/R__twice.sql", "SELECT 1;\n"),
-            ("R__broken.sql", "CREATE VIEW broken AS SELEC 1;\n"),
+            ("R__broken.sql", "DROP VIEW IF EXISTS broken;\nCREATE VIEW broken AS SELEC 1;\n"),
         ],
         "\
 migrations/0002_seed.down.sql:1:14 bad-directive: a down script has no profile: it runs wherever its up script has run
@@ -89,7 +89,7 @@ migrations/R__.sql bad-name: `R__.sql` has a name that is not letters, digits, `
   rename it to `R__<name>.sql`
 migrations/R__a b.sql bad-name: `R__a b.sql` has a name that is not letters, digits, `_` and `-`
   rename it to `R__a_b.sql`
-migrations/R__broken.sql:1:23 syntax: expected `SELECT`, found `SELEC`
+migrations/R__broken.sql:2:23 syntax: expected `SELECT`, found `SELEC`
   did you mean `SELECT`?
 migrations/R__code.rs bad-name: `R__code.rs` is named like a repeatable script, and those are SQL
   rename it to `R__code.sql`

@@ -19,6 +19,8 @@ pub(super) enum Change<'a> {
         on: Option<Name>,
         column: Option<Name>,
         replaces: bool,
+        /// `IF NOT EXISTS`
+        tolerant: bool,
         /// Every name and word in its definition.
         words: Vec<String>,
     },
@@ -262,7 +264,7 @@ fn create(mut at: Cursor<'_>) -> Option<Change<'_>> {
         .any(|token| token.end <= start && start_of_statement.shown(*token).eq_ignore_ascii_case("materialized"));
     let nouns = ["view", "trigger", "function", "procedure", "type", "domain", "sequence", "schema"];
     let what = nouns.into_iter().find(|noun| at.take(noun)).filter(|_| !temporary)?;
-    at.take("if not exists");
+    let tolerant = at.take("if not exists");
     if what == "schema" && at.is("authorization") {
         return None;
     }
@@ -275,7 +277,7 @@ fn create(mut at: Cursor<'_>) -> Option<Change<'_>> {
         (on, column) = owner(at);
     }
     let what = if materialized { "materialized view" } else { what };
-    Some(Change::Create { what, name, on, column, replaces, words })
+    Some(Change::Create { what, name, on, column, replaces, tolerant, words })
 }
 
 /// `table.column`

@@ -201,7 +201,7 @@ fn made(cx: &Context<'_, '_>, at: usize, up: &SqlFile<'_>) -> Vec<Created> {
                     so_far.add("table", &table.name, table.parent.as_ref());
                 }
             }
-            Some(Change::Create { what, name, on, column, replaces: false, words }) if what != "schema" => {
+            Some(Change::Create { what, name, on, column, replaces: false, words, .. }) if what != "schema" => {
                 if let Some(made) = so_far.add(what, &name, on.as_ref()) {
                     made.columns.extend(column.map(|column| column.key));
                     made.words = words;

@@ -18,6 +18,7 @@ mod loss;
 mod no_effect;
 pub mod raise;
 mod rebuild;
+mod runs_once;
 mod schema_events;
 #[cfg(test)]
 mod tests;
@@ -60,7 +61,7 @@ const fn certain(name: &'static str, level: LintLevel) -> Rule {
 }
 
 /// Every rule.
-pub const RULES: [Rule; 21] = [
+pub const RULES: [Rule; 22] = [
     postgres("add-column-rewrite"),
     postgres("blocking-constraint"),
     postgres("blocking-drop-index"),
@@ -79,6 +80,7 @@ pub const RULES: [Rule; 21] = [
     rule("lossy-down", LintLevel::Allow),
     certain("rebuild-foreign-keys", LintLevel::Warn),
     rule("rename", LintLevel::Warn),
+    certain("runs-once", LintLevel::Warn),
     postgres("set-not-null"),
     postgres("table-rewrite"),
     certain("unsupported-alter", LintLevel::Deny),
@@ -208,6 +210,7 @@ pub fn lint(input: &LintInput<'_>) -> Vec<Finding> {
         } else {
             up = Some(index);
             enums::check(&mut cx);
+            runs_once::check(&mut cx);
             rebuild::check(&mut cx);
         }
         for (at, change) in changes.iter().enumerate() {

@@ -12,6 +12,8 @@ use crate::split;
 struct Folder {
     dialects: Option<Dialects>,
     has_lockfile: bool,
+    /// The id of the migrations, or of the repeatable scripts.
+    id: &'static str,
     /// Text, whether it is a down script, whether it is a draft.
     scripts: Vec<(String, bool, bool)>,
     foreign_keys_off: bool,
@@ -21,7 +23,7 @@ struct Folder {
 impl Folder {
     fn new(dialect: Dialect) -> Self {
         let dialects = Some(Dialects::NONE.with(dialect));
-        Self { dialects, has_lockfile: true, scripts: Vec::new(), foreign_keys_off: false, release: None }
+        Self { dialects, has_lockfile: true, id: "1_x", scripts: Vec::new(), foreign_keys_off: false, release: None }
     }
 
     fn released(mut self, text: &str) -> Self {
@@ -47,7 +49,7 @@ impl Folder {
         let reads_as = self.dialects.and_then(|dialects| dialects.iter().next()).unwrap_or(Dialect::Postgres);
         let splits: Vec<_> = self.scripts.iter().map(|(text, _, _)| split(reads_as, text).statements).collect();
         let files = self.scripts.iter().zip(&splits).map(|((text, is_down, is_draft), statements)| SqlFile {
-            id: "1_x",
+            id: self.id,
             path: "1_x.up.sql",
             text,
             reads_as,
@@ -1080,5 +1082,73 @@ fn findings_depend_on_the_release() {
         finds(release, "note TEXT DEFAULT NULL", false);
         finds(release, "note TEXT", false);
         finds(release, "code UUID DEFAULT gen_random_uuid()", true);
+    }
+}
+
+#[test]
+fn a_repeatable_script_that_cannot_run_twice_is_reported() {
+    let repeatable = |dialect: Dialect, text: &str| Folder { id: "R__x", ..Folder::new(dialect) }.draft(text);
+    let both = [Dialect::Postgres, Dialect::Sqlite];
+    for (text, reported) in [
+        ("CREATE TABLE t (a int); SELECT 1;", "CREATE TABLE t (a int)"),
+        ("CREATE VIEW v AS SELECT 1;", "CREATE VIEW v AS SELECT 1"),
+        ("CREATE INDEX i ON t (a);", "CREATE INDEX i ON t (a)"),
+        ("DROP VIEW v;", "DROP VIEW v"),
+        ("ALTER TABLE t ADD COLUMN b int;", "ADD COLUMN b int"),
+        ("ALTER TABLE t RENAME COLUMN a TO b;", "RENAME COLUMN a TO b"),
+    ] {
+        for dialect in both {
+            let found = repeatable(dialect, text).lint();
+            let found: Vec<_> = found.iter().filter(|(_, finding)| finding.rule == "runs-once").collect();
+            assert!(matches!(&found[..], [(text, _)] if text == reported), "{text}: {found:?}");
+            assert!(found[0].1.help.iter().all(|help| help.starts_with("write") || help.contains("in a migration")));
+        }
+        // A migration runs once.
+        assert!(postgres().draft(text).lint().iter().all(|(_, finding)| finding.rule != "runs-once"), "{text}");
+    }
+    for text in [
+        "CREATE ROLE reader;",
+        "CREATE EXTENSION citext;",
+        "CREATE POLICY p ON t USING (true);",
+        "CREATE SCHEMA app;",
+        "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1';",
+        "CREATE TRIGGER g BEFORE INSERT ON t EXECUTE FUNCTION f();",
+        "CREATE TYPE mood AS ENUM ('ok');",
+        "ALTER TYPE mood ADD VALUE 'sad';",
+        "ALTER TABLE t ADD CONSTRAINT c CHECK (a > 0);",
+    ] {
+        let found = repeatable(Dialect::Postgres, text).lint();
+        assert!(found.iter().any(|(_, finding)| finding.rule == "runs-once"), "{text}: {found:?}");
+    }
+    for text in [
+        "CREATE TABLE IF NOT EXISTS t (a int);",
+        "CREATE TEMP TABLE t (a int);",
+        "DROP VIEW IF EXISTS v; CREATE VIEW v AS SELECT 1;",
+        "CREATE TABLE t (a int); INSERT INTO u SELECT a FROM t; DROP TABLE t;",
+        "DROP TABLE IF EXISTS t; CREATE TABLE t (a int); CREATE INDEX i ON t (a);",
+        "CREATE INDEX IF NOT EXISTS i ON t (a);",
+        "INSERT INTO t VALUES (1);",
+        "GRANT SELECT ON t TO reader;",
+        "CREATE TABLE n (a int); INSERT INTO n SELECT a FROM t; DROP TABLE t; ALTER TABLE n RENAME TO t;",
+    ] {
+        for dialect in both {
+            let found = repeatable(dialect, text).lint();
+            assert!(found.iter().all(|(_, finding)| finding.rule != "runs-once"), "{text}: {found:?}");
+        }
+    }
+    for text in [
+        "CREATE OR REPLACE VIEW v AS SELECT 1;",
+        "CREATE SCHEMA IF NOT EXISTS app;",
+        "DROP SCHEMA IF EXISTS app CASCADE; CREATE SCHEMA app; CREATE TABLE app.t (a int);",
+        "DROP ROLE IF EXISTS reader; CREATE ROLE reader;",
+        "DO $$ BEGIN CREATE ROLE reader; EXCEPTION WHEN duplicate_object THEN NULL; END $$; CREATE TABLE t (a int);",
+        "DROP TRIGGER IF EXISTS g ON t; CREATE TRIGGER g BEFORE INSERT ON t EXECUTE FUNCTION f();",
+        "DROP POLICY IF EXISTS p ON t; CREATE POLICY p ON t USING (true);",
+        "ALTER TABLE t ADD COLUMN IF NOT EXISTS b int;",
+        "ALTER TABLE t DROP CONSTRAINT IF EXISTS c; ALTER TABLE t ADD CONSTRAINT c CHECK (a > 0);",
+        "ALTER TYPE mood ADD VALUE IF NOT EXISTS 'sad';",
+    ] {
+        let found = repeatable(Dialect::Postgres, text).lint();
+        assert!(found.iter().all(|(_, finding)| finding.rule != "runs-once"), "{text}: {found:?}");
     }
 }
