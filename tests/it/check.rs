@@ -251,11 +251,11 @@ error[replay]: `R__seed` cannot run again: UNIQUE constraint failed: users.id
  --> app/migrations/R__seed.sql:2:1
   |
 2 | INSERT INTO users VALUES (1, 'ada');
-  | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+  | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
   |
   = help: a repeatable script runs again whenever its text changes: write `CREATE … IF NOT EXISTS`, or `DROP … IF EXISTS` before `CREATE`
 ",
-        "1 up, 1 down and up again",
+        "1 up, 1 down and up again, 1 repeatable script twice",
     );
     scratch.write("app/migrations/R__seed.sql", "INSERT INTO usrs VALUES (1, 'ada');\n");
     let output = scratch.run(&["check"]).fails(1);
