@@ -180,9 +180,6 @@ async fn advice_about_one_of_several_databases_names_it() {
     let repair = patches(&server, &["repair", "--accept-edited", "--reason", "why", "--database", "catalog"]);
     assert_eq!(repair.code, Some(0), "{repair:#?}");
     assert_eq!(patches(&server, &["up"]).code, Some(0));
-    server.run("catalog", edited).await;
-    let down = patches(&server, &["down", "1", "--database", "catalog"]);
-    assert!(down.err.contains("--database catalog`"), "{down:#?}");
 }
 
 /// The folder is what the patterns have in common.
