@@ -1,8 +1,10 @@
 //! Checks a database URL before the driver sees it. A driver ignores parameters that it does not know, and then a table
 //! lands in another schema or a connection is not encrypted. Here every unknown parameter is an error.
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+use percent_encoding::percent_decode_str;
 #[cfg(feature = "postgres")]
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 #[cfg(feature = "postgres")]
 use sqlx_core::Url;
 #[cfg(feature = "postgres")]
