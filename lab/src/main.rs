@@ -1,6 +1,7 @@
 //! `cargo xtask` of Lockgate's own workspace: the developers' commands of every project, and research on Lockgate itself.
 
 mod corpus;
+mod drafts;
 mod faults;
 mod oracle;
 mod workspace;
@@ -16,6 +17,8 @@ use clap::Parser;
 enum Research {
     /// Run published sets of migrations.
     Corpus(corpus::Arguments),
+    /// Draft each migration of published sets from the schemas before and after it, and back.
+    Drafts(drafts::Arguments),
     /// Compare the grammar check with PostgreSQL's own grammar.
     Oracle(oracle::Arguments),
     /// Cause faults in runs of migrations, and check the databases afterwards.
@@ -23,12 +26,13 @@ enum Research {
 }
 
 fn main() -> ExitCode {
-    let is_research = |word: String| matches!(word.as_str(), "corpus" | "oracle" | "faults");
+    let is_research = |word: String| matches!(word.as_str(), "corpus" | "drafts" | "oracle" | "faults");
     if !env::args().nth(1).is_some_and(is_research) {
         return lockgate_xtask::main();
     }
     lockgate_xtask::__private::end(match Research::parse() {
         Research::Corpus(arguments) => corpus::run(&arguments),
+        Research::Drafts(arguments) => drafts::run(&arguments),
         Research::Oracle(arguments) => oracle::run(&arguments),
         Research::Faults(arguments) => faults::run(&arguments),
     })

@@ -9,6 +9,7 @@
 mod block;
 mod compare;
 mod difference;
+pub mod draft;
 mod model;
 pub mod picture;
 pub mod snapshot;

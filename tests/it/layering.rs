@@ -24,7 +24,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("lockgate-harness", &["lockgate", "lockgate-core", "lockgate-macros", "lockgate-testing"]),
     ("lockgate-cli", &["lockgate", "lockgate-source"]),
     ("lockgate-xtask", &["lockgate-source", "lockgate-replay", "lockgate-testing", "lockgate", "lockgate-schema"]),
-    ("lockgate-lab", &["lockgate-source", "lockgate-testing", "lockgate-xtask"]),
+    ("lockgate-lab", &["lockgate", "lockgate-source", "lockgate-testing", "lockgate-xtask"]),
     ("lockgate-faults", &["lockgate", "lockgate-source", "lockgate-harness", "lockgate-cli"]),
     ("app", &["lockgate", "lockgate-cli", "lockgate-build"]),
     ("patches", &["lockgate", "lockgate-cli", "lockgate-build"]),

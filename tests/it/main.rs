@@ -22,6 +22,7 @@ mod crash;
 mod databases;
 mod deploy;
 mod doctor;
+mod draft_sqlite;
 mod dumps;
 mod durability;
 mod example;

@@ -121,6 +121,15 @@ async fn equivalent_schemas_are_equal() {
             "CREATE TABLE t (a); CREATE TRIGGER g BEFORE DELETE ON t FOR EACH ROW WHEN old.a > 0 BEGIN SELECT 1; END",
             "CREATE TABLE t (a); CREATE TRIGGER g delete on t when old.a>0 begin select 1;end",
         ),
+        // A quoted word that is no column is a string, and a check may mention its table.
+        (
+            "CREATE TABLE t (a DEFAULT 'x', CHECK (a IN ('y', 'z'))); CREATE INDEX i ON t (a) WHERE a != 'y'",
+            "CREATE TABLE t (a DEFAULT x, CHECK (t.\"a\" IN (\"y\", 'z'))); CREATE INDEX i ON t (a) WHERE \"t\".a <> \"y\"",
+        ),
+        (
+            "CREATE TABLE t (a); CREATE VIEW v AS SELECT a, 'x' AS b FROM t WHERE a = 'y' ORDER BY b",
+            "CREATE TABLE t (a); CREATE VIEW v AS SELECT \"a\", \"x\" AS \"b\" FROM t WHERE \"a\" = \"y\" ORDER BY \"b\"",
+        ),
         ("CREATE TEMP TABLE t (a)", "CREATE TEMPORARY TABLE IF NOT EXISTS temp.t (a)"),
         ("CREATE TABLE t (a, b)", "CREATE TABLE t AS SELECT 1 AS a, 2 AS b; DROP TABLE t; CREATE TABLE t (a, b)"),
         // SQLite's internal tables.
@@ -176,6 +185,11 @@ async fn different_schemas_differ() {
         (
             "CREATE TABLE t (id INTEGER PRIMARY KEY DESC)",
             "CREATE TABLE t (id INTEGER, PRIMARY KEY (id DESC))",
+            "table t: constraint PRIMARY KEY (id DESC) BESIDE THE ROWID is gone (real)\ntable t: constraint PRIMARY KEY (id DESC) is new (real)\n",
+        ),
+        (
+            "CREATE TABLE t (id INTEGER NOT NULL PRIMARY KEY DESC)",
+            "CREATE TABLE t (id INTEGER NOT NULL, PRIMARY KEY (id DESC))",
             "table t: constraint PRIMARY KEY (id DESC) BESIDE THE ROWID is gone (real)\ntable t: constraint PRIMARY KEY (id DESC) is new (real)\n",
         ),
         (

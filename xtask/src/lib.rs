@@ -154,6 +154,8 @@ use lockgate_source::scripts;
 pub mod __private {
     pub use crate::cli::end;
     pub use crate::failure::Failure;
+    #[cfg(feature = "schema")]
+    pub use crate::schema::migrated;
     #[cfg(feature = "trace")]
     pub use crate::trace::{Difference, Draft, Effect, Traced, trace};
 }

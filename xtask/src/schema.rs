@@ -96,6 +96,28 @@ async fn apply(database: &mut Database, migrator: &Migrator, made_by: &Made, dia
     }
 }
 
+/// Applies the migrations of a set up to this version to a database of a throwaway server, and reads the schema.
+///
+/// # Errors
+///
+/// The report of what failed.
+pub fn migrated(url: &str, all: &'static Migrations, last: Version) -> Result<Schema, String> {
+    let result = run(async {
+        let mut database = Database::connect(url).await?;
+        let dialect = database.dialect();
+        let migrator = of_every_profile(&Migrator::new(all).stand_in_for_variables());
+        apply(&mut database, &migrator, &Made::UpTo(last), dialect).await?;
+        let schema = read_schema(&mut database).await?;
+        database.close().await?;
+        Ok(schema)
+    });
+    result.map_err(|error| match error {
+        NoSchema::Server(error) => error.to_string(),
+        NoSchema::Error(error) => error.report().to_string(),
+        NoSchema::Other(error) => error,
+    })
+}
+
 /// Reads the schema of an existing database.
 pub(crate) fn of_database(url: &str) -> Result<Schema, NoSchema> {
     run(async {

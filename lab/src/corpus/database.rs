@@ -10,7 +10,7 @@ use lockgate_testing::server::Postgres;
 use lockgate_xtask::__private::Failure;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Dialect {
+pub(crate) enum Dialect {
     Postgres,
     Sqlite,
 }
@@ -24,7 +24,7 @@ impl Dialect {
         }
     }
 
-    pub(super) fn source(self) -> lockgate_source::core::Dialect {
+    pub(crate) fn source(self) -> lockgate_source::core::Dialect {
         match self {
             Self::Postgres => lockgate_source::core::Dialect::Postgres,
             Self::Sqlite => lockgate_source::core::Dialect::Sqlite,

@@ -19,7 +19,7 @@ use anstream::{eprintln, println};
 
 use crate::workspace;
 use build::Purpose;
-use database::Dialect;
+pub(crate) use database::Dialect;
 use lockgate_testing::server::{Error, ErrorKind, Options, Postgres, require};
 use lockgate_xtask::__private::Failure;
 
@@ -62,12 +62,12 @@ pub(crate) struct Arguments {
 
 /// One folder of migrations of a package.
 #[derive(Debug)]
-struct Set {
+pub(crate) struct Set {
     /// `atuin-client`, or `atuin-client/record-migrations` for a folder that is not `migrations`.
-    name: String,
-    dialect: Dialect,
+    pub(crate) name: String,
+    pub(crate) dialect: Dialect,
     /// Our copy of it.
-    folder: PathBuf,
+    pub(crate) folder: PathBuf,
     /// The up scripts, in order.
     ups: Vec<Script>,
     /// The down scripts, also in ascending order.
@@ -90,11 +90,8 @@ struct Script {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let corpus = workspace::root().join(".corpus");
-    let mut sets = Vec::new();
-    for (name, version, dialect) in wanted(arguments)? {
-        eprintln!("{name} {version}");
-        sets.extend(fetch::sets(&corpus, &name, &version, dialect)?);
-    }
+    let all = arguments.walk || arguments.trace;
+    let mut sets = fetched(wanted(&arguments.names, arguments.dialect, all)?)?;
 
     if arguments.trace {
         sets.iter_mut().try_for_each(fetch::prepare)?;
@@ -131,18 +128,36 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Downloads all sets of these packages of the built-in list, or of NAME@VERSION, with what their own runner does before the
+/// first script as their first migration.
+pub(crate) fn prepared(names: &[String], dialect: Dialect) -> Result<Vec<Set>, Failure> {
+    let mut sets = fetched(wanted(names, dialect, true)?)?;
+    sets.iter_mut().try_for_each(fetch::prepare)?;
+    Ok(sets)
+}
+
+fn fetched(packages: Vec<(String, String, Dialect)>) -> Result<Vec<Set>, Failure> {
+    let corpus = workspace::root().join(".corpus");
+    let mut sets = Vec::new();
+    for (name, version, dialect) in packages {
+        eprintln!("{name} {version}");
+        sets.extend(fetch::sets(&corpus, &name, &version, dialect)?);
+    }
+    Ok(sets)
+}
+
 fn traced(sets: &[Set]) -> Result<(), Failure> {
     trace::run(sets)
 }
 
-fn wanted(arguments: &Arguments) -> Result<Vec<(String, String, Dialect)>, Failure> {
+fn wanted(names: &[String], dialect: Dialect, all: bool) -> Result<Vec<(String, String, Dialect)>, Failure> {
     let known = |(name, version, dialect): &(&str, &str, Dialect)| (name.to_string(), version.to_string(), *dialect);
-    if arguments.names.is_empty() {
-        let walked = WALKED.iter().filter(|_| arguments.walk || arguments.trace);
+    if names.is_empty() {
+        let walked = WALKED.iter().filter(|_| all);
         return Ok(PACKAGES.iter().chain(walked).map(known).collect());
     }
     let find = |wanted: &String| match wanted.split_once('@') {
-        Some((name, version)) => Ok((name.to_owned(), version.to_owned(), arguments.dialect)),
+        Some((name, version)) => Ok((name.to_owned(), version.to_owned(), dialect)),
         None => PACKAGES.iter().chain(&WALKED).find(|package| package.0 == wanted).map(known).ok_or_else(|| {
             let names: Vec<_> = PACKAGES.iter().chain(&WALKED).map(|package| package.0).collect();
             let names = names.join(", ");
@@ -151,11 +166,11 @@ fn wanted(arguments: &Arguments) -> Result<Vec<(String, String, Dialect)>, Failu
             ))
         }),
     };
-    arguments.names.iter().map(find).collect()
+    names.iter().map(find).collect()
 }
 
 /// Starts a server. If there is none and none is required, prints a line and returns `None`.
-fn postgres() -> Result<Option<Postgres>, Failure> {
+pub(crate) fn postgres() -> Result<Option<Postgres>, Failure> {
     let skipped = |e: Error| {
         eprintln!("skipped: postgres: {e}");
         Ok(None)

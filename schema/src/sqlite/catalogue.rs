@@ -5,6 +5,7 @@ use std::fmt;
 use lockgate_core::Dialect;
 
 use super::create;
+use super::string::Names;
 use crate::model::{
     Column, Constraint, ConstraintKind, Detail, Index, Meta, Name, Object, ObjectKind, Persistence, RowSecurity,
     Schema, Table, TableKind, View,
@@ -159,14 +160,15 @@ impl Catalogue {
                 && !left_out.iter().any(|name| row.table.eq_ignore_ascii_case(name))
                 && self.listed(row).is_none_or(|table| table.kind != "shadow")
         };
+        let names = self.names();
         for row in self.objects.iter().filter(is_left_out) {
             let unknown = |why| Unknown { object: format!("{} `{}`", row.kind, row.name), why };
             let sql = || row.sql.as_deref().ok_or_else(|| unknown("it has no text".to_owned()));
             match row.kind.as_str() {
                 "table" => schema.tables.push(self.table(row, sql()?).map_err(unknown)?),
                 "index" => {}
-                "view" => schema.views.push(view(row, sql()?).map_err(unknown)?),
-                "trigger" => schema.objects.push(self.trigger(row, sql()?).map_err(unknown)?),
+                "view" => schema.views.push(view(row, sql()?, &names).map_err(unknown)?),
+                "trigger" => schema.objects.push(self.trigger(row, sql()?, &names).map_err(unknown)?),
                 _ => return Err(unknown("this release knows tables, indexes, views and triggers".to_owned())),
             }
         }
@@ -185,6 +187,18 @@ impl Catalogue {
         }
         complete(&mut schema.tables);
         Ok(schema)
+    }
+
+    /// Returns the names that a view or a trigger can mean.
+    fn names(&self) -> Names {
+        let mut names = Names::default();
+        self.objects.iter().for_each(|row| names.add_object(&row.name));
+        ["sqlite_schema", "sqlite_master"].into_iter().for_each(|name| names.add_object(name));
+        self.columns.iter().for_each(|row| names.add_column(&row.name));
+        for row in self.objects.iter().filter(|row| row.kind == "view" || row.kind == "trigger") {
+            create::add_aliases(row.sql.as_deref().unwrap_or_default(), &mut names);
+        }
+        names
     }
 
     /// Returns the row of the table that the object is, or is on.
@@ -214,7 +228,7 @@ impl Catalogue {
             "virtual" => {
                 table.kind = TableKind::Virtual { module: create::module(sql)? };
                 let shown = rows.iter().filter(|column| column.hidden != 1);
-                table.columns = shown.map(|row| column(row, None, &[])).collect::<Result<_, _>>()?;
+                table.columns = shown.map(|row| column(row, None)).collect::<Result<_, _>>()?;
                 return Ok(table);
             }
             kind => return Err(format!("it is of the kind `{kind}`, which this release does not know")),
@@ -226,7 +240,7 @@ impl Catalogue {
             return Err(format!("its text has the columns {}, and SQLite says {}", read.join(", "), names.join(", ")));
         }
         for (row, listed) in rows.into_iter().zip(columns) {
-            table.columns.push(column(row, Some(listed), &names)?);
+            table.columns.push(column(row, Some(listed))?);
         }
         table.constraints = constraints;
         for (name, is_so) in [("STRICT", listed.strict), ("WITHOUT ROWID", listed.without_rowid)] {
@@ -237,11 +251,11 @@ impl Catalogue {
         Ok(table)
     }
 
-    fn trigger(&self, row: &ObjectRow, sql: &str) -> Result<Object, String> {
+    fn trigger(&self, row: &ObjectRow, sql: &str, names: &Names) -> Result<Object, String> {
         // A temporary trigger may be on a table that is not temporary.
         let is_on_temporary = row.schema == "temp" && self.listed(row).is_some();
         let on = if is_on_temporary { Name::qualified("temp", &row.table) } else { Name::plain(&row.table) };
-        let definition = create::trigger(sql)?;
+        let definition = create::trigger(sql, names)?;
         Ok(Object { kind: ObjectKind::Trigger, name: name(row), on: Some(on), definition, meta: Meta::default() })
     }
 }
@@ -261,11 +275,11 @@ fn name(row: &ObjectRow) -> Name {
     }
 }
 
-fn view(row: &ObjectRow, sql: &str) -> Result<View, String> {
+fn view(row: &ObjectRow, sql: &str, names: &Names) -> Result<View, String> {
     Ok(View {
         name: name(row),
         materialized: false,
-        definition: create::view(sql)?,
+        definition: create::view(sql, names)?,
         // The query decides the columns. SQLite does not store them, and the tables of a view may be gone.
         columns: Vec::new(),
         indexes: Vec::new(),
@@ -274,7 +288,7 @@ fn view(row: &ObjectRow, sql: &str) -> Result<View, String> {
     })
 }
 
-fn column(row: &ColumnRow, parsed: Option<create::Column>, names: &[&str]) -> Result<Column, String> {
+fn column(row: &ColumnRow, parsed: Option<create::Column>) -> Result<Column, String> {
     let (generated, collation, options) = match parsed {
         Some(parsed) => (parsed.generated, parsed.collation, parsed.options),
         None => (None, None, Vec::new()),
@@ -288,7 +302,7 @@ fn column(row: &ColumnRow, parsed: Option<create::Column>, names: &[&str]) -> Re
         not_null: row.not_null,
         // For a generated column, the pragma repeats the expression here.
         default: match &row.default {
-            Some(default) if generated.is_none() => Some(create::expression(default, names)?),
+            Some(default) if generated.is_none() => Some(create::default(default)?),
             Some(_) | None => None,
         },
         generated,

@@ -1,6 +1,7 @@
 //! Parses `CREATE` statements for what no pragma of SQLite returns.
 
 use super::layout::{self, Layout};
+use super::string::{self, Names};
 use super::token::{Token, tokens};
 use crate::model::{Constraint, ConstraintKind, Detail, Generated, Generation, Name, References};
 
@@ -31,8 +32,8 @@ pub(super) struct Index {
 /// Parses the `CREATE TABLE` of a table with these columns.
 pub(super) fn table(sql: &str, columns: &[&str]) -> Result<Table, String> {
     let tokens = tokens(sql)?;
-    let mut cursor = Cursor { rest: &tokens, columns };
-    cursor.head("TABLE")?;
+    let mut cursor = Cursor { rest: &tokens, columns, table: String::new() };
+    cursor.table = cursor.head("TABLE")?;
     cursor.sign("(")?;
     let mut table = Table::default();
     // SQLite does not require a comma before a table constraint.
@@ -50,38 +51,38 @@ pub(super) fn table(sql: &str, columns: &[&str]) -> Result<Table, String> {
 /// Parses a `CREATE INDEX` on a table with these columns.
 pub(super) fn index(sql: &str, columns: &[&str]) -> Result<Index, String> {
     let tokens = tokens(sql)?;
-    let mut cursor = Cursor { rest: &tokens, columns };
+    let mut cursor = Cursor { rest: &tokens, columns, table: String::new() };
     cursor.word("CREATE")?;
     let unique = cursor.take("UNIQUE");
     cursor.word("INDEX")?;
     cursor.qualified_name()?;
     cursor.word("ON")?;
-    cursor.name()?;
+    cursor.table = cursor.name()?;
     let keys = cursor.list()?;
     let condition = match cursor.rest {
         [] => String::new(),
-        rest => format!(" {}", cursor.write(rest, Layout::Line)),
+        rest => format!(" {}", cursor.expression(rest)),
     };
     Ok(Index { unique, definition: format!("({}){condition}", keys.join(", ")), keys })
 }
 
 /// Returns the query of a `CREATE VIEW`, with the names of its columns if the statement lists them.
-pub(super) fn view(sql: &str) -> Result<String, String> {
+pub(super) fn view(sql: &str, names: &Names) -> Result<String, String> {
     let tokens = tokens(sql)?;
-    let mut cursor = Cursor { rest: &tokens, columns: &[] };
+    let mut cursor = Cursor { rest: &tokens, columns: &[], table: String::new() };
     cursor.head("VIEW")?;
     let columns = match cursor.next_is_sign("(") {
         true => format!("({}) AS\n", cursor.list()?.join(", ")),
         false => String::new(),
     };
     cursor.word("AS")?;
-    Ok(columns + &cursor.write(cursor.rest, Layout::Query))
+    Ok(columns + &cursor.write(&names.with_strings(cursor.rest), Layout::Query))
 }
 
 /// Returns when a trigger runs and what it does.
-pub(super) fn trigger(sql: &str) -> Result<String, String> {
+pub(super) fn trigger(sql: &str, names: &Names) -> Result<String, String> {
     let tokens = tokens(sql)?;
-    let mut cursor = Cursor { rest: &tokens, columns: &[] };
+    let mut cursor = Cursor { rest: &tokens, columns: &[], table: String::new() };
     cursor.head("TRIGGER")?;
     let says_when = ["BEFORE", "AFTER", "INSTEAD"].iter().any(|word| cursor.next_is(word));
     let mut definition = if says_when { Vec::new() } else { vec![Token::Word("BEFORE".to_owned())] };
@@ -99,13 +100,13 @@ pub(super) fn trigger(sql: &str) -> Result<String, String> {
         definition.push(token.clone());
         cursor.rest = rest;
     }
-    Ok(layout::write(&definition, &[], Layout::Body))
+    Ok(layout::write(&names.with_strings(&definition), &[], Layout::Body))
 }
 
 /// Returns the module of a `CREATE VIRTUAL TABLE` with its arguments, whose syntax depends on the module.
 pub(super) fn module(sql: &str) -> Result<String, String> {
     let tokens = tokens(sql)?;
-    let mut cursor = Cursor { rest: &tokens, columns: &[] };
+    let mut cursor = Cursor { rest: &tokens, columns: &[], table: String::new() };
     cursor.word("CREATE")?;
     cursor.word("VIRTUAL")?;
     cursor.word("TABLE")?;
@@ -116,8 +117,18 @@ pub(super) fn module(sql: &str) -> Result<String, String> {
     cursor.qualified_name()?;
     cursor.word("USING")?;
     let module = cursor.name()?.to_ascii_lowercase();
-    let arguments = cursor.rest;
-    Ok(format!("{module}{}", cursor.write(arguments, Layout::Line)))
+    // A word means what the module takes it for: it stays as it is.
+    let verbatim = |token: &Token| match token {
+        Token::Word(word) => Token::Literal(word.clone()),
+        Token::Quoted(_) | Token::Literal(_) | Token::Sign(_) => token.clone(),
+    };
+    let arguments: Vec<Token> = cursor.rest.iter().map(verbatim).collect();
+    Ok(format!("{module}{}", cursor.write(&arguments, Layout::Line)))
+}
+
+/// Adds the names that a view or a trigger gives to something.
+pub(super) fn add_aliases(sql: &str, names: &mut Names) {
+    names.add_aliases(&tokens(sql).unwrap_or_default());
 }
 
 /// Writes a list of names in brackets.
@@ -131,9 +142,9 @@ pub(super) fn name(name: &str) -> String {
     layout::name(name)
 }
 
-/// Normalizes an expression of a table with these columns.
-pub(super) fn expression(text: &str, columns: &[&str]) -> Result<String, String> {
-    Ok(layout::write(&tokens(text)?, columns, Layout::Line))
+/// Normalizes a default.
+pub(super) fn default(text: &str) -> Result<String, String> {
+    Ok(layout::write(&string::of_default(&tokens(text)?), &[], Layout::Line))
 }
 
 /// Normalizes the type of a column.
@@ -145,11 +156,13 @@ pub(super) fn data_type(text: &str) -> Result<String, String> {
 struct Cursor<'a> {
     rest: &'a [Token],
     columns: &'a [&'a str],
+    /// The name of the table.
+    table: String,
 }
 
 impl<'a> Cursor<'a> {
-    /// Moves past `CREATE TEMP TABLE IF NOT EXISTS main.name`.
-    fn head(&mut self, what: &str) -> Result<(), String> {
+    /// Moves past `CREATE TEMP TABLE IF NOT EXISTS main.name`, and returns the name.
+    fn head(&mut self, what: &str) -> Result<String, String> {
         self.word("CREATE")?;
         let _ = self.take("TEMP") || self.take("TEMPORARY");
         self.word(what)?;
@@ -161,12 +174,9 @@ impl<'a> Cursor<'a> {
         self.qualified_name()
     }
 
-    fn qualified_name(&mut self) -> Result<(), String> {
-        self.name()?;
-        if self.take_sign(".") {
-            self.name()?;
-        }
-        Ok(())
+    fn qualified_name(&mut self) -> Result<String, String> {
+        let name = self.name()?;
+        if self.take_sign(".") { self.name() } else { Ok(name) }
     }
 
     fn next_is(&self, word: &str) -> bool {
@@ -218,6 +228,11 @@ impl<'a> Cursor<'a> {
         layout::write(tokens, self.columns, layout)
     }
 
+    /// Writes an expression of the table.
+    fn expression(&self, tokens: &[Token]) -> String {
+        self.write(&string::of_table(tokens, &self.table, self.columns), Layout::Line)
+    }
+
     /// Returns the contents of the brackets that open here.
     fn brackets(&mut self) -> Result<&'a [Token], String> {
         self.sign("(")?;
@@ -253,7 +268,8 @@ impl<'a> Cursor<'a> {
             // SQLite accepts a string as a name in a list.
             match part {
                 [one] => one.name().map_or_else(|| self.write(part, Layout::Line), |name| self.column_name(&name)),
-                _ => self.write(part, Layout::Line),
+                [Token::Quoted(_), rest @ ..] if !rest[0].is_sign(".") => self.write(part, Layout::Line),
+                _ => self.expression(part),
             }
         };
         Ok(parts.map(write).collect())
@@ -305,7 +321,7 @@ impl<'a> Cursor<'a> {
 
     fn check(&mut self, name: Option<String>) -> Result<Constraint, String> {
         let inside = self.brackets()?;
-        let definition = format!("CHECK ({})", self.write(inside, Layout::Line));
+        let definition = format!("CHECK ({})", self.expression(inside));
         // SQLite accepts ON CONFLICT after a check and ignores it.
         self.on_conflict()?;
         let names = inside.iter().filter_map(Token::name);
@@ -377,8 +393,10 @@ impl<'a> Cursor<'a> {
         let name = self.name()?;
         let own = self.column_name(&name);
         let mut column = Column { name, collation: None, generated: None, options: Vec::new() };
-        let is_integer = self.next_is("INTEGER") && self.rest.get(1).is_none_or(|token| token.is("PRIMARY"));
+        let type_begins = self.rest;
         self.skip_type()?;
+        let is_integer = type_begins.len() - self.rest.len() == 1
+            && type_begins[0].name().is_some_and(|word| word.eq_ignore_ascii_case("INTEGER"));
         let mut constraint = None;
         loop {
             if self.take("CONSTRAINT") {
@@ -481,7 +499,7 @@ impl<'a> Cursor<'a> {
 
     fn generated(&mut self) -> Result<Generated, String> {
         let inside = self.brackets()?;
-        let expression = self.write(inside, Layout::Line);
+        let expression = self.expression(inside);
         let generation = match self.take("STORED") {
             true => Generation::Stored,
             false => {

@@ -1,5 +1,8 @@
 //! Writes tokens as normalized text: texts that mean the same are written the same.
 
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
 use super::token::Token;
 
 /// Where lines end.
@@ -50,12 +53,13 @@ const CLAUSES: [&str; 17] = [
 /// The keywords after which a name before a bracket is not a function.
 const BEFORE_A_TABLE: [&str; 6] = ["INTO", "ON", "RECURSIVE", "REFERENCES", "TABLE", "WITH"];
 
-fn is_keyword(word: &str) -> bool {
-    KEYWORDS.split_ascii_whitespace().any(|keyword| word.eq_ignore_ascii_case(keyword))
+pub(crate) fn is_keyword(word: &str) -> bool {
+    static WORDS: LazyLock<HashSet<&str>> = LazyLock::new(|| KEYWORDS.split_ascii_whitespace().collect());
+    WORDS.contains(word.to_ascii_uppercase().as_str())
 }
 
 /// Writes a name, in quotes if it needs them.
-pub(super) fn name(name: &str) -> String {
+pub(crate) fn name(name: &str) -> String {
     let mut chars = name.chars();
     let is_plain = chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
         && chars.all(|c| c.is_ascii_alphanumeric() || c == '_');
@@ -149,6 +153,8 @@ fn is_spaced(written: &[Token], token: &Token, columns: &[&str]) -> bool {
     };
     match token {
         Token::Sign(")" | "," | "." | ";") => false,
+        // Without a blank, `- -1` would begin a comment.
+        Token::Sign("-") if before.is_sign("-") => true,
         Token::Sign("(") => !follows_a_sign && !is_called(before, columns),
         _ => !follows_a_sign,
     }
@@ -203,6 +209,7 @@ mod tests {
             ("a in(1,2) and ( b or c )", "a IN (1, 2) AND (b OR c)"),
             ("-1", "-1"),
             ("a - -1", "a - -1"),
+            ("a = - -1", "a = - -1"),
             ("(a) - 1 + (-b)", "(a) - 1 + (-b)"),
             ("a is not -1", "a IS NOT -1"),
             ("5 - 1", "5 - 1"),

@@ -9,6 +9,10 @@
 mod catalogue;
 mod create;
 mod layout;
+mod string;
 mod token;
 
 pub use catalogue::{Answer, AnswerColumns, Catalogue, ColumnRow, ObjectRow, QUESTION, TableRow, Unknown};
+
+pub(crate) use layout::{is_keyword, name};
+pub(crate) use token::words;

@@ -33,6 +33,16 @@ impl Token {
     }
 }
 
+/// Returns the names and keywords of a text, in lower case. A text without tokens has none.
+pub(crate) fn words(text: &str) -> Vec<String> {
+    let tokens = tokens(text).unwrap_or_default();
+    let word = |token: &Token| match token {
+        Token::Word(word) | Token::Quoted(word) => Some(word.to_ascii_lowercase()),
+        Token::Literal(_) | Token::Sign(_) => None,
+    };
+    tokens.iter().filter_map(word).collect()
+}
+
 /// The signs, longer ones first, each with the sign that is written for it.
 const SIGNS: [(&str, &str); 28] = [
     ("->>", "->>"),

@@ -12,7 +12,7 @@ use crate::support::postgres;
 
 /// Steps in order. One that begins with `same: ` changes nothing that is a schema, and what `ours: ` changes
 /// pg_dump takes for data, or does not look at.
-const TABLES: &[&str] = &[
+pub(super) const TABLES: &[&str] = &[
     "CREATE SCHEMA app",
     "CREATE TABLE app.t (id int, a text, b int)",
     "ALTER TABLE app.t ADD c date",
@@ -63,7 +63,7 @@ const TABLES: &[&str] = &[
     "same: VACUUM app.kept",
 ];
 
-const CONSTRAINTS: &[&str] = &[
+pub(super) const CONSTRAINTS: &[&str] = &[
     "CREATE TABLE a (id int, x int, y int, r int4range)",
     "ALTER TABLE a ADD PRIMARY KEY (id)",
     "ALTER TABLE a DROP CONSTRAINT a_pkey; ALTER TABLE a ADD CONSTRAINT by_hand PRIMARY KEY (id)",
@@ -118,7 +118,7 @@ const CONSTRAINTS: &[&str] = &[
     "CREATE TABLE q (a int REFERENCES p)",
 ];
 
-const TYPES: &[&str] = &[
+pub(super) const TYPES: &[&str] = &[
     "CREATE SCHEMA app",
     "CREATE TYPE app.e AS ENUM ('a', 'b')",
     "ALTER TYPE app.e ADD VALUE 'c'",
@@ -168,7 +168,7 @@ const TYPES: &[&str] = &[
     "CREATE USER MAPPING FOR PUBLIC SERVER sv OPTIONS (a 'b')",
 ];
 
-const CODE: &[&str] = &[
+pub(super) const CODE: &[&str] = &[
     "CREATE TABLE t (a int, b text)",
     "CREATE FUNCTION f(x int) RETURNS int LANGUAGE sql AS 'SELECT x'",
     "CREATE OR REPLACE FUNCTION f(x int) RETURNS int LANGUAGE sql AS 'SELECT x + 1'",
@@ -225,7 +225,7 @@ const CODE: &[&str] = &[
     "ALTER TABLE q1 DISABLE TRIGGER below",
 ];
 
-const META: &[&str] = &[
+pub(super) const META: &[&str] = &[
     "CREATE SCHEMA app; CREATE TABLE app.t (a int, b int); CREATE FUNCTION app.f() RETURNS int LANGUAGE sql AS 'SELECT 1'; \
      CREATE SEQUENCE app.s; CREATE TYPE app.e AS ENUM ('a'); CREATE VIEW app.v AS SELECT 1 AS one; CREATE INDEX i ON app.t (a)",
     "GRANT SELECT ON app.t TO pg_monitor",

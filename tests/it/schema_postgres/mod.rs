@@ -2,6 +2,7 @@
 //! that reads.
 
 mod changes;
+mod drafts;
 mod kinds;
 mod session;
 

@@ -1,0 +1,33 @@
+//! Drafts the statements that make one schema of another. A draft is data: whoever asked for it runs it on a throwaway
+//! database, reads the schema again, and compares.
+//!
+//! Each dialect has a module of its own. `step` has what both give, and `rename` the names that may have changed.
+
+mod postgres;
+mod rename;
+mod sqlite;
+mod step;
+mod write;
+
+use lockgate_core::Dialect;
+
+use crate::model::Schema;
+
+pub use rename::{Rename, RenameError, possible_renames};
+pub use step::{Draft, Hazard, Loss, Mode, Script, Statement, Step};
+
+/// Drafts the statements that make `to` of `from`.
+///
+/// Renamed objects are new and gone ones here: run the statements of [`Rename::statement`] first, and read the schema
+/// again.
+///
+/// # Panics
+///
+/// If the two schemas are of different dialects.
+pub fn draft(from: &Schema, to: &Schema, mode: Mode) -> Draft {
+    assert_eq!(from.dialect, to.dialect, "two schemas of one dialect can be drafted");
+    match from.dialect {
+        Dialect::Postgres => postgres::draft(from, to, mode),
+        Dialect::Sqlite | Dialect::Mysql => sqlite::draft(from, to),
+    }
+}

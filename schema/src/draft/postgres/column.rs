@@ -1,0 +1,400 @@
+//! The columns of tables: their types, defaults, identities and options.
+
+use super::meta;
+use super::options;
+use super::sequence;
+use crate::draft::step::{Hazard, Loss, Statement};
+use crate::draft::write::{ident, qualified};
+use crate::model::{Column, Detail, Generation, Identity, Name, Table, TableKind};
+
+/// The word of `ALTER` for a table.
+pub(super) fn alter(table: &Table) -> String {
+    let word = if matches!(table.kind, TableKind::Foreign { .. }) { "FOREIGN TABLE" } else { "TABLE" };
+    format!("ALTER {word} {}", qualified(&table.name))
+}
+
+/// A column as `CREATE TABLE` and `ADD COLUMN` write it.
+pub(super) fn definition(it: &Column, with_default: bool) -> String {
+    let mut text = format!("{} {}", ident(&it.name), it.data_type);
+    if let Some(options) = it.options.iter().find(|option| option.name == "options") {
+        text.push_str(&format!(" OPTIONS ({})", options.value));
+    }
+    text.extend(it.collation.iter().map(|collation| format!(" COLLATE {collation}")));
+    if let Some(generated) = &it.generated {
+        let when = match generated.generation {
+            Generation::Stored => "STORED",
+            Generation::Virtual => "VIRTUAL",
+        };
+        text.push_str(&format!(" GENERATED ALWAYS AS ({}) {when}", generated.expression));
+    }
+    if let Some(identity) = &it.identity {
+        text.push_str(&format!(" {}", identity_words(identity, it)));
+    }
+    if let Some(default) = it.default.as_ref().filter(|_| with_default) {
+        text.push_str(&format!(" DEFAULT {default}"));
+    }
+    text.push_str(if it.not_null { " NOT NULL" } else { "" });
+    text
+}
+
+fn identity_words(identity: &Identity, column: &Column) -> String {
+    let when = if identity.always { "ALWAYS" } else { "BY DEFAULT" };
+    let mut words =
+        sequence::options(&sequence::usual(&column.data_type, identity.options.increment), &identity.options);
+    let name = column.options.iter().find(|option| option.name == "sequence");
+    words.splice(0..0, name.map(|name| format!("SEQUENCE NAME {}", name.value)));
+    let words = if words.is_empty() { String::new() } else { format!(" ({})", words.join(" ")) };
+    format!("GENERATED {when} AS IDENTITY{words}")
+}
+
+/// Adds a column to an existing table.
+pub(super) fn add(table: &Table, it: &Column) -> Vec<Statement> {
+    let mut statement = Statement::new(format!("{} ADD COLUMN {}", alter(table), definition(it, true)));
+    let fills_itself = it.default.is_some() || it.generated.is_some() || it.identity.is_some();
+    if it.not_null && !fills_itself {
+        statement.question = Some(format!("the value of {} in existing rows", shown(&table.name, &it.name)));
+        statement = statement.with(Hazard::MayFail("the table has rows".to_owned()));
+    }
+    if it.identity.is_some() || it.generated.as_ref().is_some_and(|it| it.generation == Generation::Stored) {
+        statement = statement.with(Hazard::Rewrites);
+    }
+    let mut found = vec![statement];
+    found.extend(extras(table, it));
+    found
+}
+
+/// What a new column has besides its definition.
+pub(super) fn extras(table: &Table, it: &Column) -> Vec<Statement> {
+    details(table, &initial(it), it)
+}
+
+/// The column as its definition alone makes it.
+fn initial(it: &Column) -> Column {
+    let given = |option: &&Detail| option.name == "options" || option.name == "sequence";
+    Column {
+        options: it.options.iter().filter(given).cloned().collect(),
+        privileges: Vec::new(),
+        comment: None,
+        ..it.clone()
+    }
+}
+
+pub(super) fn drop(table: &Table, it: &Column) -> Statement {
+    let statement = Statement::new(format!("{} DROP COLUMN {}", alter(table), ident(&it.name)));
+    // The values of a generated column can be computed again.
+    if it.generated.is_some() { statement } else { statement.with(Hazard::Loses(Loss::Column)) }
+}
+
+/// The default of a column, if it differs.
+pub(super) fn default(table: &Table, it: &Column) -> Statement {
+    let what = match &it.default {
+        Some(default) => format!("SET DEFAULT {default}"),
+        None => "DROP DEFAULT".to_owned(),
+    };
+    Statement::new(format!("{} ALTER COLUMN {} {what}", alter(table), ident(&it.name)))
+}
+
+pub(super) fn drop_default(table: &Table, it: &Column) -> Statement {
+    Statement::new(format!("{} ALTER COLUMN {} DROP DEFAULT", alter(table), ident(&it.name)))
+}
+
+/// Whether a column must be created again: an expression can be taken from a column, but not given to it.
+pub(super) fn is_another(before: &Column, after: &Column) -> bool {
+    match (&before.generated, &after.generated) {
+        (None, Some(_)) => true,
+        (Some(before), None) => before.generation == Generation::Virtual,
+        (Some(old), Some(new)) => {
+            old != new || before.data_type != after.data_type || before.collation != after.collation
+        }
+        (None, None) => false,
+    }
+}
+
+/// Whether the values of a column get another type.
+pub(super) fn is_retyped(before: &Column, after: &Column) -> bool {
+    before.data_type != after.data_type || before.collation != after.collation
+}
+
+/// Changes a column in place, but for its default.
+pub(super) fn change(table: &Table, before: &Column, after: &Column) -> Vec<Statement> {
+    let at = format!("{} ALTER COLUMN {}", alter(table), ident(&after.name));
+    let mut found = Vec::new();
+    if before.generated.is_some() && after.generated.is_none() {
+        found.push(Statement::new(format!("{at} DROP EXPRESSION")));
+    }
+    if before.identity.is_some() && after.identity.is_none() {
+        found.push(Statement::new(format!("{at} DROP IDENTITY")));
+    }
+    if before.not_null && !after.not_null {
+        found.push(Statement::new(format!("{at} DROP NOT NULL")));
+    }
+    if is_retyped(before, after) {
+        found.push(retype(table, before, after));
+    }
+    if !before.not_null && after.not_null {
+        let mut statement = Statement::new(format!("{at} SET NOT NULL"));
+        statement.question = Some(format!("the value of {} where it is NULL", shown(&table.name, &after.name)));
+        found.push(statement.with(Hazard::MayFail("the column contains NULL".to_owned())));
+    }
+    match (&before.identity, &after.identity) {
+        (None, Some(identity)) => {
+            found.push(Statement::new(format!("{at} ADD {}", identity_words(identity, after))));
+        }
+        (Some(old), Some(new)) if old != new => {
+            let mut words = Vec::new();
+            if old.always != new.always {
+                words.push(format!("SET GENERATED {}", if new.always { "ALWAYS" } else { "BY DEFAULT" }));
+            }
+            let retyped =
+                is_retyped(before, after).then(|| sequence::usual(&new.options.data_type, new.options.increment));
+            let base = retyped.unwrap_or_else(|| old.options.clone());
+            words.extend(sequence::options(&base, &new.options).iter().map(|word| format!("SET {word}")));
+            if !words.is_empty() {
+                found.push(Statement::new(format!("{at} {}", words.join(" "))));
+            }
+        }
+        _ => {}
+    }
+    found.extend(details(table, before, after));
+    found
+}
+
+/// Gives the values of a column another type.
+pub(super) fn retype(table: &Table, before: &Column, after: &Column) -> Statement {
+    let collation = after.collation.iter().map(|collation| format!(" COLLATE {collation}"));
+    let (name, data_type) = (ident(&after.name), &after.data_type);
+    let mut sql = format!("{} ALTER COLUMN {name} TYPE {data_type}", alter(table));
+    sql.extend(collation);
+    // A foreign table has no values here.
+    if !matches!(table.kind, TableKind::Foreign { .. }) {
+        sql.extend(using(&name, &before.data_type, data_type).map(|expression| format!(" USING {expression}")));
+    }
+    let mut statement = Statement::new(sql);
+    if before.data_type != *data_type && !widens(&before.data_type, data_type) {
+        if !is_text(data_type) {
+            statement = statement.with(Hazard::MayFail("a value cannot be converted".to_owned()));
+        }
+        statement = statement.with(Hazard::Rewrites);
+        if rounds(&before.data_type, data_type) {
+            statement = statement.with(Hazard::Loses(Loss::Precision));
+        }
+    }
+    statement
+}
+
+/// Whether every value of one type is one of the other without a conversion.
+fn widens(before: &str, after: &str) -> bool {
+    let length = |of: &str| -> Option<(String, u32)> {
+        let (name, rest) = of.split_once('(')?;
+        Some((name.to_owned(), rest.trim_end_matches(')').parse().ok()?))
+    };
+    match (length(before), length(after)) {
+        (Some((old, from)), Some((new, to))) => old == new && from <= to && old != "character",
+        (Some((old, _)), None) => old == "character varying" && (after == "text" || after == "character varying"),
+        (None, None) => {
+            matches!((before, after), ("character varying", "text") | ("text", "character varying"))
+                || matches!((before, after), ("smallint", "integer" | "bigint") | ("integer", "bigint"))
+        }
+        (None, Some(_)) => false,
+    }
+}
+
+/// The name of a type without its parameters.
+fn base(data_type: &str) -> &str {
+    data_type.split('(').next().unwrap_or_default()
+}
+
+/// Whether a type holds every text.
+fn is_text(data_type: &str) -> bool {
+    data_type == "text" || data_type == "character varying"
+}
+
+fn is_number(data_type: &str) -> bool {
+    ["smallint", "integer", "bigint", "numeric", "real", "double precision"].contains(&base(data_type))
+}
+
+fn is_time(data_type: &str) -> bool {
+    data_type.starts_with("timestamp") || data_type == "date"
+}
+
+/// Whether a conversion rounds values and does not fail.
+fn rounds(before: &str, after: &str) -> bool {
+    let exact = |of: &str| ["smallint", "integer", "bigint"].contains(&base(of));
+    let plain_numeric = |of: &str| of == "numeric";
+    (is_number(before) && is_number(after) && !exact(before) && before != "real" && !plain_numeric(after))
+        || (is_time(before) && is_time(after) && before != "date")
+}
+
+/// The expression that converts a value, unless the server has a conversion of its own. A value that is too long makes
+/// that fail, where an expression would cut it.
+fn using(name: &str, before: &str, after: &str) -> Option<String> {
+    let texts = ["text", "character varying", "character"];
+    let (old, new) = (base(before), base(after));
+    let kin = old == new
+        || texts.contains(&new)
+        || (is_number(before) && is_number(after))
+        || (is_time(before) && is_time(after))
+        || matches!((old, new), ("json", "jsonb") | ("jsonb", "json"));
+    if kin {
+        return None;
+    }
+    let direct = texts.contains(&old) || matches!((old, new), ("integer", "boolean") | ("boolean", "integer"));
+    Some(if direct { format!("{name}::{after}") } else { format!("{name}::text::{after}") })
+}
+
+/// Storage, compression, statistics, options, comment and privileges.
+fn details(table: &Table, before: &Column, after: &Column) -> Vec<Statement> {
+    let at = format!("{} ALTER COLUMN {}", alter(table), ident(&after.name));
+    let mut found = Vec::new();
+    let value = |column: &Column, name: &str| {
+        column.options.iter().find(|option| option.name == name).map(|option| option.value.clone())
+    };
+    let changed = |name: &str| {
+        let (before, after) = (value(before, name), value(after, name));
+        (before != after).then_some(after)
+    };
+    if let Some(storage) = changed("storage") {
+        // The usual storage has no word before PostgreSQL 16.
+        let word = storage.map_or_else(|| usual_storage(&after.data_type).to_owned(), |storage| storage.to_uppercase());
+        found.push(Statement::new(format!("{at} SET STORAGE {word}")));
+    }
+    if let Some(compression) = changed("compression") {
+        let word = compression.unwrap_or_else(|| "default".to_owned());
+        found.push(Statement::new(format!("{at} SET COMPRESSION {word}")));
+    }
+    if let Some(statistics) = changed("statistics") {
+        found.push(Statement::new(format!("{at} SET STATISTICS {}", statistics.unwrap_or_else(|| "-1".to_owned()))));
+    }
+    if let Some(options) = changed("options") {
+        let old = value(before, "options").unwrap_or_default();
+        found.extend(options::foreign(&at, &old, &options.unwrap_or_default()));
+    }
+    found.extend(of_sequence(table, before, after));
+    let own = |column: &Column| -> Vec<Detail> {
+        let others = ["storage", "compression", "statistics", "options"];
+        let is_own = |option: &&Detail| {
+            !others.contains(&option.name.as_str())
+                && !option.name.starts_with("sequence")
+                && !option.name.starts_with("security label")
+        };
+        column.options.iter().filter(is_own).cloned().collect()
+    };
+    found.extend(options::reloptions(&at, &own(before), &own(after)));
+    let object = format!("COLUMN {}.{}", qualified(&table.name), ident(&after.name));
+    found.extend(meta::comment(&object, before.comment.as_deref(), after.comment.as_deref()));
+    let columns = format!(" ({})", ident(&after.name));
+    found.extend(meta::privileges(
+        &format!("TABLE {}", qualified(&table.name)),
+        &columns,
+        &before.privileges,
+        &after.privileges,
+    ));
+    found
+}
+
+/// The name, the comment and the privileges of the sequence of an identity column.
+fn of_sequence(table: &Table, before: &Column, after: &Column) -> Vec<Statement> {
+    let mut found = Vec::new();
+    if after.identity.is_none() {
+        return found;
+    }
+    let usual =
+        qualified(&Name { schema: table.name.schema.clone(), name: format!("{}_{}_seq", table.name.name, after.name) });
+    let value = |column: &Column, name: &str| {
+        column.options.iter().find(|option| option.name == name).map(|option| option.value.clone())
+    };
+    let name = |column: &Column| value(column, "sequence").unwrap_or_else(|| usual.clone());
+    if before.identity.is_some() && name(before) != name(after) {
+        let last = |name: &str| name.rsplit('.').next().unwrap_or_default().to_owned();
+        found.push(Statement::new(format!("ALTER SEQUENCE {} RENAME TO {}", name(before), last(&name(after)))));
+    }
+    let sequence = name(after);
+    if value(before, "sequence persistence") != value(after, "sequence persistence") {
+        let word = match value(after, "sequence persistence").as_deref() {
+            Some("unlogged") => "UNLOGGED",
+            _ => "LOGGED",
+        };
+        found.push(Statement::new(format!("ALTER SEQUENCE {sequence} SET {word}")));
+    }
+    let comment = |column: &Column| value(column, "sequence comment");
+    found.extend(meta::comment(&format!("SEQUENCE {sequence}"), comment(before).as_deref(), comment(after).as_deref()));
+    let privileges = |column: &Column| -> Vec<String> {
+        let of = column.options.iter().filter(|option| option.name == "sequence privilege");
+        of.map(|option| option.value.clone()).collect()
+    };
+    let (old, new) = (privileges(before), privileges(after));
+    for gone in old.iter().filter(|privilege| !new.contains(privilege)) {
+        let words = gone.trim_end_matches(" WITH GRANT OPTION");
+        let (word, role) = words.split_once(" TO ").unwrap_or((words, "PUBLIC"));
+        let role = meta::role(role);
+        found.push(Statement::new(match word.strip_prefix("no ") {
+            Some(word) => format!("GRANT {word} ON SEQUENCE {sequence} TO {role}"),
+            None => format!("REVOKE {word} ON SEQUENCE {sequence} FROM {role}"),
+        }));
+    }
+    for new in new.iter().filter(|privilege| !old.contains(privilege)) {
+        let (words, option) = match new.strip_suffix(" WITH GRANT OPTION") {
+            Some(words) => (words, " WITH GRANT OPTION"),
+            None => (new.as_str(), ""),
+        };
+        let (word, role) = words.split_once(" TO ").unwrap_or((words, "PUBLIC"));
+        let role = meta::role(role);
+        found.push(Statement::new(match word.strip_prefix("no ") {
+            Some(word) => format!("REVOKE {word} ON SEQUENCE {sequence} FROM {role}"),
+            None => format!("GRANT {word} ON SEQUENCE {sequence} TO {role}{option}"),
+        }));
+    }
+    found
+}
+
+fn usual_storage(data_type: &str) -> &'static str {
+    let fixed = ["smallint", "integer", "bigint", "boolean", "real", "double precision", "date", "uuid", "oid"];
+    match data_type {
+        _ if fixed.contains(&data_type) || data_type.starts_with("time") => "PLAIN",
+        _ if data_type.starts_with("numeric") || data_type == "inet" || data_type == "cidr" => "MAIN",
+        _ => "EXTENDED",
+    }
+}
+
+/// The name of a column for people.
+pub(super) fn shown(table: &Name, column: &str) -> String {
+    format!("{}.{column}", table.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_converted_without_being_cut() {
+        let check =
+            |before: &str, after: &str, wanted: Option<&str>| assert_eq!(using("a", before, after).as_deref(), wanted);
+        check("text", "character varying(3)", None);
+        check("integer", "text", None);
+        check("bigint", "integer", None);
+        check("text", "integer", Some("a::integer"));
+        check("uuid", "bytea", Some("a::text::bytea"));
+        check("integer[]", "bigint[]", Some("a::text::bigint[]"));
+        check("timestamp(3) with time zone", "date", None);
+    }
+
+    #[test]
+    fn it_is_known_what_a_conversion_loses() {
+        for (before, after) in
+            [("numeric", "integer"), ("double precision", "real"), ("timestamp with time zone", "date")]
+        {
+            assert!(rounds(before, after), "{before} to {after}");
+        }
+        for (before, after) in
+            [("integer", "numeric"), ("date", "timestamp with time zone"), ("text", "date"), ("bigint", "integer")]
+        {
+            assert!(!rounds(before, after), "{before} to {after}");
+        }
+        for (before, after) in
+            [("integer", "bigint"), ("character varying(3)", "text"), ("character varying(3)", "character varying(9)")]
+        {
+            assert!(widens(before, after), "{before} to {after}");
+        }
+        assert!(!widens("character varying(9)", "character varying(3)") && !widens("bigint", "integer"));
+    }
+}
