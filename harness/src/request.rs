@@ -1,11 +1,12 @@
-//! Answers requests of the xtask to a test program: create or mark a development database, or print the schema of the
-//! set. The test `embedded_is_what_is_on_disk` calls this.
+//! Answers requests of the xtask to a test program: create or mark a development database, or print the schema of the set
+//! or its documentation. The test `embedded_is_what_is_on_disk` calls this.
 
 use std::env;
 use std::path::Path;
 
-use lockgate::schema::picture;
-use lockgate::{Dialect, Migrator};
+use lockgate::__private::{of_every_profile, of_migrations};
+use lockgate::schema::{docs, picture};
+use lockgate::{Dialect, Migrator, UpTo, Version};
 use lockgate_testing::request::{Answer, Form, Request, TESTDB_URL};
 
 use crate::Throwaway;
@@ -37,6 +38,7 @@ async fn answer(tests: &'static Tests, request: Request) -> Result<String, Strin
         Request::CreateTestdb { seed, from } => testdb::create(tests, &url(&from)?, seed).await,
         Request::MarkTestdb { from } => testdb::mark(&url(&from)?).await,
         Request::Schema { dialect, form, at } => schema(tests, dialect, form, &at).await,
+        Request::Docs { dialect, at, title } => documentation(tests, dialect, &at, &title).await,
     }
 }
 
@@ -47,11 +49,7 @@ async fn answer(tests: &'static Tests, request: Request) -> Result<String, Strin
 /// Returns the reason as a text.
 #[doc(hidden)]
 pub async fn schema(tests: &'static Tests, dialect: Dialect, form: Form, at: &str) -> Result<String, String> {
-    let found = tests.migrations.iter().find(|migration| migration.id() == at);
-    let version = found.map(|migration| migration.version());
-    let version = version.ok_or_else(|| format!("the tests of {} embed no `{at}`", tests.folder))?;
-    // `Debug` shows the whole chain, with the place of the error.
-    let text = |e: crate::Error| format!("{e:?}").trim_end().to_owned();
+    let version = find(tests, at)?;
     let made = Throwaway::at(tests.migrations, Some(version), dialect).await.map_err(text)?;
     let made = made.ok_or_else(|| format!("there is no {} to run the migrations on", dialect.product()))?;
     let mut database = made.connect().await.map_err(text)?;
@@ -63,4 +61,47 @@ pub async fn schema(tests: &'static Tests, dialect: Dialect, form: Form, at: &st
         Form::Mermaid => picture::mermaid(&schema),
         Form::Svg => picture::svg(&schema),
     })
+}
+
+/// Returns the documentation of the schema that the set makes, up to the migration `at`. The migrations run one after the
+/// other, so that each page says which of them made what.
+///
+/// # Errors
+///
+/// Returns the reason as a text.
+#[doc(hidden)]
+pub async fn documentation(tests: &'static Tests, dialect: Dialect, at: &str, title: &str) -> Result<String, String> {
+    let last = find(tests, at)?;
+    let made = Throwaway::empty(dialect).await.map_err(text)?;
+    let made = made.ok_or_else(|| format!("there is no {} to run the migrations on", dialect.product()))?;
+    let mut database = made.connect().await.map_err(text)?;
+    let migrator = Migrator::new(tests.migrations).stand_in_for_variables();
+    let (versioned, whole) = (of_migrations(&migrator), of_every_profile(&migrator));
+    let reason = |e: lockgate::Error| e.report().to_string();
+    let mut history = docs::History::default();
+    let mut schema = versioned.read_schema(&mut database).await.map_err(reason)?;
+    for migration in tests.migrations.iter().take_while(|migration| migration.version() <= last) {
+        versioned.apply_to(&mut database, UpTo::Version(migration.version())).await.map_err(reason)?;
+        schema = versioned.read_schema(&mut database).await.map_err(reason)?;
+        history.record(migration.id(), &schema);
+    }
+    let is_the_end = tests.migrations.iter().last().is_some_and(|newest| newest.version() == last);
+    if is_the_end && !tests.migrations.set().repeatables().is_empty() {
+        whole.apply_to(&mut database, UpTo::Version(last)).await.map_err(reason)?;
+        schema = whole.read_schema(&mut database).await.map_err(reason)?;
+        history.record(docs::REPEATABLES, &schema);
+    }
+    let _ = database.close().await;
+    Ok(docs::join(&docs::pages(&schema, title, &history)))
+}
+
+fn find(tests: &Tests, at: &str) -> Result<Version, String> {
+    let found = tests.migrations.iter().find(|migration| migration.id() == at);
+    let version = found.map(|migration| migration.version());
+    version.ok_or_else(|| format!("the tests of {} embed no `{at}`", tests.folder))
+}
+
+fn text(error: crate::Error) -> String {
+    // `Debug` shows the whole chain, with the place of the error.
+    format!("{error:?}").trim_end().to_owned()
 }

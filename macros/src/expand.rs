@@ -80,7 +80,7 @@ pub(crate) fn load(args: &Args, crate_directory: &Path, work_directory: &Path) -
 }
 
 /// Returns the databases for which `lockgate` was built.
-fn built() -> Dialects {
+pub(crate) fn built() -> Dialects {
     let of = [(Dialect::Postgres, cfg!(feature = "postgres")), (Dialect::Sqlite, cfg!(feature = "sqlite"))];
     of.into_iter().filter_map(|(dialect, is_built)| is_built.then_some(dialect)).collect()
 }

@@ -43,6 +43,11 @@ pub(crate) fn after_panic_in_attribute(payload: Box<dyn Any + Send>) -> TokenStr
     items_after(&[of_panic("#[lockgate_harness::test]", payload.as_ref())])
 }
 
+/// The output of `#[derive(Table)]` after a panic, beside the struct.
+pub(crate) fn after_panic_in_derive(payload: Box<dyn Any + Send>) -> TokenStream {
+    items_after(&[of_panic("#[derive(lockgate::Table)]", payload.as_ref())])
+}
+
 /// Emits these errors instead of items.
 pub(crate) fn items_after(messages: &[String]) -> TokenStream {
     quote! { #(::core::compile_error! { #messages })* }

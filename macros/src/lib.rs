@@ -1,9 +1,10 @@
 //! The macros of Lockgate: `embed_migrations!` checks a folder of migrations at compile time and embeds it as a constant;
-//! `migration_tests!` makes a test for each migration; `#[test]` gives a test its own database.
+//! `migration_tests!` makes a test for each migration; `#[test]` gives a test its own database; `#[derive(Table)]` checks a
+//! struct that describes a table.
 //!
 //! Use them through the crates `lockgate` and `lockgate-harness`. `lockgate-source` reads and checks the folder. This crate
 //! only turns the result into code: `args` parses the arguments, `expand` emits the embedded migrations, `tests` the tests,
-//! `attribute` a single test, and `fallback` the output after an error.
+//! `attribute` a single test, and `fallback` the output after an error. `lockgate-tables` reads structs, for `table`.
 
 #![deny(missing_docs)]
 
@@ -11,6 +12,7 @@ mod args;
 mod attribute;
 mod expand;
 mod fallback;
+mod table;
 mod tests;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -91,4 +93,90 @@ pub fn test(arguments: TokenStream, item: TokenStream) -> TokenStream {
     catch_unwind(AssertUnwindSafe(|| attribute::test(arguments.into(), item.into())))
         .unwrap_or_else(fallback::after_panic_in_attribute)
         .into()
+}
+
+/// Makes a struct a table of the desired schema.
+///
+/// ```ignore
+/// #[derive(lockgate::Table)]
+/// #[lockgate(table = "users", was = "members")]
+/// struct User {
+///     #[lockgate(primary_key, identity)]
+///     id: i64,
+///     #[lockgate(unique, was = "mail", check = "email LIKE '%@%'")]
+///     email: String,
+///     #[lockgate(references = "teams(id)", on_delete = "set null", index)]
+///     team: Option<i64>,
+///     #[lockgate(default = "now()")]
+///     created_at: chrono::DateTime<chrono::Utc>,
+///     #[lockgate(skip)]
+///     is_online: bool,
+/// }
+/// ```
+///
+/// The derive adds nothing to the program: it finds mistakes while compiling. `cargo xtask schema --structs` reads the
+/// structs in the source, in every file below `src/`, and prints the tables that they describe, so that none can be
+/// forgotten. What structs cannot say, such as views, functions and enums, is written in SQL files beside them.
+///
+/// # Above the struct
+///
+/// * `table = "users"`: the name of the table. By default it is the name of the struct in snake case, and in the singular
+///   if that is: `BlogPost` is `blog_post`.
+/// * `schema = "app"`: its schema, on PostgreSQL.
+/// * `was = "members"`: the name that the table had before, so that a draft renames it.
+/// * `check = "starts_at < ends_at"`: a condition on several columns. It may be written several times.
+/// * `constraint = "CONSTRAINT once EXCLUDE USING gist (room WITH =, during WITH &&)"`: any constraint of a table as SQL has
+///   it, such as a foreign key of several columns. It may be written several times.
+/// * `options = "STRICT"`: what follows the closing parenthesis, such as `WITH (fillfactor = 70)`.
+/// * `comment = "people who can sign in"`: the comment, which SQLite does not have.
+///
+/// # Above a field
+///
+/// * `column = "type"`: the name of the column. By default it is that of the field.
+/// * `primary_key`: the primary key. If several fields have it, they are the key together.
+/// * `identity`: the database numbers the rows; `identity = "always"` if no statement may give the number itself. On SQLite,
+///   `identity` is `AUTOINCREMENT`.
+/// * `unique`: no two rows have the same value. Fields with the same `unique = "name"` are unique together.
+/// * `index`: an index named `table_column_idx`. Fields with the same `index = "name"` have an index together.
+/// * `references = "users(id)"`: a foreign key, with `on_delete` and `on_update`: `cascade`, `restrict`, `set null`,
+///   `set default` or `no action`. The names are those of tables and columns, not those of structs and fields.
+/// * `check = "price > 0"`: a condition. It may be written several times.
+/// * `default = "now()"`: an expression of SQL. A text has its own quotes: `default = "'new'"`. Numbers, `true` and `false`
+///   need none: `default = 0`.
+/// * `generated = "lower(email)"`: a column that the database computes when the row is written, or with `virtual` when it
+///   is read.
+/// * `sql_type = "varchar(40)"`: the type in SQL, if it is not that of the list below. It may have a collation.
+/// * `was = "mail"`: the name that the column had before.
+/// * `comment = "in cents"`: the comment.
+/// * `skip`: the field is no column.
+///
+/// # Types
+///
+/// A column is `NOT NULL` unless its type is `Option<…>`. The derive sees the words of a type, not the type: an alias or a
+/// type of your own needs `sql_type`, and a bare `Uuid`, `Value` or `Date` is taken for the one in this list.
+///
+/// | Rust | PostgreSQL | SQLite |
+/// |---|---|---|
+/// | `i16`, `i32`, `i64` | `smallint`, `integer`, `bigint` | `INTEGER` |
+/// | `f32`, `f64` | `real`, `double precision` | `REAL` |
+/// | `bool` | `boolean` | `BOOLEAN` |
+/// | `String`, `&str`, `Box<str>`, `Cow<str>` | `text` | `TEXT` |
+/// | `Vec<u8>`, `&[u8]`, `[u8; 32]` | `bytea` | `BLOB` |
+/// | `uuid::Uuid` | `uuid` | `BLOB` |
+/// | `chrono::DateTime<Utc>`, `time::OffsetDateTime` | `timestamptz` | `DATETIME` |
+/// | `chrono::NaiveDateTime`, `time::PrimitiveDateTime` | `timestamp` | `DATETIME` |
+/// | `chrono::NaiveDate`, `time::Date` | `date` | `DATE` |
+/// | `chrono::NaiveTime`, `time::Time` | `time` | `TIME` |
+/// | `serde_json::Value`, `sqlx::types::Json<T>` | `jsonb` | `TEXT` |
+/// | `rust_decimal::Decimal`, `bigdecimal::BigDecimal` | `numeric` | needs `sql_type` |
+/// | `IpNetwork`, `IpNet`, `MacAddress`, `PgInterval` | `inet`, `inet`, `macaddr`, `interval` | needs `sql_type` |
+/// | `Vec<T>`, `&[T]`, `[T; 3]` | `T[]` | needs `sql_type` |
+///
+/// # Errors
+///
+/// Each mistake is a compile error at its place, and all are reported at once. What only one database has is an error if
+/// `lockgate` is built for the other alone.
+#[proc_macro_derive(Table, attributes(lockgate))]
+pub fn table(input: TokenStream) -> TokenStream {
+    catch_unwind(AssertUnwindSafe(|| table::table(input.into()))).unwrap_or_else(fallback::after_panic_in_derive).into()
 }

@@ -21,6 +21,7 @@ macro_rules! links {
 [databases]: crate::guide::databases
 [bootstrapping]: crate::guide::bootstrapping
 [trees]: crate::guide::trees
+[structs]: crate::guide::structs
 [deploying]: crate::guide::deploying
 [problems]: crate::guide::problems
 [coming-from]: crate::guide::coming_from
@@ -70,6 +71,7 @@ chapters! {
     databases "databases"
     bootstrapping "bootstrapping"
     trees "trees"
+    structs "structs"
     deploying "deploying"
     problems "problems"
     coming_from "coming-from"

@@ -99,7 +99,7 @@ pub use lockgate_core::{
     plan::Repair, status::Entry,
 };
 
-pub use lockgate_macros::embed_migrations;
+pub use lockgate_macros::{Table, embed_migrations};
 
 /// The schema of a database as a value: what [`read_schema`] gives.
 #[cfg(feature = "schema")]

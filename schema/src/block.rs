@@ -4,7 +4,8 @@
 mod describe;
 mod name;
 
-pub(crate) use describe::describe;
+pub(crate) use describe::{describe, object as of_object};
+pub(crate) use name::{ident, qualified};
 
 use crate::difference::Class;
 

@@ -9,6 +9,7 @@
 mod block;
 mod compare;
 mod difference;
+pub mod docs;
 pub mod draft;
 mod model;
 pub mod picture;

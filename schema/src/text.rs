@@ -34,6 +34,13 @@ impl Schema {
     }
 }
 
+/// Returns the text of a single object.
+pub(crate) fn block(item: &Item) -> String {
+    let mut text = String::new();
+    write(&mut text, item, 0);
+    text
+}
+
 fn write(text: &mut String, item: &Item, depth: usize) {
     let indent = "  ".repeat(depth);
     text.push_str(&format!("{indent}{}\n", line(item)));

@@ -42,6 +42,15 @@ pub enum Request {
         /// The id of the last migration to apply.
         at: String,
     },
+    /// Return the documentation of the schema that the set makes, as `lockgate_schema::docs::join` writes it.
+    Docs {
+        /// The dialect of the database.
+        dialect: Dialect,
+        /// The id of the last migration to apply.
+        at: String,
+        /// What the schema is called.
+        title: String,
+    },
 }
 
 /// The form of a schema.
@@ -92,6 +101,9 @@ impl Request {
             Self::Schema { dialect, form, at } => {
                 vec!["schema".to_owned(), dialect.to_string(), form.to_string(), at.clone()]
             }
+            Self::Docs { dialect, at, title } => {
+                vec!["docs".to_owned(), dialect.to_string(), at.clone(), title.clone()]
+            }
         };
         parts.join(&SEPARATOR.to_string())
     }
@@ -112,6 +124,10 @@ impl Request {
             ["schema", dialect, form, at] => {
                 let form = Form::ALL.into_iter().find(|known| known.as_str() == form).ok_or_else(unknown)?;
                 Ok(Self::Schema { dialect: dialect.parse().map_err(|_| unknown())?, form, at: at.to_owned() })
+            }
+            ["docs", dialect, at, title] => {
+                let dialect = dialect.parse().map_err(|_| unknown())?;
+                Ok(Self::Docs { dialect, at: at.to_owned(), title: title.to_owned() })
             }
             _ => Err(unknown()),
         }
@@ -177,6 +193,7 @@ mod tests {
             Request::MarkTestdb { from },
             schema("0001_create users"),
             schema("billing.00000001.0002.owner.größe"),
+            Request::Docs { dialect: Dialect::Sqlite, at: "0001_create users".to_owned(), title: "app".to_owned() },
         ] {
             assert_eq!(Request::parse(&request.to_text()), Ok(request));
         }

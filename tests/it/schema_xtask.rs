@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use lockgate::Dialect;
+use lockgate::schema::docs;
 use lockgate_harness::__private::Tests;
 use lockgate_harness::{Throwaway, request};
 use lockgate_testing::request::Form;
@@ -180,6 +181,11 @@ async fn the_test_program_answers_or_refuses_requests() {
     assert_eq!(ask(Form::Text, "0001_users").await.unwrap(), AT_1);
     assert_eq!(ask(Form::Svg, "0002_posts").await.unwrap(), scratch.run(&["schema", "--svg"]).succeeds());
     assert_eq!(ask(Form::Mermaid, "0002_posts").await.unwrap(), scratch.run(&["schema", "--mermaid"]).succeeds());
+    let pages = request::documentation(tests, Dialect::Sqlite, "0002_posts", "app").await.unwrap();
+    scratch.run(&["schema", "--docs", "docs"]).succeeds();
+    for page in docs::split(&pages).unwrap() {
+        assert_eq!(page.text, scratch.read(&format!("docs/{}", page.path)), "{}", page.path);
+    }
     assert_eq!(ask(Form::Text, "0003_tags").await.unwrap_err(), "the tests of migrations embed no `0003_tags`");
 }
 

@@ -45,7 +45,7 @@ enum Command {
     Amend(command::amend::Arguments),
     /// Merge two versions of a lockfile; git runs this, once `init` has set it up.
     MergeLockfile(command::merge_lockfile::Arguments),
-    /// Show the schema that the migrations create, as a text to check in or as a picture.
+    /// Show the schema that the migrations create, as a text to check in or as a picture, or write its documentation.
     #[cfg(feature = "schema")]
     Schema(command::schema::Arguments),
     /// Show the schema that the migrations create. (Not in this build.)

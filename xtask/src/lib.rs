@@ -142,6 +142,8 @@ mod program;
 mod project;
 #[cfg(feature = "schema")]
 mod schema;
+#[cfg(feature = "schema")]
+mod structs;
 #[cfg(feature = "trace")]
 mod trace;
 

@@ -37,6 +37,10 @@ pub(crate) struct Package {
     pub(crate) version: String,
     /// The names of its programs.
     pub(crate) binaries: Vec<String>,
+    /// The files at which the compiler begins: its library and its programs, absolute.
+    pub(crate) roots: Vec<PathBuf>,
+    /// The crates of other workspaces that it depends on, as its code names them.
+    pub(crate) other_crates: Vec<String>,
     dependencies: Vec<String>,
     /// The clone of Lockgate, if the package depends on it by path.
     pub(crate) clone: Option<PathBuf>,
@@ -69,8 +73,19 @@ impl Project {
             known.version = package.version.to_string();
             let programs = package.targets.iter().filter(|target| target.is_bin());
             known.binaries = programs.map(|target| target.name.clone()).collect();
+            // A build script, tests and examples are not the program.
+            let of_the_program = package.targets.iter().filter(|target| {
+                let is_beside =
+                    target.is_custom_build() || target.is_test() || target.is_example() || target.is_bench();
+                !is_beside
+            });
+            known.roots = of_the_program.map(|target| target.src_path.as_std_path().to_owned()).collect();
             for dependency in &package.dependencies {
                 known.dependencies.push(dependency.name.clone());
+                if dependency.name != "lockgate" && dependency.path.is_none() {
+                    let name = dependency.rename.as_ref().unwrap_or(&dependency.name);
+                    known.other_crates.push(name.replace('-', "_"));
+                }
                 if let ("lockgate", Some(path)) = (dependency.name.as_str(), &dependency.path) {
                     known.clone = path.parent().map(|clone| clone.as_std_path().to_owned());
                 }
@@ -169,6 +184,28 @@ impl Project {
         Package { backends, ..Package::new(&self.root, String::new(), self.root.clone(), None) }
     }
 
+    /// Returns the packages whose structs describe the tables of this folder of migrations: those that embed it, and the
+    /// members of the workspace that they depend on, unless those have migrations of their own.
+    pub(crate) fn with_structs_of(&self, package: &Package) -> Vec<&Package> {
+        let has_its_own = |other: &Package| other.named || other.folder.is_dir();
+        let is_of_the_root = package.name.is_empty();
+        let embeds = |other: &Package| match is_of_the_root {
+            true => !has_its_own(other),
+            false => other.folder == package.folder,
+        };
+        let mut found: Vec<&Package> = self.packages.iter().filter(|other| embeds(other)).collect();
+        let mut next = 0;
+        while let Some(package) = found.get(next).copied() {
+            next += 1;
+            for other in self.packages.iter().filter(|other| package.depends_on(&other.name) && !has_its_own(other)) {
+                if !found.iter().any(|known| known.name == other.name) {
+                    found.push(other);
+                }
+            }
+        }
+        found
+    }
+
     /// Whether one of the packages has this name, or depends on a package of this name.
     pub(crate) fn depends_on(&self, name: &str) -> bool {
         self.packages.iter().any(|package| package.name == name || package.depends_on(name))
@@ -196,6 +233,7 @@ impl Package {
         let (path, named) = (path.unwrap_or("migrations").to_owned(), path.is_some());
         let (backends, dependencies) = (backends::of_package(&directory), Vec::new());
         let (version, binaries) = (String::new(), Vec::new());
+        let (roots, other_crates) = (Vec::new(), Vec::new());
         Self {
             name,
             directory,
@@ -207,6 +245,8 @@ impl Package {
             backends,
             version,
             binaries,
+            roots,
+            other_crates,
             dependencies,
             clone: None,
             named,

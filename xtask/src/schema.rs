@@ -1,8 +1,8 @@
 //! Reads the schema that the migrations of a folder make, by running them on a throwaway database; and the schema of an
 //! existing database. This module uses the runtime.
 
-use lockgate::__private::of_every_profile;
-use lockgate::schema::Schema;
+use lockgate::__private::{of_every_profile, of_migrations};
+use lockgate::schema::{Schema, docs};
 use lockgate::{Database, Error, Migrations, Migrator, UpTo, read_schema};
 use lockgate_source::core::{Dialect, Version};
 use lockgate_source::folder::Folder;
@@ -46,26 +46,61 @@ enum Made {
     ByCreate,
 }
 
-fn made(folder: &Folder, dialect: Dialect, made: Made) -> Result<Schema, NoSchema> {
-    let _server;
-    let url = match dialect {
-        Dialect::Sqlite => "sqlite::memory:".to_owned(),
-        Dialect::Postgres => {
-            let server = Postgres::start(&Options::default()).map_err(NoSchema::Server)?;
-            let url = server.url("postgres");
-            _server = server;
-            url
-        }
-        Dialect::Mysql => return Err(NoSchema::Other("this release has no backend for mysql".to_owned())),
-    };
-    let set = folder.leak("cargo xtask schema");
+/// Runs the first `count` migrations of a folder on a throwaway database, one after the other, and gives the schema after
+/// each. The same holds for the folder as in [`of_folder`].
+pub(crate) fn step_by_step(
+    folder: &Folder,
+    count: usize,
+    dialect: Dialect,
+    after: &mut dyn FnMut(&str, &Schema),
+) -> Result<Schema, NoSchema> {
+    let (url, _server) = throwaway(dialect)?;
+    // Repeatable scripts run after the last migration, in the same run. They get one of their own.
+    let whole = migrator(folder);
+    let versioned = of_migrations(&whole);
+    let run_migrations = &folder.migrations[..count];
     run(async {
         let mut database = Database::connect(&url).await?;
-        if !matches!(made, Made::ByNothing) {
-            let all = Box::leak(Box::new(Migrations::from(set)));
-            let migrator = of_every_profile(&Migrator::new(all).stand_in_for_variables());
-            apply(&mut database, &migrator, &made, dialect).await?;
+        let mut schema = read_schema(&mut database).await?;
+        for migration in run_migrations {
+            apply(&mut database, &versioned, &Made::UpTo(migration.version()), dialect).await?;
+            schema = read_schema(&mut database).await?;
+            after(migration.id.as_str(), &schema);
         }
+        if count == folder.migrations.len() && !folder.repeatables().is_empty() {
+            let last = run_migrations.last().map_or(Made::ByNothing, |last| Made::UpTo(last.version()));
+            apply(&mut database, &whole, &last, dialect).await?;
+            schema = read_schema(&mut database).await?;
+            after(docs::REPEATABLES, &schema);
+        }
+        database.close().await?;
+        Ok(schema)
+    })
+}
+
+/// Returns the URL of a database that nobody else uses, and the server that it is on.
+fn throwaway(dialect: Dialect) -> Result<(String, Option<Postgres>), NoSchema> {
+    match dialect {
+        Dialect::Sqlite => Ok(("sqlite::memory:".to_owned(), None)),
+        Dialect::Postgres => {
+            let server = Postgres::start(&Options::default()).map_err(NoSchema::Server)?;
+            Ok((server.url("postgres"), Some(server)))
+        }
+        Dialect::Mysql => Err(NoSchema::Other("this release has no backend for mysql".to_owned())),
+    }
+}
+
+fn migrator(folder: &Folder) -> Migrator {
+    let all = Box::leak(Box::new(Migrations::from(folder.leak("cargo xtask schema"))));
+    of_every_profile(&Migrator::new(all).stand_in_for_variables())
+}
+
+fn made(folder: &Folder, dialect: Dialect, made: Made) -> Result<Schema, NoSchema> {
+    let (url, _server) = throwaway(dialect)?;
+    let migrator = migrator(folder);
+    run(async {
+        let mut database = Database::connect(&url).await?;
+        apply(&mut database, &migrator, &made, dialect).await?;
         let schema = read_schema(&mut database).await?;
         database.close().await?;
         Ok(schema)

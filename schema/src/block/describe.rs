@@ -235,7 +235,8 @@ fn view(view: &View) -> Item {
     item
 }
 
-fn object(object: &Object) -> Item {
+/// Returns the block of an object that has no type of its own.
+pub(crate) fn object(object: &Object) -> Item {
     let class = match object.kind {
         ObjectKind::DefaultPrivileges => Class::Privileges,
         _ => Class::Real,

@@ -3,7 +3,7 @@
 use crate::model::Name;
 
 /// Writes a name with its schema.
-pub(super) fn qualified(name: &Name) -> String {
+pub(crate) fn qualified(name: &Name) -> String {
     match &name.schema {
         Some(schema) => format!("{}.{}", ident(schema), ident(&name.name)),
         None => ident(&name.name),
@@ -11,7 +11,7 @@ pub(super) fn qualified(name: &Name) -> String {
 }
 
 /// Writes a name, in quotes unless it is a plain word in lower case.
-pub(super) fn ident(name: &str) -> String {
+pub(crate) fn ident(name: &str) -> String {
     let mut chars = name.chars();
     let plain = chars.next().is_some_and(|c| c.is_ascii_lowercase() || c == '_')
         && chars.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');

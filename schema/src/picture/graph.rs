@@ -17,6 +17,7 @@ pub(super) struct Graph {
 /// A table.
 #[derive(Debug)]
 pub(super) struct TableBox {
+    pub(super) name: Name,
     /// Its name, without its schema if all tables are in one.
     pub(super) title: String,
     pub(super) rows: Vec<Row>,
@@ -89,6 +90,7 @@ impl Graph {
             (one.child, one.parent, &one.columns).cmp(&(other.child, other.parent, &other.columns))
         });
         let shown = |(table, kept): (&&Table, &Vec<&Column>)| TableBox {
+            name: table.name.clone(),
             title: title(&table.name),
             rows: kept.iter().map(|column| row_of(table, column)).collect(),
             more: table.columns.len() - kept.len(),

@@ -1,6 +1,8 @@
 //! Assigns each box of a picture to a layer, and orders each layer. A table is to the right of the tables that it refers
 //! to.
 
+use std::collections::HashSet;
+
 use super::geometry::{Edge, Size};
 
 /// A place in a layer: a box, or a bend of an edge that passes through.
@@ -16,6 +18,8 @@ pub(super) struct Layers {
     pub(super) layers: Vec<Vec<Slot>>,
     /// The layer of each box; 0 for a box that is in none.
     pub(super) of_node: Vec<usize>,
+    /// The pairs of boxes between which there is an edge.
+    joined: HashSet<(usize, usize)>,
 }
 
 /// The number of passes that improve the order, alternately from left and right.
@@ -36,7 +40,9 @@ impl Layers {
                 layers.iter_mut().take(right).skip(left + 1).for_each(|layer| layer.push(Slot::Bend(index)));
             }
         }
-        let mut layers = Self { layers, of_node };
+        // Both ways, as it is asked for each pair of boxes in neighbouring layers.
+        let joined = edges.iter().flat_map(|edge| [(edge.from, edge.to), (edge.to, edge.from)]).collect();
+        let mut layers = Self { layers, of_node, joined };
         layers.order(edges);
         layers
     }
@@ -93,9 +99,7 @@ impl Layers {
         match (one, other) {
             (Slot::Bend(index), _) => passes(other, beside, index),
             (_, Slot::Bend(index)) => passes(one, layer, index),
-            (Slot::Node(one), Slot::Node(other)) => {
-                edges.iter().any(|edge| (edge.from, edge.to) == (one, other) || (edge.to, edge.from) == (one, other))
-            }
+            (Slot::Node(one), Slot::Node(other)) => self.joined.contains(&(one, other)),
         }
     }
 

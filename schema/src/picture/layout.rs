@@ -173,12 +173,18 @@ fn gap(one: Slot, other: Slot) -> f64 {
 fn heights(layers: &Layers, sizes: &[Size], edges: &[Edge]) -> Vec<Vec<f64>> {
     let mut tops: Vec<Vec<f64>> =
         layers.layers.iter().map(|layer| settle(layer, sizes, &vec![0.0; layer.len()])).collect();
+    let mut of_node: Vec<Vec<usize>> = vec![Vec::new(); sizes.len()];
+    for (index, edge) in edges.iter().enumerate().filter(|(_, edge)| edge.from != edge.to) {
+        of_node[edge.from].push(index);
+        of_node[edge.to].push(index);
+    }
     for sweep in 0..SWEEPS {
         let forward = sweep % 2 == 0;
         let indexes: Vec<usize> = if forward { (0..tops.len()).collect() } else { (0..tops.len()).rev().collect() };
         for index in indexes {
             let layer = &layers.layers[index];
-            let wanted: Vec<f64> = (0..layer.len()).map(|place| wanted(layers, &tops, (index, place), edges)).collect();
+            let wanted: Vec<f64> =
+                (0..layer.len()).map(|place| wanted(layers, &tops, (index, place), edges, &of_node)).collect();
             tops[index] = settle(layer, sizes, &wanted);
         }
     }
@@ -188,17 +194,26 @@ fn heights(layers: &Layers, sizes: &[Size], edges: &[Edge]) -> Vec<Vec<f64>> {
 }
 
 /// Returns the best top of a slot, at which its edges are level on average.
-fn wanted(layers: &Layers, tops: &[Vec<f64>], (layer, place): (usize, usize), edges: &[Edge]) -> f64 {
+fn wanted(
+    layers: &Layers,
+    tops: &[Vec<f64>],
+    (layer, place): (usize, usize),
+    edges: &[Edge],
+    of_node: &[Vec<usize>],
+) -> f64 {
     let slot = layers.layers[layer][place];
     let mut at = Vec::new();
-    for (index, edge) in edges.iter().enumerate() {
+    let passing = match &slot {
+        Slot::Bend(bent) => std::slice::from_ref(bent),
+        Slot::Node(node) => &of_node[*node],
+    };
+    for &index in passing {
+        let edge = &edges[index];
         // The distance from the slot's top to the edge.
         let own = match slot {
-            Slot::Bend(bent) if bent == index => LANE / 2.0,
-            Slot::Node(node) if edge.from == edge.to || edge.from != node && edge.to != node => continue,
+            Slot::Bend(_) => LANE / 2.0,
             Slot::Node(node) if edge.from == node => edge.from_y,
             Slot::Node(_) => edge.to_y,
-            Slot::Bend(_) => continue,
         };
         let (left, right) = edge.layers(&layers.of_node);
         for beside in [layer.checked_sub(1), Some(layer + 1)].into_iter().flatten() {

@@ -8,4 +8,5 @@ mod mermaid;
 mod svg;
 
 pub use mermaid::mermaid;
+pub(crate) use svg::inline;
 pub use svg::svg;

@@ -4,7 +4,7 @@
 use super::geometry::{Edge, Point, Size};
 use super::graph::{Graph, Link, Row, TableBox};
 use super::layout::lay_out;
-use crate::model::Schema;
+use crate::model::{Name, Schema};
 
 const HEAD: f64 = 30.0;
 const ROW: f64 = 21.0;
@@ -23,6 +23,7 @@ const FOOT: f64 = 11.0;
 const COLOURS: [&str; 10] =
     ["#3b6ea8", "#2f7d6d", "#a4572e", "#7a4e9c", "#8a6d1f", "#a8435f", "#3f7d3a", "#4c5fb0", "#7d5a4f", "#2b7f95"];
 
+/// The style of a picture on its own. A page that has pictures in it brings its own.
 const STYLE: &str = "\
     .page{fill:#fafbfc}.card{fill:#fff;stroke:#c9d1d9}.line{stroke:#eceff2}\
     .title{font:600 13.5px system-ui,'Segoe UI','DejaVu Sans',sans-serif;fill:#fff}\
@@ -35,30 +36,58 @@ const STYLE: &str = "\
 /// Returns the tables and their foreign keys as an SVG document. The same schema always gives the same picture.
 pub fn svg(schema: &Schema) -> String {
     let graph = Graph::of(schema);
-    let sizes: Vec<Size> = graph.tables.iter().map(size).collect();
-    let edges: Vec<Edge> = graph.links.iter().map(|link| edge(link, &graph.links)).collect();
-    let layout = lay_out(&sizes, &edges);
-    let (width, height) = (layout.size.width + 2.0 * MARGIN, layout.size.height + 2.0 * MARGIN + 12.0);
-    let width = width.max(260.0);
-    let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width:.0}\" height=\"{height:.0}\" \
-         viewBox=\"0 0 {width:.0} {height:.0}\">\n<style>{STYLE}</style>\n\
-         <rect class=\"page\" width=\"100%\" height=\"100%\"/>\n<g transform=\"translate({MARGIN} {MARGIN})\">\n"
-    );
-    for (link, points) in graph.links.iter().zip(&layout.edges) {
-        svg.push_str(&line(link, points, &graph, layout.boxes[link.child], sizes[link.child]));
-    }
-    for ((table, size), (index, corner)) in graph.tables.iter().zip(&sizes).zip(layout.boxes.iter().enumerate()) {
-        svg.push_str(&card(table, *size, *corner, colour(index)));
-    }
-    svg.push_str("</g>\n");
+    let Drawing { width, height, content } = draw(&graph, &|_| None);
     let note = format!(
         "{}, {} · NULL is allowed where the type has a ?",
         count(graph.tables.len(), "table"),
         count(graph.links.len(), "foreign key")
     );
-    svg.push_str(&format!("<text class=\"note\" x=\"{MARGIN}\" y=\"{:.1}\">{note}</text>\n</svg>\n", height - 14.0));
-    svg
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width:.0}\" height=\"{height:.0}\" \
+         viewBox=\"0 0 {width:.0} {height:.0}\">\n<style>{STYLE}</style>\n\
+         <rect class=\"page\" width=\"100%\" height=\"100%\"/>\n{content}\
+         <text class=\"note\" x=\"{MARGIN}\" y=\"{:.1}\">{note}</text>\n</svg>\n",
+        height - 14.0
+    )
+}
+
+/// Returns the same picture as an element of an HTML page, which brings the style. `label` says what it shows to whoever
+/// does not see it, and each table leads to the anchor that `anchor` gives.
+pub(crate) fn inline(schema: &Schema, label: &str, anchor: &dyn Fn(&Name) -> Option<String>) -> String {
+    let Drawing { width, height, content } = draw(&Graph::of(schema), anchor);
+    format!(
+        "<svg viewBox=\"0 0 {width:.0} {height:.0}\" width=\"{width:.0}\" height=\"{height:.0}\" role=\"group\" \
+         aria-label=\"{}\">\n{content}</svg>\n",
+        escaped(label).replace('"', "&quot;")
+    )
+}
+
+/// A picture without what is around it.
+struct Drawing {
+    width: f64,
+    height: f64,
+    content: String,
+}
+
+fn draw(graph: &Graph, anchor: &dyn Fn(&Name) -> Option<String>) -> Drawing {
+    let sizes: Vec<Size> = graph.tables.iter().map(size).collect();
+    let edges: Vec<Edge> = graph.links.iter().map(|link| edge(link, &graph.links)).collect();
+    let layout = lay_out(&sizes, &edges);
+    let (width, height) = (layout.size.width + 2.0 * MARGIN, layout.size.height + 2.0 * MARGIN + 12.0);
+    let width = width.max(260.0);
+    let mut content = format!("<g transform=\"translate({MARGIN} {MARGIN})\">\n");
+    for (link, points) in graph.links.iter().zip(&layout.edges) {
+        content.push_str(&line(link, points, graph, layout.boxes[link.child], sizes[link.child]));
+    }
+    for ((table, size), (index, corner)) in graph.tables.iter().zip(&sizes).zip(layout.boxes.iter().enumerate()) {
+        let card = card(table, *size, *corner, colour(index));
+        content.push_str(&match anchor(&table.name) {
+            Some(anchor) => format!("<a href=\"#{}\">{card}</a>", escaped(&anchor).replace('"', "&quot;")),
+            None => card,
+        });
+    }
+    content.push_str("</g>\n");
+    Drawing { width, height, content }
 }
 
 fn count(count: usize, what: &str) -> String {

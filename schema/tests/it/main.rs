@@ -2,6 +2,7 @@
 
 mod build;
 mod compare;
+mod docs;
 mod draft_sqlite;
 mod generate;
 mod picture;

@@ -1,12 +1,12 @@
-//! `LOCKGATE_REQUIRE`: the backends whose absence is an error instead of a skipped test.
+//! `LOCKGATE_REQUIRE`: what must be there: its absence is an error instead of a skipped test.
 
 use super::Error;
 
 /// The variable, a list with commas: `LOCKGATE_REQUIRE=sqlite,postgres`.
 pub const VARIABLE: &str = "LOCKGATE_REQUIRE";
 
-/// The words that it may contain.
-pub const WORDS: [&str; 3] = ["sqlite", "postgres", "mariadb"];
+/// The words that it may contain. `browser` is for Lockgate's own tests of the pages that it writes.
+pub const WORDS: [&str; 4] = ["sqlite", "postgres", "mariadb", "browser"];
 
 /// Whether `LOCKGATE_REQUIRE` names this backend.
 ///

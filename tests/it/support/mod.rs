@@ -1,6 +1,7 @@
 //! What several tests share, such as a real database for each test.
 
 pub(crate) mod app;
+pub(crate) mod browser;
 pub(crate) mod child;
 pub(crate) mod database;
 pub(crate) mod gate;

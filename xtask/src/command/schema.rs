@@ -1,4 +1,7 @@
-//! `cargo xtask schema`: prints the schema that the migrations make, as text to check in or as a picture.
+//! `cargo xtask schema`: prints the schema that the migrations make, as text to check in or as a picture, or writes its
+//! documentation (`docs`).
+
+mod docs;
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +9,7 @@ use anstream::{eprintln, println};
 use lockgate_schema::{Schema, picture, snapshot};
 use lockgate_source::core::table::BodyData;
 use lockgate_source::core::{Dialect, Version};
-use lockgate_source::folder::{Folder, NoDatabase};
+use lockgate_source::folder::{Folder, Migration, NoDatabase};
 use lockgate_testing::request::{Form, Request};
 
 use super::check;
@@ -16,6 +19,7 @@ use crate::program;
 use crate::project::{Package, Project};
 use crate::schema::{NoSchema, of_database, of_folder};
 use crate::scripts;
+use crate::structs::of_package;
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -36,9 +40,13 @@ pub(crate) struct Arguments {
     /// Run nothing, but read this database; without a URL, the one of DATABASE_URL
     #[arg(long, value_name = "URL", num_args = 0..=1, default_missing_value = "")]
     database_url: Option<String>,
-    /// Compare this file with the text that would be printed, and show the differences
-    #[arg(long, value_name = "FILE", group = "form")]
-    check: Option<PathBuf>,
+    /// Compare this file with the text that would be printed, and show the differences; with `--docs`, which needs no FILE,
+    /// compare the pages
+    #[arg(long, value_name = "FILE", num_args = 0..=1, group = "form")]
+    check: Option<Option<PathBuf>>,
+    /// Write the documentation of the schema to this folder: a page for each table, and all of it as one HTML page
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["write", "mermaid", "svg"])]
+    docs: Option<PathBuf>,
     /// Write the text or the picture to this file
     #[arg(long, value_name = "FILE", conflicts_with = "check")]
     write: Option<PathBuf>,
@@ -48,13 +56,32 @@ pub(crate) struct Arguments {
     /// Print an SVG picture
     #[arg(long, group = "form")]
     svg: bool,
+    /// Run nothing, but print the tables that the structs with `#[derive(lockgate::Table)]` describe
+    #[arg(long, group = "form", conflicts_with_all = ["at", "database", "database_url", "docs"])]
+    structs: bool,
     /// The package whose migrations these are
     #[arg(long, short, value_name = "NAME")]
     package: Option<String>,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let checked = arguments.check.as_deref().map(read).transpose()?;
+    if arguments.structs {
+        return structs(arguments);
+    }
+    if let Some(folder) = &arguments.docs {
+        return docs::run(folder, arguments);
+    }
+    let checked_file = match &arguments.check {
+        None => None,
+        Some(Some(file)) => Some(file),
+        Some(None) => {
+            return Err(Failure::impossible(
+                "`--check` needs the file to compare, as in `cargo xtask schema --check schema.txt`, or `--docs FOLDER` \
+                 beside it",
+            ));
+        }
+    };
+    let checked = checked_file.map(|file| read(file)).transpose()?;
     let (text, dialect) = match &arguments.database_url {
         Some(url) => {
             let schema = existing(url)?;
@@ -66,7 +93,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
             migrated(&package, arguments, checked.as_deref().and_then(snapshot::dialect))?
         }
     };
-    match (&arguments.check, &checked, &arguments.write) {
+    match (checked_file, &checked, &arguments.write) {
         (Some(path), Some(checked), _) => compare(path, checked, &text, dialect, arguments),
         (_, _, Some(path)) => write(path, text),
         (_, _, None) => {
@@ -77,6 +104,22 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 impl Arguments {
+    /// Returns the options that say which schema it is, as one would type them again.
+    fn options(&self, dialect: Option<Dialect>) -> String {
+        let mut options = String::new();
+        match (&self.database_url, dialect) {
+            (Some(_), _) => options.push_str(" --database-url"),
+            (None, Some(dialect)) => options.push_str(&format!(" --dialect {dialect}")),
+            (None, None) => {}
+        }
+        for (name, value) in [("at", &self.at), ("database", &self.database), ("package", &self.package)] {
+            if let Some(value) = value {
+                options.push_str(&format!(" --{name} {value}"));
+            }
+        }
+        options
+    }
+
     fn form(&self) -> Form {
         match (self.mermaid, self.svg) {
             (true, _) => Form::Mermaid,
@@ -124,22 +167,47 @@ fn compare(path: &Path, checked: &str, text: &str, dialect: Dialect, arguments: 
         return Ok(());
     }
     eprintln!("{}", differences.trim_end());
-    let mut command = format!("cargo xtask schema --write {shown}");
-    if arguments.database_url.is_some() {
-        command.push_str(" --database-url");
-    } else if arguments.dialect.is_some() || snapshot::dialect(checked).is_some() {
-        command.push_str(&format!(" --dialect {dialect}"));
-    }
-    if let Some(at) = &arguments.at {
-        command.push_str(&format!(" --at {at}"));
-    }
-    if let Some(database) = &arguments.database {
-        command.push_str(&format!(" --database {database}"));
-    }
-    if let Some(package) = &arguments.package {
-        command.push_str(&format!(" --package {package}"));
-    }
+    let names_dialect = arguments.dialect.is_some() || snapshot::dialect(checked).is_some();
+    let options = arguments.options(names_dialect.then_some(dialect));
+    let command = format!("cargo xtask schema --write {shown}{options}");
     Err(Failure::refused(format!("{shown} is out of date: `{command}` updates it")))
+}
+
+/// Prints or writes the tables that the structs describe.
+fn structs(arguments: &Arguments) -> Result<(), Failure> {
+    let project = Project::find()?;
+    let package = project.package(arguments.package.as_deref())?;
+    let dialect = dialect(&check::load(&package).folder, arguments.dialect)?;
+    let structs = of_package(&project, &package, dialect)?;
+    for note in &structs.notes {
+        eprintln!("note: {note}");
+    }
+    if structs.statements.is_empty() {
+        let folders: Vec<_> = structs.folders.iter().map(|folder| format!("`{folder}`")).collect();
+        return Err(Failure::refused(format!(
+            "no struct below {} has `#[derive(lockgate::Table)]`: write it above the structs that describe tables",
+            folders.join(", ")
+        )));
+    }
+    let mut text = String::new();
+    let mut before = None;
+    for placed in &structs.statements {
+        let place = (&placed.file, &placed.of);
+        if before != Some(place) {
+            let gap = if text.is_empty() { "" } else { "\n" };
+            text.push_str(&format!("{gap}-- {} ({}:{})\n", placed.of, placed.file, placed.line));
+        }
+        before = Some(place);
+        text.push_str(&placed.sql);
+        text.push('\n');
+    }
+    match &arguments.write {
+        Some(path) => write(path, text),
+        None => {
+            anstream::print!("{text}");
+            Ok(())
+        }
+    }
 }
 
 /// Reads the schema of an existing database.
@@ -157,41 +225,73 @@ fn existing(url: &str) -> Result<Schema, Failure> {
     })
 }
 
+/// A folder that can be run, and how much of it.
+struct Runnable {
+    folder: Folder,
+    dialect: Dialect,
+    count: usize,
+}
+
+impl Runnable {
+    /// Loads the folder of a package, up to the migration that the arguments name.
+    fn load(package: &Package, arguments: &Arguments, wanted: Option<Dialect>) -> Result<Self, Failure> {
+        let mut loaded = check::load(package);
+        if !scripts::can_run(&loaded.diagnostics) {
+            check::show(&loaded);
+            return Err(Failure::refused("nothing was run: fix the errors above first"));
+        }
+        choose(&mut loaded.folder, arguments.database.as_deref())?;
+        let folder = loaded.folder;
+        let dialect = dialect(&folder, arguments.dialect.or(wanted))?;
+        let count = match &arguments.at {
+            None => folder.migrations.len(),
+            Some(at) => find(&folder, at)? + 1,
+        };
+        Ok(Self { folder, dialect, count })
+    }
+
+    /// Returns the first Rust step, which only a program of the package can run.
+    fn rust_step(&self) -> Option<&Migration> {
+        self.run().iter().find(|migration| matches!(migration.up.body, BodyData::Rust))
+    }
+
+    fn run(&self) -> &[Migration] {
+        &self.folder.migrations[..self.count]
+    }
+}
+
 /// Returns the schema that a folder makes, in the requested form, and its dialect.
 fn migrated(package: &Package, arguments: &Arguments, wanted: Option<Dialect>) -> Result<(String, Dialect), Failure> {
-    let mut loaded = check::load(package);
-    if !scripts::can_run(&loaded.diagnostics) {
-        check::show(&loaded);
-        return Err(Failure::refused("nothing was run: fix the errors above first"));
-    }
-    choose(&mut loaded.folder, arguments.database.as_deref())?;
-    let folder = &loaded.folder;
-    let dialect = dialect(folder, arguments.dialect.or(wanted))?;
-    let count = match &arguments.at {
-        None => folder.migrations.len(),
-        Some(at) => find(folder, at)? + 1,
-    };
-    let run = &folder.migrations[..count];
-    let step = run.iter().find(|migration| matches!(migration.up.body, BodyData::Rust));
-    if let (Some(step), Some(last)) = (step, run.last()) {
+    let runnable = Runnable::load(package, arguments, wanted)?;
+    let dialect = runnable.dialect;
+    if let (Some(step), Some(last)) = (runnable.rust_step(), runnable.run().last()) {
         if program::exists(package) {
             let request = Request::Schema { dialect, form: arguments.form(), at: last.id.to_string() };
             return Ok((program::ask(package, &request, &[])?, dialect));
         }
-        let id = &step.id;
-        return Err(Failure::refused(format!(
-            "`{id}` is a Rust step, which only a program of `{}` can run, and `{}/main.rs` with \
-             `lockgate_harness::migration_tests!();` does not exist: write it, stop before the step with `--at`, or \
-             migrate a database with your program and name it: `cargo xtask schema --database-url sqlite://head.db`",
-            package.name, package.shown_tests
-        )));
+        return Err(needs_a_program(step, package));
     }
-    let schema = of_folder(folder, count, dialect).map_err(|why| match why {
+    let schema = of_folder(&runnable.folder, runnable.count, dialect).map_err(failure)?;
+    Ok((shown(arguments.form(), &schema), dialect))
+}
+
+fn needs_a_program(step: &Migration, package: &Package) -> Failure {
+    let id = &step.id;
+    Failure::refused(format!(
+        "`{id}` is a Rust step, which only a program of `{}` can run, and `{}/main.rs` with \
+         `lockgate_harness::migration_tests!();` does not exist: write it, stop before the step with `--at`, or \
+         migrate a database with your program and name it: `cargo xtask schema --database-url sqlite://head.db`",
+        package.name, package.shown_tests
+    ))
+}
+
+/// Says why migrations made no schema.
+fn failure(why: NoSchema) -> Failure {
+    match why {
         NoSchema::Error(error) => Failure::refused(error.report().to_string().trim_end()),
         NoSchema::Server(error) => error.into(),
         NoSchema::Other(why) => Failure::impossible(why),
-    })?;
-    Ok((shown(arguments.form(), &schema), dialect))
+    }
 }
 
 /// Reduces the folder to the migrations of one database.

@@ -1,0 +1,80 @@
+//! The tables that the structs of a package describe: finds its files, and reads the structs in them.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use lockgate_source::core::Dialect;
+use lockgate_source::folder::normal;
+use lockgate_tables::read::{self, Placed, Sources};
+
+use crate::failure::Failure;
+use crate::project::{Package, Project};
+
+/// The statements that make the tables of structs, and what was left out.
+#[derive(Debug)]
+pub(crate) struct Structs {
+    /// In the order of files and lines. They may refer to tables of later ones.
+    pub(crate) statements: Vec<Placed>,
+    /// Sentences about structs that were left out, or counted under a condition.
+    pub(crate) notes: Vec<String>,
+    /// The folders in which structs were looked for, as messages name them.
+    pub(crate) folders: Vec<String>,
+}
+
+/// Reads the structs with `#[derive(lockgate::Table)]` that describe the tables of this package's migrations.
+///
+/// # Errors
+///
+/// `Refused` with every mistake in them, and `Impossible` if a file cannot be read.
+pub(crate) fn of_package(project: &Project, package: &Package, dialect: Dialect) -> Result<Structs, Failure> {
+    let mut found = Structs { statements: Vec::new(), notes: Vec::new(), folders: Vec::new() };
+    let mut problems = Vec::new();
+    for package in project.with_structs_of(package) {
+        let folder = package.directory.join("src");
+        found.folders.push(project.shown(&folder));
+        let mut sources = Sources {
+            files: BTreeMap::new(),
+            roots: package.roots.iter().map(|root| project.shown(root)).collect(),
+            other_crates: package.other_crates.iter().cloned().collect(),
+        };
+        collect(project, &folder, &mut sources.files)?;
+        let mut load = |path: &str| fs::read_to_string(normal(&project.root.join(path))).ok();
+        let in_package = read::read(&sources, dialect, &mut load);
+        found.statements.extend(in_package.statements);
+        found.notes.extend(in_package.notes);
+        problems.extend(in_package.problems);
+    }
+    if problems.is_empty() {
+        return Ok(found);
+    }
+    let lines: Vec<String> = problems.iter().map(|problem| format!("\n  {problem}")).collect();
+    Err(Failure::refused(format!("the structs do not describe a schema:{}", lines.concat())))
+}
+
+/// Reads every `.rs` file below a folder.
+fn collect(project: &Project, folder: &Path, files: &mut BTreeMap<String, String>) -> Result<(), Failure> {
+    let impossible = |path: &Path, error: std::io::Error| {
+        Failure::impossible(format!("{} cannot be read: {error}", project.shown(path)))
+    };
+    let mut open: Vec<PathBuf> = vec![folder.to_owned()];
+    while let Some(folder) = open.pop() {
+        let entries = match fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(impossible(&folder, error)),
+        };
+        for entry in entries {
+            let entry = entry.map_err(|error| impossible(&folder, error))?;
+            let path = entry.path();
+            let kind = entry.file_type().map_err(|error| impossible(&path, error))?;
+            if kind.is_dir() {
+                open.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") && path.is_file() {
+                let text = fs::read_to_string(&path).map_err(|error| impossible(&path, error))?;
+                files.insert(project.shown(&path), text);
+            }
+        }
+    }
+    Ok(())
+}
