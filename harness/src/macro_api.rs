@@ -4,7 +4,9 @@ use std::future::Future;
 
 use lockgate::{Dialect, Version};
 
-pub use crate::migration_test::{MigrationTest, SeedFn, Statements, TestFn, TestFuture, TestPart, Tests};
+pub use crate::migration_test::{
+    DesiredSchema, DesiredStatement, MigrationTest, SeedFn, Statements, TestFn, TestFuture, TestPart, Tests,
+};
 
 use crate::problem::{Phase, Problem};
 use crate::set_tests::{self, Note};
@@ -36,6 +38,7 @@ set_tests!(
     create_equals_deployment,
     every_table_has_a_row,
     fresh_install,
+    migrations_make_the_desired_schema,
     repeatable_scripts_run_twice,
     second_run_does_nothing,
     step_by_step_equals_all_at_once,

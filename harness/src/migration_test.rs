@@ -33,7 +33,25 @@ pub struct Tests {
     pub seed: Option<SeedFn>,
     /// Classes of differences that a down script may leave.
     pub tolerate: &'static [Class],
+    /// What the migrations lead to, if that is written beside them.
+    pub desired: Option<DesiredSchema>,
 }
+
+/// The desired schema of a folder: the SQL files in `schema/`.
+#[derive(Debug)]
+pub struct DesiredSchema {
+    /// Its folder.
+    pub directory: &'static str,
+    /// The same, as messages name it.
+    pub shown: &'static str,
+    /// The files that were compiled in, each with its length.
+    pub files: &'static [(&'static str, usize)],
+    /// The statements of each dialect, in an order that should work.
+    pub statements: &'static [(Dialect, &'static [DesiredStatement])],
+}
+
+/// A statement with its place, and the statements that must have set the session before it.
+pub type DesiredStatement = (&'static str, &'static str, &'static [&'static str]);
 
 /// The test of one migration.
 #[derive(Debug)]

@@ -1,12 +1,12 @@
-//! Answers requests of the xtask to a test program: create or mark a development database, or print the schema of the set
-//! or its documentation. The test `embedded_is_what_is_on_disk` calls this.
+//! Answers requests of the xtask to a test program: create or mark a development database, migrate a throwaway one, or
+//! print the schema of the set or its documentation. The test `embedded_is_what_is_on_disk` calls this.
 
 use std::env;
 use std::path::Path;
 
 use lockgate::__private::{of_every_profile, of_migrations};
 use lockgate::schema::{docs, picture};
-use lockgate::{Dialect, Migrator, UpTo, Version};
+use lockgate::{Database, Dialect, Migrator, UpTo, Version};
 use lockgate_testing::request::{Answer, Form, Request, TESTDB_URL};
 
 use crate::Throwaway;
@@ -37,9 +37,29 @@ async fn answer(tests: &'static Tests, request: Request) -> Result<String, Strin
     match request {
         Request::CreateTestdb { seed, from } => testdb::create(tests, &url(&from)?, seed).await,
         Request::MarkTestdb { from } => testdb::mark(&url(&from)?).await,
+        Request::Migrate { at } => {
+            let url = env::var(TESTDB_URL).map_err(|_| format!("{TESTDB_URL} names no database"))?;
+            migrate(tests, &url, &at).await
+        }
         Request::Schema { dialect, form, at } => schema(tests, dialect, form, &at).await,
         Request::Docs { dialect, at, title } => documentation(tests, dialect, &at, &title).await,
     }
+}
+
+/// Applies the set to a throwaway database, up to the migration `at`.
+///
+/// # Errors
+///
+/// Returns the reason as a text.
+#[doc(hidden)]
+pub async fn migrate(tests: &'static Tests, url: &str, at: &str) -> Result<String, String> {
+    let version = find(tests, at)?;
+    let text = |e: lockgate::Error| e.report().to_string().trim_end().to_owned();
+    let mut database = Database::connect(url).await.map_err(text)?;
+    let migrator = of_every_profile(&Migrator::new(tests.migrations).stand_in_for_variables());
+    migrator.apply_to(&mut database, UpTo::Version(version)).await.map_err(text)?;
+    database.close().await.map_err(text)?;
+    Ok(String::new())
 }
 
 /// Returns the schema that the set makes, up to the migration `at`.

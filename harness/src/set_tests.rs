@@ -1,10 +1,11 @@
 //! The tests of a whole set: from an empty database to the last migration and back, by one runner and by several.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use futures_util::future::join_all;
+use lockgate::__private::{Desired, Refused, make};
 use lockgate::{Body, Dialect, DownTo, Event, Migration, Migrator, Repair, UpTo};
 
 use crate::database::{Session, TestDatabase, apply_in_session};
@@ -112,6 +113,45 @@ pub(crate) async fn create_equals_deployment(tests: &'static Tests, dialect: Dia
         "write into `create/` what the deployments have changed; or write the deployment that makes what `create/` has: \
          `cargo xtask new-migration \"what it changes\"`",
     ))
+}
+
+/// The migrations make what `schema/` says.
+pub(crate) async fn migrations_make_the_desired_schema(tests: &'static Tests, dialect: Dialect) -> Note {
+    let Some(desired) = &tests.desired else { return Ok(None) };
+    let last = tests.migrations.set().last().map(|last| last.version());
+    let wanted = database_or_skip!(TestDatabase::at(tests, dialect, None));
+    let made = database_or_skip!(TestDatabase::at(tests, dialect, last));
+    let mut connection = wanted.connect().await.or_problem(Phase::Set, CONNECT)?;
+    let of_dialect = desired.statements.iter().find(|(known, _)| *known == dialect);
+    let statements = of_dialect.map_or(&[][..], |(_, statements)| statements);
+    let to_run: Vec<Desired<'_>> =
+        statements.iter().map(|(_, sql, session)| Desired { sql, session: session.to_vec() }).collect();
+    let mut left: Vec<usize> = (0..to_run.len()).collect();
+    if let Err(failed) = make(&mut connection, &to_run, &mut left).await {
+        // Those that only wait for others say nothing.
+        let is_cause = |(_, refused): &&(usize, Refused)| !refused.is_missing();
+        let causes: Vec<&(usize, Refused)> = failed.iter().filter(is_cause).collect();
+        let shown = if causes.is_empty() { failed.iter().collect() } else { causes };
+        let lines: Vec<String> = shown.iter().map(|(at, why)| format!("{}: {why}", statements[*at].0)).collect();
+        let fact = format!("`{}` cannot be made in an empty database", desired.shown);
+        return Err(Problem::new(Phase::Set, fact).detail(lines.join("\n")));
+    }
+    let _ = connection.close().await;
+    let (one, other) =
+        (made.schema().await.or_problem(Phase::Set, READ)?, wanted.schema().await.or_problem(Phase::Set, READ)?);
+    let mut differences = wanted.differences_that_count(&one, &other);
+    // No statement changes that order.
+    differences.retain(|found| dialect != Dialect::Postgres || found.class != lockgate::schema::Class::ColumnOrder);
+    if differences.is_empty() {
+        return Ok(None);
+    }
+    let lines = lockgate::schema::between(&differences, "the migrations", &format!("`{}`", desired.shown));
+    let fact = format!("the migrations do not make what `{}` says", desired.shown);
+    Err(Problem::new(Phase::Set, fact).detail(lines.join("\n")).help(format!(
+        "if `{0}` is right, this drafts the migration: `cargo xtask generate \"what it changes\"`; otherwise write into \
+         `{0}` what the migrations make",
+        desired.shown
+    )))
 }
 
 /// A run on an up-to-date database does nothing: no step, no event, no lock, and no write, as its session is read-only.
@@ -308,6 +348,31 @@ pub(crate) fn embedded_is_what_is_on_disk(tests: &'static Tests) -> Note {
             wrong.push(format!("{}/{name} is a test but was not compiled", directory()));
         }
     }
+    if let Some(desired) = &tests.desired {
+        let present = sql_files(Path::new(desired.directory));
+        for path in &present {
+            if !desired.files.iter().any(|(known, _)| Path::new(known) == path) {
+                wrong.push(format!(
+                    "{} is in `{}` but was not compiled",
+                    shown_from(tests.base(), path),
+                    desired.shown
+                ));
+            }
+        }
+        for (known, length) in desired.files {
+            match fs::metadata(known) {
+                Ok(meta) if meta.len() == *length as u64 => {}
+                Ok(_) => edited.push((*known).to_owned()),
+                Err(e) => wrong.push(format!("{known} was compiled but cannot be read: {e}")),
+            }
+        }
+        wrong.extend(
+            edited
+                .iter()
+                .filter(|path| path.starts_with(desired.directory))
+                .map(|path| format!("{} differs from what was compiled", shown_from(tests.base(), Path::new(path)))),
+        );
+    }
     if wrong.is_empty() {
         return Ok(None);
     }
@@ -331,6 +396,22 @@ pub(crate) fn embedded_is_what_is_on_disk(tests: &'static Tests) -> Note {
 /// Returns a script as it is embedded: without a byte order mark, and with LF for CRLF.
 fn as_embedded(text: &str) -> String {
     text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n")
+}
+
+/// Returns the paths of the SQL files in a folder and its subfolders.
+fn sql_files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let is_hidden = entry.file_name().to_string_lossy().starts_with('.');
+        match path.is_dir() {
+            _ if is_hidden => {}
+            true => found.append(&mut sql_files(&path)),
+            false if path.extension().is_some_and(|ending| ending == "sql") => found.push(path),
+            false => {}
+        }
+    }
+    found
 }
 
 /// Returns the paths of the SQL and Rust files in a folder and its subfolders.

@@ -1,9 +1,10 @@
 //! Expands `migration_tests!`: the embedded set, the test files as modules, a `#[test]` for each migration and database,
 //! and those of the whole set.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use lockgate_source::core::{CompanionKind, Dialect, Dialects};
+use lockgate_source::desired;
 use lockgate_source::folder::{Folder, Intent, MigrationTest, SqlSuite, TestBody};
 use lockgate_source::{Diagnostic, Severity};
 use proc_macro2::{Ident, TokenStream};
@@ -54,13 +55,18 @@ fn expansion(args: &Args, crate_directory: &Path, work_directory: &Path) -> Toke
         .map(Diagnostic::render_behind_level)
         .collect();
     if messages.is_empty() {
+        let (place, shown) = desired::place(&loaded.folder, args.database.as_ref().map(LitStr::value).as_deref());
         if let Err(error) = expand::choose(&mut loaded, args, "migration_tests") {
             return error.to_compile_error();
         }
         let folder = &loaded.folder;
         tests.retain(|test| folder.migrations.iter().any(|migration| migration.id.key() == test.key));
-        match items(args, folder, &tests, dialects) {
-            Ok(items) => return items,
+        let (desired, problems) = desired::read(&place, &shown);
+        messages.extend(problems.iter().map(Diagnostic::render_behind_level));
+        let desired = Desired { directory: place, files: desired };
+        match items(args, folder, &tests, dialects, &desired) {
+            Ok(items) if messages.is_empty() => return items,
+            Ok(_) => {}
             Err(message) => messages.push(message),
         }
     }
@@ -117,7 +123,53 @@ fn add(errors: &mut Option<Error>, at: &LitStr, message: String) {
     }
 }
 
-fn items(args: &Args, folder: &Folder, tests: &[MigrationTest], dialects: Dialects) -> Result<TokenStream, String> {
+/// The desired schema, and where it would be if there is none.
+struct Desired {
+    directory: PathBuf,
+    files: Option<desired::Desired>,
+}
+
+impl Desired {
+    /// Emits it as statements for each dialect.
+    fn tokens(&self, krate: &syn::Path, dialects: Dialects) -> Result<TokenStream, String> {
+        let Some(files) = &self.files else { return Ok(quote! { ::core::option::Option::None }) };
+        let text = |path: &Path| expand::text(path).map(str::to_owned).map_err(expand::not_utf8);
+        let (directory, shown) = (text(&self.directory)?, &files.shown);
+        let paths = files.files.iter().map(|file| text(&file.absolute)).collect::<Result<Vec<_>, _>>()?;
+        let mut each = Vec::new();
+        for dialect in dialects.iter() {
+            let name = dialect_name(krate, dialect);
+            let (statements, problems) = files.statements(dialect);
+            if let Some(first) = problems.first() {
+                return Err(first.render_behind_level());
+            }
+            let statements = statements.iter().map(|statement| {
+                let file = &files.files[statement.file];
+                let line = file.text[..statement.range.start].matches('\n').count() + 1;
+                let (place, sql) = (format!("{}:{line}", file.shown), &file.text[statement.range.clone()]);
+                let session = statement.session.iter().map(|range| &file.text[range.clone()]);
+                quote! { (#place, #sql, &[#(#session),*]) }
+            });
+            each.push(quote! { (#name, &[#(#statements),*]) });
+        }
+        Ok(quote! {
+            ::core::option::Option::Some(#krate::__private::DesiredSchema {
+                directory: #directory,
+                shown: #shown,
+                files: &[#((#paths, ::core::include_bytes!(#paths).len())),*],
+                statements: &[#(#each),*],
+            })
+        })
+    }
+}
+
+fn items(
+    args: &Args,
+    folder: &Folder,
+    tests: &[MigrationTest],
+    dialects: Dialects,
+    desired: &Desired,
+) -> Result<TokenStream, String> {
     let krate = &args.krate;
     let lockgate: syn::Path = syn::parse_quote!(#krate::lockgate);
     let embedded = folder.encode();
@@ -199,6 +251,7 @@ fn items(args: &Args, folder: &Folder, tests: &[MigrationTest], dialects: Dialec
     } else {
         (quote! {}, quote! { ::core::option::Option::None })
     };
+    let schema = desired.tokens(krate, dialects)?;
     let empty_tables = &args.empty_tables;
     let tolerate = &args.tolerate;
     let named = dialects.iter().map(|dialect| {
@@ -212,7 +265,8 @@ fn items(args: &Args, folder: &Folder, tests: &[MigrationTest], dialects: Dialec
         let repeatable = (!folder.repeatables().is_empty()).then_some("repeatable_scripts_run_twice");
         // Only a folder with trees has something to compare.
         let of_trees = folder.companion(CompanionKind::Create).map(|_| "create_equals_deployment");
-        let set_tests = SET_TESTS.into_iter().chain(repeatable).chain(of_trees).map(|test| {
+        let of_schema = desired.files.as_ref().map(|_| "migrations_make_the_desired_schema");
+        let set_tests = SET_TESTS.into_iter().chain(repeatable).chain(of_trees).chain(of_schema).map(|test| {
             let test = format_ident!("{test}");
             quote! {
                 #[test]
@@ -248,6 +302,7 @@ fn items(args: &Args, folder: &Folder, tests: &[MigrationTest], dialects: Dialec
             migration_tests: &[#(#migration_tests),*],
             empty_tables: &[#(#empty_tables),*],
             seed: #has_seed,
+            desired: #schema,
             tolerate: &[#(#krate::Class::#tolerate),*],
         };
         #(#modules)*
@@ -301,11 +356,7 @@ fn sql(krate: &syn::Path, suite: Option<&SqlSuite>) -> TokenStream {
     let Some(suite) = suite else { return quote! { ::core::option::Option::None } };
     let shown = &suite.shown;
     let groups = suite.statements.iter().map(|(dialects, statements)| {
-        let dialects = dialects.iter().map(|dialect| match dialect {
-            Dialect::Sqlite => quote! { #krate::lockgate::Dialect::Sqlite },
-            Dialect::Postgres => quote! { #krate::lockgate::Dialect::Postgres },
-            Dialect::Mysql => quote! { #krate::lockgate::Dialect::Mysql },
-        });
+        let dialects = dialects.iter().map(|dialect| dialect_name(krate, dialect));
         let statements = statements.iter().map(|statement| {
             let (line, sql) = (statement.line, &statement.sql);
             quote! { (#line, #sql) }
@@ -314,6 +365,14 @@ fn sql(krate: &syn::Path, suite: Option<&SqlSuite>) -> TokenStream {
     });
     quote! {
         ::core::option::Option::Some(#krate::__private::TestPart::Sql { file: #shown, statements: &[#(#groups),*] })
+    }
+}
+
+fn dialect_name(krate: &syn::Path, dialect: Dialect) -> TokenStream {
+    match dialect {
+        Dialect::Sqlite => quote! { #krate::lockgate::Dialect::Sqlite },
+        Dialect::Postgres => quote! { #krate::lockgate::Dialect::Postgres },
+        Dialect::Mysql => quote! { #krate::lockgate::Dialect::Mysql },
     }
 }
 

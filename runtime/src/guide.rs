@@ -14,6 +14,7 @@ macro_rules! links {
 [psql]: crate::guide::psql
 [repeatables]: crate::guide::repeatables
 [lints]: crate::guide::lints
+[generate]: crate::guide::generate
 [testing]: crate::guide::testing
 [rust]: crate::guide::rust
 [operating]: crate::guide::operating
@@ -60,6 +61,7 @@ chapters! {
     psql "psql"
     repeatables "repeatables"
     lints "lints"
+    generate "generate"
     // Its code is compiled by the harness, which this crate cannot name.
     #[cfg(not(doctest))]
     testing "testing"

@@ -47,6 +47,8 @@ mod console;
 mod create;
 mod database;
 mod databases;
+#[cfg(all(feature = "schema", any(feature = "sqlite", feature = "postgres")))]
+mod desired;
 pub mod doctor;
 mod error;
 mod event;
@@ -134,6 +136,9 @@ pub mod __private {
     pub use crate::migrations::{Migrations, RustStep, StepFn, StepFuture};
     pub use lockgate_core::limit::duration;
     pub use lockgate_core::{Companion, CompanionKind, Set};
+
+    #[cfg(all(feature = "schema", any(feature = "sqlite", feature = "postgres")))]
+    pub use crate::desired::{Desired, Refused, execute, make, rows};
 
     use crate::Migrator;
 

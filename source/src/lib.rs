@@ -9,6 +9,7 @@
 pub mod build_warnings;
 pub mod checksum;
 pub mod convert;
+pub mod desired;
 pub mod diagnostic;
 pub mod folder;
 pub mod id;

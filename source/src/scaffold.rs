@@ -135,6 +135,25 @@ pub fn test(id: &str, language: TestLanguage) -> Vec<NewFile> {
     templates.iter().map(of).collect()
 }
 
+/// The file of the test of a migration that was generated: `before` and `after` are the statements of Rust that check what
+/// the migration has changed, and `declares` has the names of constants with what they list: `LOSES_ROWS`.
+pub fn generated_test(id: &str, before: &[String], after: &[String], declares: &[(&str, Vec<String>)]) -> NewFile {
+    let constants: String = declares
+        .iter()
+        .filter(|(_, names)| !names.is_empty())
+        .map(|(name, names)| format!("/// What the migration deletes.\npub const {name}: &[&str] = &{names:?};\n\n"))
+        .collect();
+    let body = |lines: &[String]| match lines.split_last() {
+        Some((last, lines)) => {
+            let lines: String = lines.iter().map(|line| format!("    {line}.await?;\n")).collect();
+            format!("{lines}    {last}.await")
+        }
+        None => "    db.is_true(\"SELECT 'what this migration changes' = 'not written yet'\").await".to_owned(),
+    };
+    let words = [("id", id), ("declares", &*constants), ("before", &*body(before)), ("after", &*body(after))];
+    file(format!("tests/migrations/{id}.rs"), "migration/generated-test.rs", &words)
+}
+
 /// The files that `cargo xtask init` writes for a folder of this name: policy, an empty lockfile
 /// and how git merges it, the build script and the main file of the migrations' tests.
 pub fn init(folder: &str, dialects: Dialects) -> Vec<NewFile> {
@@ -258,6 +277,17 @@ mod tests {
             }
         }
         used += test("x", TestLanguage::Rust).len() + test("x", TestLanguage::Sql).len();
+        let generated = generated_test(
+            "031_x",
+            &["a".to_owned()],
+            &["b".to_owned(), "c".to_owned()],
+            &[("LOSES_ROWS", vec!["t".to_owned()])],
+        )
+        .content;
+        assert!(generated.contains("{\n    b.await?;\n    c.await\n}") && !generated.contains("{{"), "{generated}");
+        assert!(generated.contains("pub const LOSES_ROWS: &[&str] = &[\"t\"];"), "{generated}");
+        assert!(generated_test("031_x", &[], &[], &[]).content.contains("not written yet"));
+        used += 1;
         let init = init("migrations", Dialects::NONE.with(Dialect::Sqlite));
         used += init.len() - 1; // the lockfile has no template
         let mut xtask = xtask();

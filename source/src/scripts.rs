@@ -8,7 +8,8 @@ use crate::folder::{Folder, Migration, ScriptFile};
 use crate::{Code, Diagnostic, Severity};
 
 /// Errors that do not change what the scripts of a folder do on a database.
-const HARMLESS: [Code; 15] = [
+const HARMLESS: [Code; 18] = [
+    Code::BadSchema,
     Code::BadTest,
     Code::BrokenChain,
     Code::DuplicateTest,
@@ -20,7 +21,9 @@ const HARMLESS: [Code; 15] = [
     Code::MissingTest,
     Code::Renamed,
     Code::Replay,
+    Code::SchemaDiffers,
     Code::TreesDiffer,
+    Code::Unanswered,
     Code::UnknownTest,
     Code::Unlocked,
     Code::VanishedDraft,

@@ -1,6 +1,6 @@
 //! Which objects a script creates and which names it mentions, to find out which repeatable script needs which other.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 
 use lockgate_core::{Dialect, Statement};
@@ -43,6 +43,63 @@ fn names(mentioned: &[String], created: &[String]) -> bool {
         },
         [] => false,
     }
+}
+
+/// Puts scripts in an order in which each comes after what it needs, and otherwise stays where it is. Where scripts need
+/// each other, the first one comes first.
+///
+/// ```
+/// use lockgate_core::Dialect;
+/// use lockgate_sql::objects::{objects, order};
+/// use lockgate_sql::split;
+///
+/// let texts = ["CREATE VIEW names AS SELECT name FROM users;", "CREATE TABLE users (name text);"];
+/// let found = texts.map(|text| objects(Dialect::Sqlite, text, &split(Dialect::Sqlite, text).statements));
+/// assert_eq!(order(&found), [1, 0]);
+/// ```
+pub fn order(all: &[Objects]) -> Vec<usize> {
+    // Comparing each with each would take seconds for some thousand scripts.
+    let mut by_word: HashMap<&str, Vec<usize>> = HashMap::new();
+    for (at, objects) in all.iter().enumerate() {
+        for last in objects.creates.iter().filter_map(|created| created.last()) {
+            by_word.entry(last).or_default().push(at);
+        }
+    }
+    let needed_by = |at: usize| -> Vec<usize> {
+        let words = all[at].mentions.iter().flatten();
+        let maybe: BTreeSet<usize> = words
+            .filter_map(|word| by_word.get(word.as_str()))
+            .flatten()
+            .copied()
+            .filter(|other| *other != at)
+            .collect();
+        maybe.into_iter().filter(|other| all[at].needs(&all[*other])).collect()
+    };
+    let mut order = Vec::with_capacity(all.len());
+    let mut is_seen = vec![false; all.len()];
+    for first in 0..all.len() {
+        // A chain of views may be longer than the stack is deep.
+        let mut open: Vec<(usize, Vec<usize>)> = Vec::new();
+        if !std::mem::replace(&mut is_seen[first], true) {
+            open.push((first, needed_by(first)));
+        }
+        while let Some((at, needed)) = open.last_mut() {
+            let at = *at;
+            // They are visited in their order, so the first is taken first.
+            match (!needed.is_empty()).then(|| needed.remove(0)) {
+                Some(next) => {
+                    if !std::mem::replace(&mut is_seen[next], true) {
+                        open.push((next, needed_by(next)));
+                    }
+                }
+                None => {
+                    order.push(at);
+                    open.pop();
+                }
+            }
+        }
+    }
+    order
 }
 
 /// Finds the objects of a script, given its statements. In PostgreSQL the bodies of `DO` and of SQL functions count;
@@ -243,6 +300,22 @@ mod tests {
         assert!(needs("SELECT app.f(1)", "CREATE FUNCTION f(int) RETURNS int LANGUAGE sql AS 'SELECT 1'"));
         assert!(needs("GRANT reader TO ada", "DO $$ BEGIN CREATE ROLE reader; END $$"));
         assert!(!needs("CREATE VIEW x AS SELECT 1", "SELECT * FROM x"));
+    }
+
+    #[test]
+    fn each_comes_after_what_it_needs() {
+        let order_of = |texts: &[&str]| order(&texts.iter().map(|text| of(text)).collect::<Vec<_>>());
+        let (users, posts) = ("CREATE TABLE users (id int)", "CREATE TABLE posts (author int REFERENCES users)");
+        assert_eq!(order_of(&[users, posts]), [0, 1]);
+        assert_eq!(order_of(&[posts, users]), [1, 0]);
+        let view = "CREATE VIEW v AS SELECT * FROM posts JOIN users ON true";
+        assert_eq!(order_of(&["CREATE INDEX i ON v (x)", view, posts, "CREATE TABLE a ()", users]), [4, 2, 1, 0, 3]);
+        // In a circle somebody is first.
+        assert_eq!(order_of(&["CREATE TABLE a (b int REFERENCES b)", "CREATE TABLE b (a int REFERENCES a)"]), [1, 0]);
+        let chain: Vec<String> =
+            (0..20_000).map(|at| format!("CREATE VIEW v{at} AS SELECT * FROM v{}", at + 1)).collect();
+        let chain: Vec<&str> = chain.iter().map(String::as_str).collect();
+        assert!(order_of(&chain).is_sorted_by(|a, b| a > b));
     }
 
     #[test]

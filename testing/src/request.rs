@@ -33,6 +33,11 @@ pub enum Request {
         /// Where the command was typed: a relative path is meant from there.
         from: PathBuf,
     },
+    /// Apply the migrations to the throwaway database of [`TESTDB_URL`].
+    Migrate {
+        /// The id of the last migration to apply.
+        at: String,
+    },
     /// Return the schema that the set makes.
     Schema {
         /// The dialect of the database.
@@ -98,6 +103,7 @@ impl Request {
         let parts = match self {
             Self::CreateTestdb { seed, from } => vec!["create-testdb".to_owned(), seed.to_string(), path(from)],
             Self::MarkTestdb { from } => vec!["mark-testdb".to_owned(), path(from)],
+            Self::Migrate { at } => vec!["migrate".to_owned(), at.clone()],
             Self::Schema { dialect, form, at } => {
                 vec!["schema".to_owned(), dialect.to_string(), form.to_string(), at.clone()]
             }
@@ -121,6 +127,7 @@ impl Request {
                 Ok(Self::CreateTestdb { seed: seed.parse().map_err(|_| unknown())?, from: from.into() })
             }
             ["mark-testdb", from] => Ok(Self::MarkTestdb { from: from.into() }),
+            ["migrate", at] => Ok(Self::Migrate { at: at.to_owned() }),
             ["schema", dialect, form, at] => {
                 let form = Form::ALL.into_iter().find(|known| known.as_str() == form).ok_or_else(unknown)?;
                 Ok(Self::Schema { dialect: dialect.parse().map_err(|_| unknown())?, form, at: at.to_owned() })
@@ -191,6 +198,7 @@ mod tests {
         for request in [
             Request::CreateTestdb { seed: 42, from: from.clone() },
             Request::MarkTestdb { from },
+            Request::Migrate { at: "0002_add tags".to_owned() },
             schema("0001_create users"),
             schema("billing.00000001.0002.owner.größe"),
             Request::Docs { dialect: Dialect::Sqlite, at: "0001_create users".to_owned(), title: "app".to_owned() },

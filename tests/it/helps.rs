@@ -433,6 +433,13 @@ const WAYS: &[Way] = &[
         &[Person("which script comes first is a design of the views")],
     ),
     (Code::StrayFolder, "did you mean `deployment`?", &[Rename("deployments", "deployment"), LOCK]),
+    (Code::BadSchema, "", &[Person("a server makes the schema, and a person knows where the rows belong")]),
+    (Code::SchemaDiffers, "", &[Person("a server makes both schemas, and a person knows which of them is right")]),
+    (
+        Code::Unanswered,
+        "write the answer into the script, and delete this line",
+        &[Edit("0002_add_email.sql", "-- lockgate: unanswered \"the value of users.email in existing rows\"\n", "")],
+    ),
     (Code::TreesDiffer, "", &[Person("a server makes both trees, and a person knows which of them is right")]),
 ];
 

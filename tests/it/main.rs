@@ -28,6 +28,7 @@ mod dumps;
 mod durability;
 mod example;
 mod faults;
+mod generate;
 mod guide;
 mod guide_coming_from;
 mod helps;

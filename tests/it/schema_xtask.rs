@@ -173,6 +173,7 @@ async fn the_test_program_answers_or_refuses_requests() {
         files: &[],
         migration_tests: &[],
         empty_tables: &[],
+        desired: None,
         seed: None,
         tolerate: &[],
     }));

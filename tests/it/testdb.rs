@@ -126,6 +126,7 @@ fn tests() -> &'static Tests {
         files: &[],
         migration_tests: vec![migration_test].leak(),
         empty_tables: &[],
+        desired: None,
         seed: Some(seed),
         tolerate: &[],
     }))

@@ -31,6 +31,12 @@ enum Command {
     Adopt(command::adopt::Arguments),
     /// Write the files of a new migration, its test, and its line in the lockfile.
     NewMigration(command::new_migration::Arguments),
+    /// Draft the migration that leads to the desired schema, and prove it on a throwaway database.
+    #[cfg(feature = "schema")]
+    Generate(command::generate::Arguments),
+    /// Draft the migration that leads to the desired schema. (Not in this build.)
+    #[cfg(not(feature = "schema"))]
+    Generate(NotBuilt),
     /// Write the test of a migration that has none.
     NewTest(command::new_test::Arguments),
     /// Check everything that the compiler checks, and run the migrations on an in-memory SQLite.
@@ -87,6 +93,12 @@ fn run(invocation: Invocation, arguments: impl Iterator<Item = OsString>) -> Exi
         Command::Init(arguments) => command::init::run(&arguments, invocation),
         Command::Adopt(arguments) => command::adopt::run(&arguments, invocation),
         Command::NewMigration(arguments) => command::new_migration::run(&arguments),
+        #[cfg(feature = "schema")]
+        Command::Generate(arguments) => command::generate::run(&arguments),
+        #[cfg(not(feature = "schema"))]
+        Command::Generate(_) => {
+            Err(Failure::impossible("this build has no `generate`: install `lockgate-xtask` with `--features full`"))
+        }
         Command::NewTest(arguments) => command::new_test::run(&arguments),
         Command::Check(arguments) => command::check::run(&arguments),
         Command::Explain(arguments) => command::explain::run(&arguments),

@@ -133,6 +133,8 @@
 mod changes;
 mod cli;
 mod command;
+#[cfg(feature = "schema")]
+mod desired;
 mod failure;
 mod git;
 mod invocation;
@@ -144,6 +146,8 @@ mod project;
 mod schema;
 #[cfg(feature = "schema")]
 mod structs;
+#[cfg(feature = "schema")]
+mod throwaway;
 #[cfg(feature = "trace")]
 mod trace;
 

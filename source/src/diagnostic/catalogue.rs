@@ -131,6 +131,12 @@ catalogue! {
         "The file of a Rust step cannot be tokenized. A bracket or a quotation mark has no partner. Run rustfmt on \
          the file: it says where.";
 
+    BadSchema = "bad-schema", found by Check:
+        "A statement of the desired schema cannot be run. The files in `schema/` say what there should be, and are run in \
+         an empty database, each statement after what it needs, whichever file that is in. A statement that never works \
+         is reported with what the server says about it. Rows, transactions, `DROP` and commands of a client are not part \
+         of a schema. Correct the statement, or move it into a migration.";
+
     BadStep = "bad-step", found by Compiler:
         "A function of a Rust step cannot be called. Lockgate calls `up(tx).await` from outside the file, so the \
          functions must be `pub async fn up` and `pub async fn down`, at the top level.";
@@ -485,6 +491,12 @@ catalogue! {
          NOT EXISTS`, or `DROP … IF EXISTS` before `CREATE`. What should happen once belongs into a migration. Scripts \
          with a `DO` block, and those that drop with CASCADE, are exempt, because what they drop cannot be seen in the text.";
 
+    SchemaDiffers = "schema-differs", found by Check:
+        "The migrations do not make the desired schema. `schema/` says what there should be, and the migrations lead there; \
+         whoever changes one must change the other. `cargo xtask check` and the tests of the migrations make a database \
+         from each, on one throwaway server, and compare the two. `cargo xtask generate \"what it changes\"` drafts the \
+         migration that is missing; where the migration is right, write the same into `schema/`.";
+
     SetNotNull = "set-not-null", found by Compiler:
         "A column becomes NOT NULL, which scans every row. Nobody can read or write the table until the commit, \
          because of an ACCESS EXCLUSIVE lock. If there is a valid constraint `CHECK (column IS NOT NULL)`, no row is \
@@ -532,6 +544,11 @@ catalogue! {
          have come from `deployment/`: both must end alike. `cargo xtask check` and the tests of the migrations make a \
          database from each on a throwaway server, and compare the two. Where a deployment was written and `create/` was \
          not changed, change it; where `create/` was changed, write the deployment.";
+
+    Unanswered = "unanswered", found by Compiler:
+        "A question of a draft has no answer yet. `cargo xtask generate` writes a line `-- lockgate: unanswered \"…\"` where \
+         a person must decide: which value a new column has in existing rows, or what to do about a difference that it \
+         cannot draft. A guess could destroy data. Write the answer into the script, and delete the line.";
 
     UnclosedParenthesis = "unclosed-parenthesis", found by Compiler:
         "A parenthesis is not closed. Everything after it belongs to one unfinished statement, which the database \

@@ -42,7 +42,7 @@ pub enum Argument {
 }
 
 /// Every directive.
-pub const DIRECTIVES: [Directive; 11] = [
+pub const DIRECTIVES: [Directive; 12] = [
     Directive {
         name: "no-transaction",
         argument: Argument::Nothing,
@@ -109,7 +109,16 @@ pub const DIRECTIVES: [Directive; 11] = [
         doc: "a repeatable script runs after this one, and again whenever this one does; there may be several lines",
         example: "after R__roles",
     },
+    Directive {
+        name: "unanswered",
+        argument: Argument::Reason,
+        doc: "the folder does not compile until somebody has answered this question in the script and deleted the line, which may stand anywhere in it; `cargo xtask generate` writes it",
+        example: "unanswered \"the value of users.email in existing rows\"",
+    },
 ];
+
+/// The directive that may stand anywhere in a script, above the statement that it asks about.
+pub const UNANSWERED: &str = "unanswered";
 
 /// What the name of a repeatable script begins with.
 pub const REPEATABLE: &str = "R__";
@@ -139,6 +148,8 @@ pub struct Directives {
     pub profiles: Vec<(String, Range<usize>)>,
     /// Each `after`, with its place
     pub after: Vec<(String, Range<usize>)>,
+    /// Each `unanswered`: its question and its place
+    pub unanswered: Vec<(String, Range<usize>)>,
 }
 
 /// The comment marker of a script.
@@ -333,6 +344,12 @@ impl Reader<'_> {
             }
             Argument::Reason => {
                 let reason = quoted(value)?;
+                if directive.name == UNANSWERED {
+                    // A draft may ask the same of two statements.
+                    let place = range.start.to_string();
+                    self.found.unanswered.push((reason, range));
+                    return Ok(place);
+                }
                 self.found.irreversible.get_or_insert((reason, range));
             }
             Argument::RuleAndReason => {
@@ -406,7 +423,7 @@ impl Reader<'_> {
         Ok(String::new())
     }
 
-    /// Reports directives below the head, which would have no effect.
+    /// Reports directives below the head, which would have no effect, and reads the one that may stand there.
     fn misplaced(&mut self, head_end: usize) {
         let mut from = head_end;
         while let Some(found) = self.text[from..].find(PREFIX) {
@@ -417,6 +434,11 @@ impl Reader<'_> {
             if before.ends_with(self.comment.marker()) {
                 let line_end = self.text[at..].find('\n').map_or(self.text.len(), |length| at + length);
                 let end = at + self.text[at..line_end].trim_end().len();
+                let body = self.text[at + PREFIX.len()..end].trim_start();
+                if body.split([' ', '\t', '(']).next() == Some(UNANSWERED) {
+                    self.directive(body, end - body.len());
+                    continue;
+                }
                 self.error(
                     Code::MisplacedDirective,
                     at..end,
@@ -525,6 +547,20 @@ mod tests {
     }
 
     #[test]
+    fn a_question_may_stand_above_its_statement() {
+        let found = read(
+            "-- lockgate: unanswered \"a\"\nSELECT 1;\n-- lockgate: unanswered \"b\"\n-- lockgate: unanswered \"b\"\n",
+        );
+        let questions: Vec<&str> = found.unanswered.iter().map(|(question, _)| question.as_str()).collect();
+        assert_eq!(questions, ["a", "b", "b"]);
+        check(
+            "SELECT 1;\n-- lockgate: unanswered\n",
+            "2:14 bad-directive: `unanswered` needs a text in quotation marks, and nothing after it: write it like \
+             `-- lockgate: unanswered \"the value of users.email in existing rows\"`",
+        );
+    }
+
+    #[test]
     fn sqlx_s_first_line_means_the_same() {
         assert!(read("-- no-transaction\nVACUUM;").no_transaction.is_some());
         assert!(read("\u{feff}-- no-transaction because\nVACUUM;").no_transaction.is_some());
@@ -557,12 +593,12 @@ mod tests {
         check(
             "-- x\n-- lockgate: vacuum\n",
             "2:14 unknown-directive: there is no directive `vacuum`: the directives are `no-transaction`, `irreversible`, \
-             `allow`, `lock-timeout`, `statement-timeout`, `foreign-keys`, `role`, `psql`, `variable`, `profile`, `after`",
+             `allow`, `lock-timeout`, `statement-timeout`, `foreign-keys`, `role`, `psql`, `variable`, `profile`, `after`, `unanswered`",
         );
         check(
             "-- lockgate:\n",
             "1:13 unknown-directive: a directive has a name after the colon: the directives are \
-             `no-transaction`, `irreversible`, `allow`, `lock-timeout`, `statement-timeout`, `foreign-keys`, `role`, `psql`, `variable`, `profile`, `after`",
+             `no-transaction`, `irreversible`, `allow`, `lock-timeout`, `statement-timeout`, `foreign-keys`, `role`, `psql`, `variable`, `profile`, `after`, `unanswered`",
         );
     }
 

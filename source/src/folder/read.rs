@@ -139,6 +139,11 @@ pub(crate) fn is_file(path: &Path) -> bool {
     path.is_file()
 }
 
+/// Whether this path is a directory.
+pub(crate) fn is_directory(path: &Path) -> bool {
+    path.is_dir()
+}
+
 /// Whether a file is below a directory, after links are followed.
 pub(crate) fn is_below(file: &Path, directory: &Path) -> bool {
     match (fs::canonicalize(file), fs::canonicalize(directory)) {

@@ -99,6 +99,15 @@ fn read(folder: &Folder, name: &Name, found: &FolderFile) -> (ReadScript, Vec<Di
     let comment = if name.kind == Kind::Rust { Comment::Rust } else { Comment::Sql };
     let (directives, mut diagnostics) = directive::parse(&script.text, &file, comment);
     diagnostics.extend(contradictions(name, &directives, folder.policy.dialects, &script.text, &file));
+    diagnostics.extend(directives.unanswered.iter().map(|(question, range)| {
+        Diagnostic::error(
+            Code::Unanswered,
+            file.as_str(),
+            format!("this question of the draft has no answer: {question}"),
+        )
+        .at(&script.text, range.clone(), "")
+        .help("write the answer into the script, and delete this line")
+    }));
     let mut assembled = None;
     if let Some(connect) =
         psql::reading(&directives, &name.id).filter(|_| is_for_psql(name.kind, folder.policy.dialects))

@@ -141,6 +141,17 @@ impl Postgres {
         Self::start_with(options, None)
     }
 
+    /// Returns the version of the server that would be started: `(15, 14)`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`start`](Self::start).
+    pub fn installed(options: &Options) -> Result<(u32, u32), Error> {
+        let (_, account) = place::directory("postgres", options.durable)
+            .map_err(|e| Error::failed(format!("a directory for a PostgreSQL cluster cannot be created: {e}")))?;
+        binaries(options, &account).map(|(_, version)| version)
+    }
+
     /// Starts a cluster that outlives this process if other processes share the folder.
     pub(super) fn start_with(options: &Options, share: Option<&Fresh>) -> Result<Self, Error> {
         let (directory, account) = place::directory("postgres", options.durable)

@@ -98,6 +98,17 @@ impl Scratch {
         (output.status.success(), text(output.stdout) + &text(output.stderr))
     }
 
+    /// Runs the xtask on what it runs cargo for, as [`cargo`](Self::cargo) does.
+    pub(crate) fn run_with_cargo(&self, words: &[&str]) -> Output {
+        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        std::fs::copy(workspace.join("Cargo.lock"), self.path("Cargo.lock")).unwrap();
+        let mut command = Command::new(xtask());
+        nested::configure(&mut command);
+        let output = Self::output(command.args(words).current_dir(self.path(".")).env("CARGO_NET_OFFLINE", "true"));
+        std::fs::remove_file(self.path("Cargo.lock")).unwrap();
+        output
+    }
+
     /// Whether a program that embeds the migrations of `app` compiles, and what the compiler says.
     pub(crate) fn builds(&self) -> (bool, String) {
         let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().display();

@@ -77,6 +77,7 @@ fn of(migrations: &'static Migrations, migration_tests: Vec<MigrationTest>) -> &
         files: &[],
         migration_tests: migration_tests.leak(),
         empty_tables: &[],
+        desired: None,
         seed: None,
         tolerate: &[],
     }))

@@ -121,6 +121,7 @@ async fn a_table_declared_empty_is_empty(dialect: Dialect) {
             files: &[],
             migration_tests,
             empty_tables,
+            desired: None,
             seed: None,
             tolerate: &[],
         }))
@@ -218,6 +219,7 @@ fn files_that_are_not_embedded_are_named() {
         files: &[],
         migration_tests: &[],
         empty_tables: &[],
+        desired: None,
         seed: None,
         tolerate: &[],
     };

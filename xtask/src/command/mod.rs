@@ -7,6 +7,8 @@ mod convert;
 pub(crate) mod deploy;
 pub(crate) mod explain;
 pub(crate) mod freeze;
+#[cfg(feature = "schema")]
+pub(crate) mod generate;
 pub(crate) mod init;
 pub(crate) mod merge_lockfile;
 pub(crate) mod new_migration;

@@ -64,7 +64,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let lockfile = folder.lock_path().unwrap_or(lockfile::FILE);
     let lock = package.folder.join(lockfile);
 
-    let owner = owner(folder, arguments)?;
+    let (asked, user) = (arguments.database.as_deref(), arguments.user.as_deref());
+    let owner = owner(folder, asked, user, arguments.version.is_some())?;
     let database = owner.as_ref().map(|owner| owner.database.as_str());
     let migration = NewMigration {
         folder: match (is_trees, arguments.manual) {
@@ -152,11 +153,17 @@ fn manual_scripts(folder: &Folder) -> Folder {
     })
 }
 
-/// Returns the database and the role in the name of a patch; `None` with other numberings.
-fn owner(folder: &Folder, arguments: &Arguments) -> Result<Option<Owner>, Failure> {
+/// Returns the database and the role in the name of a patch; `None` with other numberings. `has_version` says whether the
+/// command names a version, as it does for the first patch of a database.
+pub(super) fn owner(
+    folder: &Folder,
+    database: Option<&str>,
+    user: Option<&str>,
+    has_version: bool,
+) -> Result<Option<Owner>, Failure> {
     let numbering = folder.policy.numbering;
     if numbering != Numbering::Encoded {
-        for (flag, given) in [("--database", &arguments.database), ("--user", &arguments.user)] {
+        for (flag, given) in [("--database", database), ("--user", user)] {
             if given.is_some() {
                 return Err(Failure::refused(format!(
                     "`{flag}` needs `numbering = \"encoded\"`, but `{}` is numbered \"{}\"",
@@ -168,7 +175,7 @@ fn owner(folder: &Folder, arguments: &Arguments) -> Result<Option<Owner>, Failur
         return Ok(None);
     }
     let known = folder.databases();
-    let database = match (arguments.database.as_deref(), &known[..]) {
+    let database = match (database, &known[..]) {
         (Some(database), _) => database,
         (None, [only]) => only,
         (None, []) => {
@@ -187,7 +194,7 @@ fn owner(folder: &Folder, arguments: &Arguments) -> Result<Option<Owner>, Failur
         }
     };
     let is_new = !known.contains(&database);
-    if let Some(meant) = folder.near_database(database).filter(|_| is_new && arguments.version.is_none()) {
+    if let Some(meant) = folder.near_database(database).filter(|_| is_new && !has_version) {
         return Err(Failure::refused(format!(
             "`{}` has no patch for `{database}`, so nothing was changed: did you mean `{meant}`? if it is a new \
              database, add `--version 1.1`",
@@ -195,7 +202,7 @@ fn owner(folder: &Folder, arguments: &Arguments) -> Result<Option<Owner>, Failur
         )));
     }
     let of_it = folder.migrations.iter().rfind(|migration| migration.database() == Some(database));
-    let user = match (arguments.user.as_deref(), of_it.and_then(|newest| Patch::parse(&newest.id))) {
+    let user = match (user, of_it.and_then(|newest| Patch::parse(&newest.id))) {
         (Some(user), _) => user,
         (None, Some(newest)) => newest.user(),
         (None, None) => {
@@ -268,7 +275,7 @@ pub(super) fn touch_test_main(changes: &mut Changes, package: &Package) -> Optio
 }
 
 /// Returns the lockfile with one more draft. `lockfile::parse` sorts the lines, and `render` computes their hashes.
-fn with_line(folder: &Folder, package: &Package, lockfile: &str, id: &str) -> Result<String, Failure> {
+pub(super) fn with_line(folder: &Folder, package: &Package, lockfile: &str, id: &str) -> Result<String, Failure> {
     let lines = folder::with_drafts(folder, folder.lockfile.as_ref()).render() + &format!("draft {id}\n");
     let shown = format!("{}/{lockfile}", package.shown);
     let (lockfile, _) = lockfile::parse(&lines, &shown);

@@ -17,9 +17,10 @@ use crate::changes::Changes;
 use crate::failure::Failure;
 use crate::program;
 use crate::project::{Package, Project};
-use crate::schema::{NoSchema, of_database, of_folder};
+use crate::schema::{of_database, of_folder};
 use crate::scripts;
 use crate::structs::of_package;
+use crate::throwaway;
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -219,9 +220,9 @@ fn existing(url: &str) -> Result<Schema, Failure> {
         url => url.to_owned(),
     };
     of_database(&url).map_err(|why| match why {
-        NoSchema::Error(error) => Failure::impossible(error.report().to_string().trim_end()),
-        NoSchema::Server(error) => error.into(),
-        NoSchema::Other(why) => Failure::impossible(why),
+        throwaway::NoDatabase::Error(error) => Failure::impossible(error.report().to_string().trim_end()),
+        throwaway::NoDatabase::Server(error) => error.into(),
+        throwaway::NoDatabase::Other(why) => Failure::impossible(why),
     })
 }
 
@@ -286,16 +287,16 @@ fn needs_a_program(step: &Migration, package: &Package) -> Failure {
 }
 
 /// Says why migrations made no schema.
-fn failure(why: NoSchema) -> Failure {
+fn failure(why: throwaway::NoDatabase) -> Failure {
     match why {
-        NoSchema::Error(error) => Failure::refused(error.report().to_string().trim_end()),
-        NoSchema::Server(error) => error.into(),
-        NoSchema::Other(why) => Failure::impossible(why),
+        throwaway::NoDatabase::Error(error) => Failure::refused(error.report().to_string().trim_end()),
+        throwaway::NoDatabase::Server(error) => error.into(),
+        throwaway::NoDatabase::Other(why) => Failure::impossible(why),
     }
 }
 
 /// Reduces the folder to the migrations of one database.
-fn choose(folder: &mut Folder, database: Option<&str>) -> Result<(), Failure> {
+pub(super) fn choose(folder: &mut Folder, database: Option<&str>) -> Result<(), Failure> {
     let list = |known: &[String]| known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" and ");
     let (shown, wanted) = (folder.shown.clone(), database.unwrap_or_default());
     folder.choose(database).map_err(|why| match why {
@@ -315,7 +316,7 @@ fn choose(folder: &mut Folder, database: Option<&str>) -> Result<(), Failure> {
     })
 }
 
-fn dialect(folder: &Folder, wanted: Option<Dialect>) -> Result<Dialect, Failure> {
+pub(super) fn dialect(folder: &Folder, wanted: Option<Dialect>) -> Result<Dialect, Failure> {
     let names: Vec<Dialect> = Dialect::ALL.into_iter().filter(|&dialect| scripts::is_for(folder, dialect)).collect();
     let runs = |dialect: &Dialect| [Dialect::Sqlite, Dialect::Postgres].contains(dialect);
     match (wanted, &*names) {

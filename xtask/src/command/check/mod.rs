@@ -1,11 +1,11 @@
 //! `cargo xtask check`: checks what the compiler checks, without compiling.
 
+#[cfg(feature = "schema")]
+mod desired;
 mod json;
 mod sarif;
 #[cfg(feature = "trace")]
 mod trace;
-#[cfg(feature = "schema")]
-mod trees;
 
 use anstream::{eprintln, print, println};
 use lockgate_source::core::{CompanionKind, Dialect};
@@ -32,8 +32,8 @@ pub(crate) struct Arguments {
     /// everything else to stderr
     #[arg(long, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
     format: Format,
-    /// Do not run the set on an in-memory SQLite, which happens if the policy names `sqlite`, and do not compare the
-    /// schemas of `create/` and `deployment/`
+    /// Do not run the set on an in-memory SQLite, which happens if the policy names `sqlite`, and do not compare what the
+    /// migrations make with the desired schema in `schema/` or `create/`
     #[arg(long)]
     no_replay: bool,
     /// Run the set on a throwaway PostgreSQL, if the policy names `postgres`, and show what each draft
@@ -64,17 +64,17 @@ struct Checked {
     loaded: Loaded,
     /// A summary of the replay, if there was one.
     replayed: Option<String>,
-    /// A summary of the comparison of two trees, if there was one.
+    /// A summary of the comparison with the desired schema, if there was one.
     compared: Option<String>,
     /// The result of the trace, if it was requested.
     traced: Option<Trace>,
 }
 
 impl Checked {
-    fn new(package: Package, arguments: &Arguments) -> Result<Self, Failure> {
+    fn new(project: &Project, package: Package, arguments: &Arguments) -> Result<Self, Failure> {
         let mut loaded = load(&package);
         let replayed = if arguments.no_replay { None } else { replay(&mut loaded)? };
-        let compared = if arguments.no_replay { None } else { compare_trees(&mut loaded)? };
+        let compared = if arguments.no_replay { None } else { compare(&mut loaded, project)? };
         let traced = if arguments.trace { Some(trace(&mut loaded)?) } else { None };
         invocation::rename_commands(&mut loaded.diagnostics);
         Ok(Self { package, loaded, replayed, compared, traced })
@@ -100,7 +100,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         if arguments.write {
             write_drafts(&package, arguments.format)?;
         }
-        let checked = Checked::new(package, arguments)?;
+        let checked = Checked::new(&project, package, arguments)?;
         if arguments.format == Format::Text {
             show(&checked.loaded);
             remind_of_driver(&project, &checked.package);
@@ -142,8 +142,10 @@ fn remind_of_driver(project: &Project, package: &Package) {
     }
 }
 
-fn has_create(checked: &Checked) -> bool {
-    checked.loaded.folder.companion(CompanionKind::Create).is_some()
+fn has_desired(checked: &Checked) -> bool {
+    let folder = &checked.loaded.folder;
+    let (directory, shown) = lockgate_source::desired::place(folder, None);
+    folder.companion(CompanionKind::Create).is_some() || lockgate_source::desired::read(&directory, &shown).0.is_some()
 }
 
 /// Says which checks of the compiler this build of the command lacks for these folders.
@@ -152,7 +154,10 @@ fn left_out(all: &[Checked]) -> Option<String> {
     let parsed = is_for(Dialect::Postgres) || is_for(Dialect::Sqlite);
     let missing: Vec<&str> = [
         ("check the grammar of SQL (the compiler does)", cfg!(not(feature = "grammar")) && parsed),
-        ("compare `create/` with `deployment/`", cfg!(not(feature = "schema")) && all.iter().any(has_create)),
+        (
+            "compare the migrations with the desired schema",
+            cfg!(not(feature = "schema")) && all.iter().any(has_desired),
+        ),
         ("replay the migrations on SQLite", cfg!(not(feature = "replay")) && is_for(Dialect::Sqlite)),
     ]
     .into_iter()
@@ -178,15 +183,15 @@ fn replay(_: &mut Loaded) -> Result<Option<String>, Failure> {
     Ok(None)
 }
 
-/// Compares the schemas that `create/` and `deployment/` make, and returns a summary.
+/// Compares what the migrations make with the desired schema, and returns a summary.
 #[cfg(feature = "schema")]
-fn compare_trees(loaded: &mut Loaded) -> Result<Option<String>, Failure> {
-    trees::run(loaded)
+fn compare(loaded: &mut Loaded, project: &Project) -> Result<Option<String>, Failure> {
+    desired::run(loaded, &project.target)
 }
 
 /// Built without the feature `schema`.
 #[cfg(not(feature = "schema"))]
-fn compare_trees(_: &mut Loaded) -> Result<Option<String>, Failure> {
+fn compare(_: &mut Loaded, _: &Project) -> Result<Option<String>, Failure> {
     Ok(None)
 }
 

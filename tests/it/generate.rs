@@ -1,0 +1,482 @@
+//! `cargo xtask generate`: from the desired schema to a proven migration, as somebody types it.
+
+use std::process::Command;
+
+use lockgate_testing::server::Options;
+
+use crate::support::postgres;
+use crate::support::scratch::{Output, Scratch, xtask};
+use crate::support::terminal::Terminal;
+
+/// A workspace whose package `app` has no migration yet.
+fn project(dialects: &str) -> Scratch {
+    let scratch = Scratch::new();
+    scratch.run(&["init", "--dialects", dialects]).succeeds();
+    scratch
+}
+
+const USERS: &str = "CREATE TABLE users (\n  id INTEGER PRIMARY KEY,\n  name TEXT NOT NULL\n);\n";
+const POSTS: &str = "CREATE INDEX posts_author ON posts (author);\n\nCREATE TABLE posts (\n  id INTEGER PRIMARY KEY,\n  \
+                     author INTEGER NOT NULL REFERENCES users (id)\n);\n";
+
+/// The same with two tables, and the migration that makes them.
+fn library() -> Scratch {
+    let scratch = project("sqlite");
+    scratch.write("app/schema/users.sql", USERS);
+    scratch.write("app/schema/posts.sql", POSTS);
+    scratch.run(&["generate", "create users and posts"]).succeeds();
+    scratch
+}
+
+fn migration(scratch: &Scratch, name: &str) -> [String; 2] {
+    ["up", "down"].map(|direction| scratch.read(&format!("app/migrations/{name}.{direction}.sql")))
+}
+
+#[test]
+fn files_in_any_order_become_a_migration_and_nothing_is_left() {
+    let scratch = project("sqlite");
+    scratch.write("app/schema/tables/users.sql", USERS);
+    scratch.write("app/schema/posts.sql", POSTS);
+    scratch.write("app/schema/README.md", "What there should be.\n");
+    let output = scratch.run(&["generate", "create users and posts"]).succeeds();
+    assert_eq!(
+        output,
+        "app/migrations/0001_create_users_and_posts.up.sql\napp/migrations/0001_create_users_and_posts.down.sql\n\
+         app/tests/migrations/0001_create_users_and_posts.rs\napp/migrations/migrations.lock\n\
+         proven on SQLite: up, down and up again, in a database without tables\n"
+    );
+    let [up, down] = migration(&scratch, "0001_create_users_and_posts");
+    let [users, posts] = ["CREATE TABLE users", "CREATE TABLE posts"].map(|words| up.find(words).expect("it is made"));
+    assert!(users < posts, "{up}");
+    assert!(up.starts_with("-- Create users and posts: drafted from app/schema.\n"), "{up}");
+    assert!(
+        down.starts_with("-- Reverts 0001_create_users_and_posts.\n") && down.contains("DROP TABLE users;"),
+        "{down}"
+    );
+
+    let again = scratch.run(&["generate", "more"]).succeeds();
+    assert_eq!(again, "nothing to do: the migrations make what app/schema says\n");
+    let checked = scratch.run(&["check"]).succeeds();
+    assert!(checked.ends_with("; the migrations and `app/schema` are alike on SQLite\n"), "{checked}");
+}
+
+#[test]
+fn a_folder_without_a_desired_schema_says_what_to_write() {
+    let scratch = project("sqlite");
+    let output = scratch.run(&["generate", "x"]).fails(1);
+    assert!(output.contains("there is no desired schema: write `CREATE TABLE …`"), "{output}");
+    assert!(output.contains("`app/schema/*.sql`, in any order"), "{output}");
+    let output = scratch.run(&["generate", "?"]).fails(1);
+    assert!(output.contains("\"?\" is not a name"), "{output}");
+}
+
+/// Rows are in both tables while the draft is proven.
+#[test]
+fn a_new_column_is_drafted_with_its_way_back_and_its_test() {
+    let scratch = library();
+    scratch.write("app/schema/users.sql", &USERS.replace("NOT NULL\n", "NOT NULL,\n  age INT\n"));
+    let red = scratch.run(&["check"]).fails(1);
+    for part in [
+        "error[schema-differs]: on SQLite: table users: column age is only in `app/schema` (real)\n--> app/schema",
+        "help: if `app/schema` is right, this drafts the migration: `cargo xtask generate \"what it changes\"`",
+    ] {
+        assert!(red.contains(part), "`{part}` is missing: {red}");
+    }
+    let output = scratch.run(&["generate", "add age to users"]).succeeds();
+    assert!(output.contains("proven on SQLite: up, down and up again, with rows in 2 of 2 tables\n"), "{output}");
+    let [up, down] = migration(&scratch, "0002_add_age_to_users");
+    assert!(up.contains("\nALTER TABLE users ADD COLUMN age INT;\n"), "{up}");
+    assert!(down.contains("\nALTER TABLE users DROP COLUMN age;\n"), "{down}");
+    let test = scratch.read("app/tests/migrations/0002_add_age_to_users.rs");
+    assert!(test.contains("    db.expect_no_column(\"users\", \"age\").await\n"), "{test}");
+    assert!(test.contains("    db.expect_column(\"users\", \"age\").await\n"), "{test}");
+    scratch.run(&["check"]).succeeds();
+    assert!(scratch.run(&["generate", "again"]).succeeds().starts_with("nothing to do"));
+
+    let same = scratch.run(&["generate", "add age to users"]).fails(1);
+    assert!(same.contains("`0002_add_age_to_users` already has this name"), "{same}");
+}
+
+#[test]
+fn an_answer_is_kept_until_something_changes() {
+    let scratch = library();
+    let answers = || std::fs::read_dir(scratch.path("target/lockgate/desired")).map_or(0, Iterator::count);
+    scratch.run(&["check"]).succeeds();
+    assert_eq!(answers(), 1);
+    scratch.run(&["check"]).succeeds();
+    assert_eq!(answers(), 1, "an answer is kept under the same name");
+    scratch.write("app/schema/tags.sql", "CREATE TABLE tags (name TEXT);\n");
+    for _ in 0..2 {
+        let red = scratch.run(&["check"]).fails(1);
+        assert!(red.contains("table tags is only in `app/schema`"), "{red}");
+    }
+    assert_eq!(answers(), 2);
+    std::fs::remove_file(scratch.path("app/schema/tags.sql")).unwrap();
+    scratch.run(&["check"]).succeeds();
+}
+
+#[test]
+fn a_dry_run_shows_the_scripts_and_writes_nothing() {
+    let scratch = library();
+    scratch.write("app/schema/tags.sql", "CREATE TABLE tags (name TEXT);\n");
+    let before = scratch.everything();
+    let output = scratch.run(&["generate", "tags", "--dry-run"]).succeeds();
+    for part in ["-- migrations/0002_tags.up.sql\n", "CREATE TABLE tags", "DROP TABLE tags", "nothing was written\n"] {
+        assert!(output.contains(part), "`{part}` is missing: {output}");
+    }
+    assert!(before == scratch.everything());
+}
+
+#[test]
+fn data_is_deleted_only_if_that_is_allowed() {
+    let scratch = library();
+    scratch.run(&["freeze"]).succeeds();
+    std::fs::remove_file(scratch.path("app/schema/posts.sql")).unwrap();
+    scratch.write("app/schema/users.sql", "CREATE TABLE users (id INTEGER PRIMARY KEY);\n");
+    let before = scratch.everything();
+    let output = scratch.run(&["generate", "less"]).fails(1);
+    for part in [
+        "the draft would delete data, so nothing was written:\n",
+        "  drop-table: DROP TABLE posts\n",
+        "if that is meant, add `--allow drop-table --allow drop-column`",
+    ] {
+        assert!(output.contains(part), "`{part}` is missing: {output}");
+    }
+    let output = scratch.run(&["generate", "less", "--allow", "drop-table"]).fails(1);
+    assert!(output.contains("add `--allow drop-column`") && !output.contains("DROP TABLE posts"), "{output}");
+    assert!(before == scratch.everything());
+    let output = scratch.run(&["generate", "less", "--allow", "drop-tables"]).fails(2);
+    assert!(output.contains("drop-table, drop-column") && output.contains("all"), "{output}");
+
+    scratch.run(&["generate", "less", "--allow", "drop-table", "--allow", "drop-column"]).succeeds();
+    let [up, _] = migration(&scratch, "0002_less");
+    assert!(up.contains("-- lockgate: allow(drop-table) \"asked for when this was drafted\"\n"), "{up}");
+    assert!(up.contains("-- Deletes data (drop-table).\nDROP TABLE posts;\n"), "{up}");
+    let test = scratch.read("app/tests/migrations/0002_less.rs");
+    assert!(test.contains("pub const LOSES_ROWS: &[&str] = &[\"posts\"];\n"), "{test}");
+    assert!(test.contains("pub const LOSES_VALUES: &[&str] = &[\"users.name\"];\n"), "{test}");
+}
+
+const RENAMED: &str = "CREATE TABLE users (\n  id INTEGER PRIMARY KEY,\n  full_name TEXT NOT NULL\n);\n";
+
+#[test]
+fn a_rename_is_never_guessed() {
+    let scratch = library();
+    scratch.write("app/schema/users.sql", RENAMED);
+    let before = scratch.everything();
+    let output = scratch.run(&["generate", "rename"]).fails(1);
+    for part in [
+        "these may have been renamed, and nothing was written:\n  users.name → full_name\n",
+        "add `--rename users.name=full_name` for those that were, and `--no-renames` if none, or no other, was",
+    ] {
+        assert!(output.contains(part), "`{part}` is missing: {output}");
+    }
+    let output = scratch.run(&["generate", "rename", "--no-renames"]).fails(1);
+    assert!(output.contains("add `--allow drop-column`; if something has another name now"), "{output}");
+    let output = scratch.run(&["generate", "rename", "--rename", "users.name=fullname"]).fails(1);
+    assert!(output.contains("is not a column of the desired schema"), "{output}");
+    assert!(before == scratch.everything());
+
+    scratch.run(&["generate", "rename", "--rename", "users.name=full_name"]).succeeds();
+    let [up, down] = migration(&scratch, "0002_rename");
+    assert!(up.contains("\nALTER TABLE users RENAME COLUMN name TO full_name;\n"), "{up}");
+    assert!(down.contains("\nALTER TABLE users RENAME COLUMN full_name TO name;\n"), "{down}");
+    let test = scratch.read("app/tests/migrations/0002_rename.rs");
+    assert!(!test.contains("LOSES_VALUES"), "{test}");
+    scratch.run(&["check"]).succeeds();
+}
+
+#[test]
+fn a_comment_says_the_earlier_name_of_a_column_and_of_a_table() {
+    let scratch = library();
+    scratch.write(
+        "app/schema/users.sql",
+        "-- lockgate: was users\nCREATE TABLE members (\n  id INTEGER PRIMARY KEY,\n  -- lockgate: was name\n  full_name \
+         TEXT NOT NULL\n);\n",
+    );
+    scratch.write("app/schema/posts.sql", &POSTS.replace("users", "members"));
+    scratch.run(&["generate", "members"]).succeeds();
+    let [up, down] = migration(&scratch, "0002_members");
+    for (text, parts) in [
+        (&up, ["ALTER TABLE users RENAME COLUMN name TO full_name;", "ALTER TABLE users RENAME TO members;"]),
+        (&down, ["ALTER TABLE members RENAME TO users;", "ALTER TABLE users RENAME COLUMN full_name TO name;"]),
+    ] {
+        let [first, second] = parts.map(|part| text.find(part).unwrap_or_else(|| panic!("{part} is missing: {text}")));
+        assert!(first < second, "{text}");
+    }
+    // The comments may stay: what they say has happened.
+    assert!(scratch.run(&["generate", "again"]).succeeds().starts_with("nothing to do"));
+    scratch.write("app/schema/tags.sql", "CREATE TABLE tags (\n  -- lockgate: was label\n  name TEXT\n);\n");
+    scratch.run(&["generate", "tags"]).succeeds();
+
+    scratch.write("app/schema/users.sql", &scratch.read("app/schema/users.sql").replace("was name", "wass name"));
+    let output = scratch.run(&["generate", "wrong"]).fails(1);
+    assert!(output.contains("error[bad-directive]") && output.contains("did you mean `was`?"), "{output}");
+}
+
+fn at_a_terminal(scratch: &Scratch, words: &[&str]) -> Terminal {
+    let mut command = Command::new(xtask());
+    command.args(words).current_dir(scratch.path("."));
+    Terminal::start(&command, 200)
+}
+
+#[test]
+fn at_a_terminal_a_rename_is_asked_about() {
+    let scratch = library();
+    scratch.write("app/schema/users.sql", RENAMED);
+    for (typed, code, says) in [
+        ("n\r", 1, "the draft would delete data"),
+        ("\r", 1, "the draft would delete data"),
+        ("\x04", 1, "add `--rename users.name=full_name` for those that were"),
+    ] {
+        let mut terminal = at_a_terminal(&scratch, &["generate", "rename"]);
+        terminal.until("rename users.name → full_name? [y/N] ");
+        terminal.types(typed);
+        let (ended, rest) = terminal.end();
+        assert!(ended == Some(code) && rest.contains(says), "{typed:?}: {rest}");
+    }
+    let mut terminal = at_a_terminal(&scratch, &["generate", "rename"]);
+    terminal.until("rename users.name → full_name? [y/N] ");
+    terminal.types("y\r");
+    let (code, rest) = terminal.end();
+    assert!(code == Some(0) && rest.contains("proven on SQLite"), "{rest}");
+    let [up, _] = migration(&scratch, "0002_rename");
+    assert!(up.contains("RENAME COLUMN name TO full_name"), "{up}");
+}
+
+#[test]
+fn what_only_a_person_knows_keeps_the_folder_from_compiling() {
+    let scratch = library();
+    scratch.write("app/schema/users.sql", &USERS.replace("NOT NULL\n", "NOT NULL,\n  email TEXT NOT NULL\n"));
+    let output = scratch.run(&["generate", "add email"]).succeeds();
+    assert!(
+        output.contains("1 question has no answer yet, and the folder does not compile until it is answered"),
+        "{output}"
+    );
+    let [up, _] = migration(&scratch, "0002_add_email");
+    let question = up.lines().find(|line| line.starts_with("-- lockgate: unanswered \"the value of users.email"));
+    let question = question.unwrap_or_else(|| panic!("there is no question: {up}"));
+    let red = scratch.run(&["check"]).fails(1);
+    assert!(red.contains("error[unanswered]: this question of the draft has no answer"), "{red}");
+    assert!(red.contains("write the answer into the script, and delete this line"), "{red}");
+    scratch.write("app/migrations/0002_add_email.up.sql", &up.replace(&format!("{question}\n"), ""));
+    scratch.run(&["check"]).succeeds();
+}
+
+#[test]
+fn a_statement_that_never_works_is_named_with_its_place() {
+    let scratch = library();
+    for (text, parts) in [
+        (
+            "CREATE TABLE tags (name TEXT);\nCREATE INDEX tags_label ON tags (label);\n",
+            &["error[bad-schema]: SQLite refuses this statement: ", "label", "--> app/schema/tags.sql:2:"][..],
+        ),
+        (
+            "CREATE TABEL tags (name TEXT);\n",
+            &["error[bad-schema]: SQLite refuses this statement: near \"TABEL\"", "--> app/schema/tags.sql:1:"],
+        ),
+        (
+            "CREATE TABLE tags (name TEXT);\nINSERT INTO tags VALUES ('x');\n",
+            &["error[bad-schema]: the desired schema has no rows", "--> app/schema/tags.sql:2:1", "new-migration"],
+        ),
+        (
+            "DROP TABLE IF EXISTS tags;\n",
+            &["error[bad-schema]: the desired schema says what there is", "--> app/schema/tags.sql:1:1"],
+        ),
+    ] {
+        scratch.write("app/schema/tags.sql", text);
+        for words in [&["generate", "tags"][..], &["check"]] {
+            let output = scratch.run(words).fails(1);
+            for part in parts {
+                assert!(output.contains(part), "`{part}` is missing: {output}");
+            }
+        }
+    }
+    std::fs::remove_file(scratch.path("app/schema/tags.sql")).unwrap();
+    scratch.write("app/schema/old.down.sql", "DROP TABLE users;\n");
+    let output = scratch.run(&["generate", "tags"]).fails(1);
+    assert!(output.contains("`app/schema/old.down.sql` has a direction, and the desired schema has none"), "{output}");
+}
+
+#[test]
+fn a_database_that_is_only_read_can_be_the_desired_schema() {
+    let scratch = library();
+    let other = library();
+    other.write("app/schema/tags.sql", "CREATE TABLE tags (name TEXT);\n");
+    other.run(&["generate", "tags"]).succeeds();
+    let url = format!("sqlite://{}?mode=rwc", scratch.path("other.db").display());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut database = lockgate::Database::connect(&url).await.unwrap();
+        for file in ["0001_create_users_and_posts", "0002_tags"] {
+            let text = other.read(&format!("app/migrations/{file}.up.sql"));
+            sqlx::raw_sql(sqlx::AssertSqlSafe(text)).execute(database.sqlite().unwrap()).await.unwrap();
+        }
+        database.close().await.unwrap();
+    });
+    let bytes = std::fs::read(scratch.path("other.db")).unwrap();
+    let url = url.replace("?mode=rwc", "");
+    let output = scratch.run(&["generate", "tags", "--to-url", &url]).succeeds();
+    assert!(output.contains("app/migrations/0002_tags.up.sql"), "{output}");
+    let again = scratch.run(&["generate", "again", "--to-url", &url]).succeeds();
+    assert!(again.starts_with("nothing to do"), "{again}");
+    assert!(bytes == std::fs::read(scratch.path("other.db")).unwrap(), "it is only read");
+}
+
+#[test]
+fn in_a_folder_with_trees_create_is_the_desired_schema() {
+    let scratch = Scratch::new();
+    for (path, text) in [
+        ("migrations.toml", "layout = \"trees\"\ndialects = [\"sqlite\"]\n"),
+        ("create/1-tables/users.sql", USERS),
+        ("deployment/00000-users.sql", USERS),
+    ] {
+        scratch.write(&format!("app/migrations/{path}"), text);
+    }
+    assert!(scratch.run(&["generate", "x"]).succeeds().starts_with("nothing to do"));
+    scratch.write("app/migrations/create/2-more/tags.sql", "CREATE TABLE tags (name TEXT);\n");
+    let output = scratch.run(&["generate", "add tags"]).succeeds();
+    assert!(output.contains("app/migrations/deployment/00001-add_tags.up.sql"), "{output}");
+    scratch.run(&["check"]).succeeds();
+}
+
+#[test]
+fn errors_in_the_folder_come_first() {
+    let scratch = library();
+    scratch.write("app/migrations/0002_x.sql", "-- lockgate: no-transation\nSELECT 1;\n");
+    let output = scratch.run(&["generate", "more"]).fails(1);
+    assert!(output.contains("unknown-directive") && output.contains("nothing was drafted: fix the errors"), "{output}");
+    std::fs::remove_file(scratch.path("app/migrations/0002_x.sql")).unwrap();
+    let step = "use lockgate::{StepResult, Transaction};\n\npub async fn up(_: &mut Transaction<'_>) -> StepResult {\n    \
+                Ok(())\n}\n";
+    scratch.write("app/migrations/0002_hash.rs", step);
+    std::fs::remove_file(scratch.path("app/tests/migrations/main.rs")).unwrap();
+    let output = scratch.run(&["generate", "more"]).fails(1);
+    assert!(output.contains("`0002_hash` is a Rust step, which only a program of `app` can run"), "{output}");
+    assert!(output.contains("`app/tests/migrations/main.rs` with `lockgate_harness::migration_tests!();`"), "{output}");
+}
+
+/// The generated tests compile and pass as they are, and a general one compares the desired schema.
+#[test]
+fn the_generated_tests_pass_as_they_are() {
+    let scratch = library();
+    scratch.write("app/schema/users.sql", &USERS.replace("NOT NULL\n", "NOT NULL,\n  age INT NOT NULL DEFAULT 0\n"));
+    scratch.write(
+        "app/schema/posts.sql",
+        &(POSTS.replace("(id)\n", "(id) ON DELETE CASCADE\n") + "CREATE VIEW authors AS SELECT author FROM posts;\n"),
+    );
+    scratch.run(&["generate", "ages"]).succeeds();
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().display();
+    scratch.package(
+        "app",
+        &format!(
+            "[dependencies]\nlockgate = {{ path = \"{root}/runtime\", features = [\"sqlite\"] }}\n\
+             [build-dependencies]\nlockgate-build = {{ path = \"{root}/build\", features = [\"check\"] }}\n\
+             [dev-dependencies]\nlockgate-harness = {{ path = \"{root}/harness\", features = [\"sqlite\"] }}\n"
+        ),
+    );
+    // The tests of the set want rows, which a person writes.
+    let empty = |tables: &str| format!("lockgate_harness::migration_tests!(empty_tables = [{tables}]);\n");
+    scratch.write("app/tests/migrations/main.rs", &empty("\"posts\", \"users\""));
+    let (passes, output) = scratch.cargo(&["test", "--test", "migrations"]);
+    assert!(passes, "{output}");
+    for test in
+        ["sqlite::m0001_create_users_and_posts", "sqlite::m0002_ages", "sqlite::migrations_make_the_desired_schema"]
+    {
+        assert!(output.contains(&format!("test {test} ... ok")), "{test}: {output}");
+    }
+
+    // A Rust step among the migrations: the program runs them.
+    let step = "use lockgate::{StepResult, Transaction};\n\npub async fn up(tx: &mut Transaction<'_>) -> StepResult {\n    \
+                tx.execute(\"CREATE INDEX users_name ON users (name)\").await?;\n    Ok(())\n}\n\n\
+                pub async fn down(tx: &mut Transaction<'_>) -> StepResult {\n    \
+                tx.execute(\"DROP INDEX users_name\").await?;\n    Ok(())\n}\n";
+    scratch.write("app/migrations/0003_index.rs", step);
+    scratch.write(
+        "app/tests/migrations/0003_index.rs",
+        "use lockgate_harness::{Db, TestResult};\n\npub async fn before(db: &mut Db) -> TestResult {\n    \
+         db.expect_no_index(\"users_name\").await\n}\n\npub async fn after(db: &mut Db) -> TestResult {\n    \
+         db.expect_index(\"users_name\").await\n}\n",
+    );
+    scratch.run(&["check", "--write", "--no-replay"]).succeeds();
+    scratch.write("app/schema/index.sql", "CREATE INDEX users_name ON users (name);\n");
+    scratch.write("app/schema/tags.sql", "CREATE TABLE tags (name TEXT);\n");
+    let output = scratch.run_with_cargo(&["generate", "tags"]).succeeds();
+    assert!(output.contains("proven on SQLite: up, down and up again, with rows in 2 of 2 tables"), "{output}");
+    let [up, _] = migration(&scratch, "0004_tags");
+    assert!(up.contains("CREATE TABLE tags") && !up.contains("users_name"), "{up}");
+
+    std::fs::remove_file(scratch.path("app/schema/tags.sql")).unwrap();
+    let (passes, output) = scratch.cargo(&["test", "--test", "migrations"]);
+    assert!(!passes && output.contains("the migrations do not make what `schema` says"), "{output}");
+    assert!(output.contains("`cargo xtask generate \"what it changes\"`"), "{output}");
+    scratch.write("app/schema/labels.sql", "CREATE TABLE labels (name TEXT);\n");
+    let (passes, output) = scratch.cargo(&["test", "--test", "migrations", "embedded"]);
+    assert!(!passes && output.contains("is in `schema` but was not compiled"), "{output}");
+}
+
+fn has_postgres() -> bool {
+    postgres::cluster(&Options::default()).is_some()
+}
+
+fn on_postgres(schema: &str) -> Scratch {
+    let scratch = project("postgres");
+    scratch.write("app/schema/all.sql", schema);
+    scratch
+}
+
+const LIBRARY: &str = "\
+CREATE VIEW names AS SELECT name FROM users;
+CREATE TABLE posts (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  author int NOT NULL REFERENCES users (id),
+  status mood NOT NULL
+);
+CREATE TABLE users (id int PRIMARY KEY, name text NOT NULL);
+CREATE TYPE mood AS ENUM ('sad', 'ok');
+CREATE FUNCTION count_users() RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM public.users';
+";
+
+/// What holds a lock for long goes into scripts of its own.
+#[test]
+fn on_postgresql_a_draft_is_online_unless_it_should_be_short() {
+    if !has_postgres() {
+        return;
+    }
+    let scratch = on_postgres(LIBRARY);
+    let output = scratch.run(&["generate", "library"]).succeeds();
+    assert!(output.contains("proven on PostgreSQL "), "{output}");
+    let more =
+        LIBRARY.replace("'ok')", "'ok', 'good')").replace("name text NOT NULL", "name text NOT NULL, age bigint")
+            + "CREATE INDEX users_name ON users (name);\n";
+    scratch.write("app/schema/all.sql", &more);
+    let short = scratch.run(&["generate", "more", "--offline", "--dry-run"]).succeeds();
+    assert!(short.contains("CREATE INDEX users_name") && !short.contains("0003_"), "{short}");
+    let output = scratch.run(&["generate", "more"]).succeeds();
+    assert!(output.contains("app/migrations/0003_more_indexes.up.sql"), "{output}");
+    assert!(output.contains("up, down and up again, with rows in 2 of 2 tables"), "{output}");
+    let [up, _] = migration(&scratch, "0003_more_indexes");
+    assert!(up.starts_with("-- lockgate: no-transaction\n"), "{up}");
+    assert!(up.contains("-- Locks users in SHARE UPDATE EXCLUSIVE mode"), "{up}");
+    assert!(up.contains("CREATE INDEX CONCURRENTLY users_name"), "{up}");
+    let checked = scratch.run(&["check"]).succeeds();
+    assert!(checked.contains("the migrations and `app/schema` are alike on PostgreSQL"), "{checked}");
+    let again = scratch.run(&["generate", "again"]).succeeds();
+    assert!(again.starts_with("nothing to do"), "{again}");
+}
+
+#[test]
+fn on_postgresql_a_place_in_a_statement_is_shown() {
+    if !has_postgres() {
+        return;
+    }
+    let scratch = on_postgres("CREATE TABLE users (\n  id int PRIMARY KEY,\n  mood moood\n);\n");
+    let Output { stderr, code, .. } = scratch.run(&["generate", "x"]);
+    assert_eq!(code, 1, "{stderr}");
+    for part in [
+        "error[bad-schema]: PostgreSQL refuses this statement: type \"moood\" does not exist",
+        "--> app/schema/all.sql:3:8",
+    ] {
+        assert!(stderr.contains(part), "`{part}` is missing: {stderr}");
+    }
+}

@@ -1,0 +1,284 @@
+//! The proof of a draft: it runs up, down and up again on a throwaway database whose tables have rows, and what it makes is
+//! compared with what is desired.
+
+use lockgate::__private::{execute, rows as ask};
+use lockgate::{Audience, Database, DownTo, Migrator, read_schema};
+use lockgate_schema::draft::{Hazard, Mode, Rename, Script, Step, draft};
+use lockgate_schema::{Difference, Name, Schema, between, compare};
+
+use super::rows;
+use crate::desired::differences;
+use crate::throwaway::{Made, NoDatabase, Replay, Throwaway, apply};
+
+/// What is to be proven.
+#[derive(Debug)]
+pub(super) struct Claim<'a> {
+    /// The migrations with the draft.
+    pub(super) migrator: &'a Migrator,
+    /// How many migrations the draft has.
+    pub(super) drafted: usize,
+    /// The names that it changes.
+    pub(super) renames: &'a [Rename],
+    /// Its up and down scripts.
+    pub(super) scripts: &'a [Script],
+    /// What the migrations without it make.
+    pub(super) before: &'a Schema,
+    /// What there should be afterwards.
+    pub(super) desired: &'a Schema,
+    pub(super) mode: Mode,
+}
+
+/// What was proven, in the words of the summary.
+#[derive(Debug, Default)]
+pub(super) struct Proven {
+    /// How many tables had rows, and how many there are.
+    pub(super) filled: (usize, usize),
+    /// The tables that could not get any, with what the database says.
+    pub(super) not_filled: Vec<String>,
+    /// What can fail on tables with rows, although it was drafted right.
+    pub(super) fails_on_rows: Option<String>,
+    /// What the tests of the migration must be told about the order of columns.
+    pub(super) order: Option<String>,
+}
+
+/// Why a draft is not proven.
+#[derive(Debug)]
+pub(super) enum Unproven {
+    /// It does something else than it should: what, and the lines about it.
+    Wrong(String, Vec<String>),
+    /// The database could not be used.
+    NoDatabase(NoDatabase),
+}
+
+impl From<NoDatabase> for Unproven {
+    fn from(why: NoDatabase) -> Self {
+        Self::NoDatabase(why)
+    }
+}
+
+impl From<lockgate::Error> for Unproven {
+    fn from(error: lockgate::Error) -> Self {
+        Self::NoDatabase(error.into())
+    }
+}
+
+/// Why one walk ended.
+enum Ended {
+    /// A statement failed on the database: what failed, the report, and the database's own words.
+    Failed(String, String, String),
+    Unproven(Unproven),
+}
+
+impl<T: Into<Unproven>> From<T> for Ended {
+    fn from(why: T) -> Self {
+        Self::Unproven(why.into())
+    }
+}
+
+/// Proves it on tables with rows. What only a person can decide is proven on empty ones.
+pub(super) async fn prove(
+    claim: &Claim<'_>,
+    throwaway: &mut Throwaway,
+    replay: &mut Replay,
+) -> Result<Proven, Unproven> {
+    let mut proven = Proven::default();
+    match walk(claim, throwaway, replay, Some(&mut proven)).await {
+        Ok(order) => {
+            proven.order = order;
+            return Ok(proven);
+        }
+        Err(Ended::Unproven(why)) => return Err(why),
+        Err(Ended::Failed(what, message, _)) if !depends_on_rows(claim.scripts) => {
+            return Err(Unproven::Wrong(what, vec![message]));
+        }
+        Err(Ended::Failed(_, _, message)) => proven.fails_on_rows = Some(message),
+    }
+    match walk(claim, throwaway, replay, None).await {
+        Ok(order) => {
+            proven.order = order;
+            Ok(proven)
+        }
+        Err(Ended::Unproven(why)) => Err(why),
+        Err(Ended::Failed(what, message, _)) => Err(Unproven::Wrong(what, vec![message])),
+    }
+}
+
+/// Whether the draft says itself that rows may not fit.
+fn depends_on_rows(scripts: &[Script]) -> bool {
+    scripts.iter().flat_map(|script| &script.steps).any(|step| match step {
+        Step::Open { .. } => true,
+        Step::Statement(statement) => {
+            let may_fail = |hazard: &Hazard| matches!(hazard, Hazard::MayFail(_));
+            statement.question.is_some() || statement.hazards.iter().any(may_fail)
+        }
+    })
+}
+
+async fn walk(
+    claim: &Claim<'_>,
+    throwaway: &mut Throwaway,
+    replay: &mut Replay,
+    fill: Option<&mut Proven>,
+) -> Result<Option<String>, Ended> {
+    let mut database = throwaway.replayed(replay).await?;
+    let mut counted: Vec<(Name, String)> = Vec::new();
+    if let Some(proven) = fill {
+        *proven = filled(&mut database, claim.before).await;
+        for table in claim.before.tables.iter().map(|table| &table.name) {
+            if let Some(count) = count(&mut database, table).await {
+                counted.push((table.clone(), count));
+            }
+        }
+    }
+    up(claim, &mut database, "the up scripts fail").await?;
+    let after = read_schema(&mut database).await?;
+    residue(claim, &after, "after the up scripts")?;
+    kept(&mut database, &counted, claim.renames, &after, "the up scripts").await?;
+    let reverted = claim.migrator.revert(&mut database, DownTo::Steps(claim.drafted)).await;
+    reverted.map_err(|error| failed("the down scripts fail", &error))?;
+    let back = read_schema(&mut database).await?;
+    let left = differences(&back, claim.before);
+    if !left.is_empty() {
+        let lines = between(&left, "what the down scripts leave", "what was there before");
+        return Err(Unproven::Wrong("the down scripts do not lead back".to_owned(), lines).into());
+    }
+    let lost: Vec<&Name> = claim.before.tables.iter().map(|table| &table.name).collect();
+    let survived: Vec<(Name, String)> = counted
+        .iter()
+        .filter(|(table, _)| lost.contains(&table) && has(&after, &now(table, claim.renames)))
+        .cloned()
+        .collect();
+    kept(&mut database, &survived, &[], &back, "the down scripts").await?;
+    up(claim, &mut database, "the up scripts fail the second time").await?;
+    let again = read_schema(&mut database).await?;
+    residue(claim, &again, "after the second run of the up scripts")?;
+    // The tests of migrations compare the order, too.
+    Ok((!compare(&back, claim.before).is_empty()).then(|| {
+        "the down scripts put a column at the end of its table, which PostgreSQL cannot change: write \
+         `migration_tests!(tolerate = [ColumnOrder])` if no program depends on the order"
+            .to_owned()
+    }))
+}
+
+async fn up(claim: &Claim<'_>, database: &mut Database, what: &str) -> Result<(), Ended> {
+    match apply(database, claim.migrator, Made::ByAll).await {
+        Ok(()) => Ok(()),
+        Err(NoDatabase::Error(error)) => Err(failed(what, &error)),
+        Err(other) => Err(other.into()),
+    }
+}
+
+fn failed(what: &str, error: &lockgate::Error) -> Ended {
+    let report = error.report_for(Audience::CommandLine);
+    let text = report.to_string().trim_end().to_owned();
+    let message = report.database_message().map_or_else(|| text.clone(), str::to_owned);
+    Ended::Failed(what.to_owned(), text, message)
+}
+
+/// Whether nothing but what was not drafted is left.
+fn residue(claim: &Claim<'_>, after: &Schema, when: &str) -> Result<(), Unproven> {
+    let open: Vec<&str> = claim
+        .scripts
+        .iter()
+        .flat_map(|script| &script.steps)
+        .filter_map(|step| match step {
+            Step::Open { what, .. } => Some(what.as_str()),
+            Step::Statement(_) => None,
+        })
+        .collect();
+    let again = draft(after, claim.desired, claim.mode);
+    let is_open = |step: &Step| matches!(step, Step::Open { what, .. } if open.contains(&what.as_str()));
+    // The draft names the object of each difference that it leaves open.
+    let is_named = |difference: &Difference| {
+        let name = difference.object.split_whitespace().nth(1).unwrap_or(&difference.object);
+        open.iter().any(|what| what.contains(name))
+    };
+    let left = differences(after, claim.desired);
+    if again.steps().all(is_open) && left.iter().all(is_named) {
+        return Ok(());
+    }
+    let mut lines = between(&left, "what the draft makes", "what is desired");
+    if lines.is_empty() {
+        lines = again
+            .steps()
+            .map(|step| match step {
+                Step::Statement(statement) => format!("another draft would have: {}", statement.sql),
+                Step::Open { what, .. } => what.clone(),
+            })
+            .collect();
+    }
+    Err(Unproven::Wrong(format!("{when}, this is left"), lines))
+}
+
+/// Inserts rows into every table.
+async fn filled(database: &mut Database, schema: &Schema) -> Proven {
+    let mut proven = Proven::default();
+    for table in rows::all(schema) {
+        let mut refused = None;
+        for row in &table.rows {
+            let mut inserted = false;
+            for statement in row {
+                match execute(database, statement).await {
+                    Ok(()) => {
+                        inserted = true;
+                        break;
+                    }
+                    Err(why) => refused = Some(why.to_string()),
+                }
+            }
+            if inserted {
+                refused = None;
+            }
+        }
+        proven.filled.1 += 1;
+        let has_rows = count(database, &table.table).await.is_some_and(|count| count != "0");
+        match (has_rows, refused) {
+            (true, _) => proven.filled.0 += 1,
+            (false, why) => {
+                let why = why.unwrap_or_else(|| "nothing is known that fits its columns".to_owned());
+                proven.not_filled.push(format!("`{}`: {why}", shown(&table.table)));
+            }
+        }
+    }
+    proven
+}
+
+async fn count(database: &mut Database, table: &Name) -> Option<String> {
+    ask(database, &rows::count(table)).await.ok()?.into_iter().next()?.into_iter().next()?
+}
+
+/// Whether every table still has its rows.
+async fn kept(
+    database: &mut Database,
+    counted: &[(Name, String)],
+    renames: &[Rename],
+    schema: &Schema,
+    by: &str,
+) -> Result<(), Unproven> {
+    let mut lost = Vec::new();
+    for (table, before) in counted {
+        let table = now(table, renames);
+        if !has(schema, &table) {
+            continue;
+        }
+        let after = count(database, &table).await.unwrap_or_else(|| "no".to_owned());
+        if after != *before {
+            lost.push(format!("`{}` had {before} rows, and has {after}", shown(&table)));
+        }
+    }
+    if lost.is_empty() { Ok(()) } else { Err(Unproven::Wrong(format!("{by} change the number of rows"), lost)) }
+}
+
+fn has(schema: &Schema, table: &Name) -> bool {
+    schema.tables.iter().any(|known| known.name == *table)
+}
+
+/// The name of a table after the renames.
+fn now(table: &Name, renames: &[Rename]) -> Name {
+    let renamed = renames.iter().find(|rename| rename.column.is_none() && rename.table == *table);
+    renamed.map_or_else(|| table.clone(), |rename| Name { schema: table.schema.clone(), name: rename.to.clone() })
+}
+
+fn shown(name: &Name) -> String {
+    name.schema.iter().chain([&name.name]).cloned().collect::<Vec<_>>().join(".")
+}

@@ -1,0 +1,194 @@
+//! The desired schema of a folder, and how a throwaway database gets it. This module uses the runtime.
+
+use std::collections::BTreeSet;
+
+use lockgate::__private::{self as runtime, Refused};
+use lockgate::schema::{Class, Difference, Schema, compare};
+use lockgate::{Database, read_schema};
+use lockgate_source::core::{CompanionKind, Dialect};
+use lockgate_source::desired::{self, Desired, DesiredStatement, Was};
+use lockgate_source::folder::Folder;
+use lockgate_source::{Code, Diagnostic};
+
+use crate::throwaway::{Made, NoDatabase, Replay, Throwaway, has_made_role};
+
+/// What says what there should be.
+#[derive(Debug)]
+pub(crate) enum Source {
+    /// SQL files in `schema/`, beside the migrations.
+    Files(Desired),
+    /// The tree `create/`.
+    Create,
+    /// A database that is only read.
+    Url(String),
+}
+
+/// Why the desired schema cannot be had.
+#[derive(Debug)]
+pub(crate) enum Unmade {
+    /// What is wrong in its files.
+    Found(Vec<Diagnostic>),
+    /// There is no database to make it on, or none to read it from.
+    NoDatabase(NoDatabase),
+}
+
+impl From<NoDatabase> for Unmade {
+    fn from(why: NoDatabase) -> Self {
+        Self::NoDatabase(why)
+    }
+}
+
+impl From<lockgate::Error> for Unmade {
+    fn from(error: lockgate::Error) -> Self {
+        Self::NoDatabase(error.into())
+    }
+}
+
+impl Source {
+    /// Finds the desired schema of a folder; `None` if it has none.
+    pub(crate) fn find(folder: &Folder, database: Option<&str>) -> (Option<Self>, Vec<Diagnostic>) {
+        if folder.companion(CompanionKind::Create).is_some() {
+            return (Some(Self::Create), Vec::new());
+        }
+        let (directory, shown) = desired::place(folder, database);
+        let (found, diagnostics) = desired::read(&directory, &shown);
+        (found.map(Self::Files), diagnostics)
+    }
+
+    /// Its name in messages.
+    pub(crate) fn shown(&self, folder: &Folder) -> String {
+        match self {
+            Self::Files(files) => files.shown.clone(),
+            Self::Create => folder.show("create"),
+            Self::Url(url) => lockgate::mask_secrets(url),
+        }
+    }
+
+    /// The earlier names that its comments give.
+    pub(crate) fn renames(&self, dialect: Dialect) -> (Vec<Was>, Vec<Diagnostic>) {
+        match self {
+            Self::Files(files) => files.renames(dialect),
+            Self::Create | Self::Url(_) => (Vec::new(), Vec::new()),
+        }
+    }
+
+    /// Makes it on a throwaway database, and reads it as the database stores it.
+    pub(crate) async fn schema(
+        &self,
+        throwaway: &mut Throwaway,
+        folder: &Folder,
+        dialect: Dialect,
+    ) -> Result<Schema, Unmade> {
+        let mut database = match self {
+            Self::Files(files) => {
+                let mut database = throwaway.empty().await?;
+                make(files, &mut database, dialect).await?;
+                database
+            }
+            Self::Create => {
+                // Its scripts may create roles, which the migrations have created on the other server.
+                let mut own = Throwaway::start(dialect)?;
+                let mut database = own.replayed(&mut Replay::new(folder.leak(COMMAND), Made::ByCreate)).await?;
+                return Ok(read_schema(&mut database).await?);
+            }
+            Self::Url(url) => {
+                let database = Database::connect(url).await?;
+                if database.dialect() != dialect {
+                    let (is, wanted) = (database.dialect().product(), dialect.product());
+                    let message = format!("{} is {is}, and the migrations are for {wanted}", database.url());
+                    return Err(NoDatabase::Other(message).into());
+                }
+                database
+            }
+        };
+        Ok(read_schema(&mut database).await?)
+    }
+}
+
+/// The application that runs of this command record.
+pub(crate) const COMMAND: &str = "cargo xtask generate";
+
+/// The differences, but for what no statement changes: the order of columns in PostgreSQL.
+pub(crate) fn differences(one: &Schema, other: &Schema) -> Vec<Difference> {
+    let mut found = compare(one, other);
+    found.retain(|difference| one.dialect != Dialect::Postgres || difference.class != Class::ColumnOrder);
+    found
+}
+
+/// Runs the files in an empty database.
+async fn make(files: &Desired, database: &mut Database, dialect: Dialect) -> Result<(), Unmade> {
+    let (statements, diagnostics) = files.statements(dialect);
+    if !diagnostics.is_empty() {
+        return Err(Unmade::Found(diagnostics));
+    }
+    let text = |one: &DesiredStatement, range: &std::ops::Range<usize>| &files.files[one.file].text[range.clone()];
+    let to_run: Vec<runtime::Desired<'_>> = statements
+        .iter()
+        .map(|one| runtime::Desired {
+            sql: text(one, &one.range),
+            session: one.session.iter().map(|range| text(one, range)).collect(),
+        })
+        .collect();
+    let mut left: Vec<usize> = (0..to_run.len()).collect();
+    let mut roles = BTreeSet::new();
+    while let Err(failed) = runtime::make(database, &to_run, &mut left).await {
+        let mut has_new = false;
+        for (at, refused) in &failed {
+            if is_role_of_migrations(to_run[*at].sql, refused) {
+                left.retain(|one| one != at);
+                has_new = true;
+            } else if roles.insert(refused.message.clone()) {
+                has_new |= has_made_role(database, refused.code.as_deref(), &refused.message).await?;
+            }
+        }
+        if !has_new {
+            return Err(Unmade::Found(described(files, &statements, failed, dialect)));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a statement creates a role that the migrations have created on the same server.
+fn is_role_of_migrations(sql: &str, refused: &Refused) -> bool {
+    let creates = ["create role", "create user", "create group"].iter().any(|head| {
+        let words: Vec<String> = sql.split_whitespace().take(2).map(str::to_lowercase).collect();
+        words.join(" ") == *head
+    });
+    creates && refused.code.as_deref() == Some("SQLSTATE 42710")
+}
+
+/// Describes the statements that never worked. Those that only wait for others are left out if there are others.
+fn described(
+    files: &Desired,
+    statements: &[DesiredStatement],
+    mut failed: Vec<(usize, Refused)>,
+    dialect: Dialect,
+) -> Vec<Diagnostic> {
+    if failed.iter().any(|(_, refused)| !refused.is_missing()) {
+        failed.retain(|(_, refused)| !refused.is_missing());
+    }
+    let describe = |(at, refused): (usize, Refused)| {
+        let is_missing = refused.is_missing();
+        let (file, range) = (&files.files[statements[at].file], &statements[at].range);
+        // SQLite does not say where, but what: `no such column: name`.
+        let named = refused.message.rsplit_once(": ").filter(|_| is_missing);
+        let named = named.and_then(|(_, name)| file.text[range.clone()].rfind(name));
+        let byte = refused.byte.or(named);
+        let start = byte.map_or(range.start, |byte| range.start + byte).min(range.end.saturating_sub(1));
+        let rest = &file.text[start..range.end];
+        let word = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+        let word = word.max(rest.chars().next().map_or(0, char::len_utf8));
+        let message = format!("{} refuses this statement: {}", dialect.product(), refused.message);
+        let mut found = Diagnostic::error(Code::BadSchema, file.shown.as_str(), message);
+        found = found.at(&file.text, start..start + word, "");
+        found.help.extend(refused.detail.map(|detail| format!("the server adds: {detail}")));
+        found.help.extend(refused.hint.map(|hint| format!("the server's hint: {hint}")));
+        if is_missing {
+            found = found.help("create it in a file of this folder, or correct the name");
+        }
+        found
+    };
+    let mut found: Vec<Diagnostic> = failed.into_iter().map(describe).collect();
+    lockgate_source::diagnostic::sort(&mut found);
+    found
+}
