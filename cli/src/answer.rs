@@ -25,6 +25,9 @@ pub(crate) enum Body {
     Status(Stand),
     /// Every difference between program and database, and which of several databases it is.
     Drift(Vec<Drift>, Option<String>),
+    /// How the schema of the database compares with the one that the migrations make.
+    #[cfg(feature = "schema")]
+    SchemaDrift(Box<lockgate::SchemaDrift>),
     /// The scripts that an operator runs.
     Manual(Vec<ManualScript>),
     /// A script was run.

@@ -23,7 +23,7 @@
 //! | 0 | done, or nothing to do |
 //! | 1 | failed: a migration, or the connection in the middle of a run |
 //! | 2 | usage: the arguments or the database URL are invalid |
-//! | 3 | refused: nothing ran, because set and history differ or the destination cannot be reached. `status` also ends so if `up` would be refused |
+//! | 3 | refused: nothing ran, because set and history differ or the destination cannot be reached; or `drift --schema` cannot tell. `status` also ends so if `up` would be refused |
 //! | 4 | unreachable: the database does not answer or does not exist |
 //! | 5 | busy: another run holds the lock or went first; try again |
 //! | 6 | denied: wrong credentials, a missing privilege, or a read-only database |

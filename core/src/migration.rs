@@ -10,8 +10,11 @@ use std::time::Duration;
 use crate::patch::Patch;
 use crate::psql::Program;
 use crate::row_hash;
+use crate::snapshot::{self, Head, NamedAfter};
 use crate::table::{self, Names, Reader};
-use crate::{Action, Checksum, CompanionKind, Dialect, Dialects, Direction, Statement, Touch, Unit, Version, unit};
+use crate::{
+    Action, Checksum, CompanionKind, Dialect, Dialects, Direction, Snapshot, Statement, Touch, Unit, Version, unit,
+};
 
 /// The ordered migrations embedded in a program.
 #[derive(Clone, Copy)]
@@ -22,6 +25,8 @@ pub struct Set {
     paths: &'static str,
     table: &'static [u8],
     companions: &'static [Companion],
+    /// The texts of the schemas that the set makes, one for each database.
+    schemas: &'static [&'static str],
     /// A bit for each profile that is chosen.
     chosen: u64,
     /// Whether the files lie beside the program.
@@ -86,7 +91,7 @@ impl Set {
         table: &'static [u8],
     ) -> Self {
         table::check(table, texts.len(), paths.len());
-        Self { folder, application, texts, paths, table, companions: &[], chosen: 0, is_beside: false }
+        Self { folder, application, texts, paths, table, companions: &[], schemas: &[], chosen: 0, is_beside: false }
     }
 
     /// The same set, of files that lie beside the program, which was not built with them.
@@ -104,6 +109,12 @@ impl Set {
     #[must_use]
     pub const fn with_companions(self, companions: &'static [Companion]) -> Self {
         Self { companions, ..self }
+    }
+
+    /// The same set with the texts of the schemas that it makes, one for each database.
+    #[must_use]
+    pub const fn with_schemas(self, schemas: &'static [&'static str]) -> Self {
+        Self { schemas, ..self }
     }
 
     /// A set without migrations. The macro emits it after an error.
@@ -188,6 +199,28 @@ impl Set {
             Some(repeatables) => Some(digest + repeatables.applied_digest()?),
             None => Some(digest),
         }
+    }
+
+    /// What is known of the schema that it makes on this database, if a snapshot was checked in beside the migrations.
+    pub fn snapshot(&self, dialect: Dialect) -> Option<Snapshot> {
+        table::snapshot(self.table, dialect)
+    }
+
+    /// The path of the snapshot for this database, as messages show it: `migrations/schema.txt`.
+    pub fn snapshot_path(&self, dialect: Dialect) -> String {
+        let named_after = match self.snapshot(dialect) {
+            Some(snapshot) => snapshot.named_after,
+            None if self.database().is_some() => NamedAfter::Database,
+            None if self.dialects().iter().count() == 1 => NamedAfter::Nothing,
+            None => NamedAfter::Dialect,
+        };
+        let file = snapshot::file(named_after, dialect, self.database());
+        if self.folder.is_empty() { file } else { format!("{}/{file}", self.folder) }
+    }
+
+    /// The text of the schema that it makes on this database, if the program embeds it.
+    pub fn schema(&self, dialect: Dialect) -> Option<&'static str> {
+        self.schemas.iter().copied().find(|text| Head::parse(text).is_some_and(|head| head.dialect == dialect))
     }
 
     /// The names of all profiles that its scripts, or those of its companions, have.

@@ -9,7 +9,7 @@ pub fn applied(version: i64, name: &str, checksum: &str) -> i128 {
 
 /// `hashtextextended` of PostgreSQL on a little-endian machine: Bob Jenkins' `lookup3`. The server partitions tables
 /// by it, so that it cannot change. Where it gives something else, a start reads the whole history.
-fn hash(text: &str, seed: i64) -> i64 {
+pub(crate) fn hash(text: &str, seed: i64) -> i64 {
     let length = u32::try_from(text.len()).expect("a name is shorter than 4 GiB");
     let start = 0x9e37_79b9_u32.wrapping_add(length).wrapping_add(3_923_095);
     let mut state = [start; 3];

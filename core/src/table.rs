@@ -4,9 +4,10 @@
 //! The format is a head of 24 bytes, one `u32` for each migration with the offset of its record, and the records.
 //! The head has `LKG1`, the dialects, one byte of flags (1: names are free, 4: a digest of 16 bytes follows the
 //! records, 8: a script has psql's lines, 16: there are profiles, 32: the scripts have an order of their own, 64: names
-//! are paths; 2 was another digest), two zero bytes, and then as little-endian `u32` the
+//! are paths, 128: snapshots of schemas follow the records; 2 was another digest), two zero bytes, and then as little-endian `u32` the
 //! number of migrations and the lengths of the texts, the paths and this table. Numbers in records are LEB128.
 //! If there are profiles, one more `u32` follows the offsets: where the list of their names is, after the records.
+//! Snapshots are read from the end: their number in one byte, in front of the digest, and in front of it each of them.
 //!
 //! What statements do to tables follows the statements of a script, inside the length that is stored for them. An
 //! older reader skips it. In a table without it, statements touch nothing.
@@ -16,7 +17,7 @@ use std::time::Duration;
 
 use crate::leb128;
 use crate::psql::Program;
-use crate::{Checksum, Dialect, Dialects, Statement, StatementFlags, StatementKind, Touch, Version};
+use crate::{Checksum, Dialect, Dialects, Snapshot, Statement, StatementFlags, StatementKind, Touch, Version};
 
 const MAGIC: [u8; 4] = *b"LKG1";
 const HEAD: usize = 24;
@@ -158,14 +159,39 @@ pub struct Encoded {
 }
 
 impl Encoded {
+    /// Adds what is known of the schema that the set makes, one snapshot for each database at most. The digest is added
+    /// after them.
+    ///
+    /// # Panics
+    ///
+    /// If the digest was added before.
+    #[must_use]
+    pub fn with_snapshots(mut self, snapshots: &[Snapshot]) -> Self {
+        assert_eq!(self.table[5] & DIGEST, 0, "the digest is the last part of a table");
+        if snapshots.is_empty() {
+            return self;
+        }
+        // An older reader would take a part of them for the last record.
+        self.table[5] |= HAS_SNAPSHOTS;
+        self.table.extend(snapshots.iter().flat_map(Snapshot::encode));
+        self.table.push(u8::try_from(snapshots.len()).expect("there is one a database at most"));
+        self.count_bytes();
+        self
+    }
+
     /// Adds the digest of a history in which the whole set is applied.
     #[must_use]
     pub fn with_digest(mut self, digest: i128) -> Self {
         self.table[5] |= DIGEST;
         self.table.extend(digest.to_le_bytes());
+        self.count_bytes();
+        self
+    }
+
+    /// Writes the length of the table into its head.
+    fn count_bytes(&mut self) {
         let len = u32::try_from(self.table.len()).expect("a set is smaller than 4 GiB");
         self.table[20..HEAD].copy_from_slice(&len.to_le_bytes());
-        self
     }
 }
 
@@ -243,6 +269,7 @@ const HAS_PSQL: u8 = 8;
 const HAS_PROFILES: u8 = 16;
 const RANKED: u8 = 32;
 const PATH_NAMES: u8 = 64;
+const HAS_SNAPSHOTS: u8 = 128;
 
 /// The most profiles that a folder may have.
 pub const PROFILES_MAX: usize = 64;
@@ -424,7 +451,7 @@ pub(crate) const fn check(table: &[u8], texts: usize, paths: usize) {
         "lockgate and lockgate-macros are of different releases: use the same version of both"
     );
     assert!(
-        table[5] & !(FREE_NAMES | DIGEST | HAS_PSQL | HAS_PROFILES | RANKED | PATH_NAMES) == 0
+        table[5] & !(FREE_NAMES | DIGEST | HAS_PSQL | HAS_PROFILES | RANKED | PATH_NAMES | HAS_SNAPSHOTS) == 0
             && table[6] == 0
             && table[7] == 0,
         "lockgate and lockgate-macros are of different releases: use the same version of both"
@@ -450,6 +477,18 @@ pub(crate) fn profiles(table: &[u8], paths: &'static str) -> Vec<&'static str> {
 /// The digest that [`Encoded::with_digest`] added.
 pub(crate) fn digest(table: &[u8]) -> Option<i128> {
     if table[5] & DIGEST == 0 { None } else { table.last_chunk().copied().map(i128::from_le_bytes) }
+}
+
+/// The snapshot for this database that [`Encoded::with_snapshots`] added.
+pub(crate) fn snapshot(table: &[u8], dialect: Dialect) -> Option<Snapshot> {
+    if table[5] & HAS_SNAPSHOTS == 0 {
+        return None;
+    }
+    let digest = if table[5] & DIGEST == 0 { 0 } else { size_of::<i128>() };
+    let (count, rest) = table[..table.len() - digest].split_last()?;
+    let first = rest.len().checked_sub(usize::from(*count) * Snapshot::LEN)?;
+    let (snapshots, _) = rest[first..].as_chunks();
+    snapshots.iter().filter_map(Snapshot::decode).find(|snapshot| snapshot.dialect == dialect)
 }
 
 pub(crate) fn count(table: &[u8]) -> usize {
@@ -731,6 +770,7 @@ impl<'a> Reader<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::snapshot::NamedAfter;
     use crate::{Body, Set, TableLock};
 
     fn statement(range: std::ops::Range<usize>) -> Statement {
@@ -896,6 +936,25 @@ mod tests {
             let migration = set.get(0).unwrap();
             assert_eq!(migration.name(), name);
             assert!(path.ends_with(&format!("{}.sql", migration.id())));
+        }
+    }
+
+    #[test]
+    fn a_snapshot_is_found_by_its_database() {
+        let of = |text: &str| Snapshot::of(text, NamedAfter::Nothing).unwrap();
+        let postgres = of("-- lockgate schema 1 (postgres)\n-- made by PostgreSQL 17\n\ntable public.users\n");
+        let sqlite = of("-- lockgate schema 1 (sqlite)\n\ntable users\n");
+        let none = encode(Dialects::ALL, Names::Kept, &[]);
+        for snapshots in [&[][..], &[postgres], &[sqlite], &[sqlite, postgres]] {
+            let plain = none.clone().with_snapshots(snapshots);
+            for encoded in [plain.clone(), plain.with_digest(-7)] {
+                let set = Set::from_parts("m", "", "", "", encoded.table.leak());
+                for (dialect, own) in [(Dialect::Postgres, postgres), (Dialect::Sqlite, sqlite)] {
+                    assert_eq!(set.snapshot(dialect), snapshots.contains(&own).then_some(own));
+                }
+                assert_eq!((set.snapshot(Dialect::Mysql), set.len()), (None, 0));
+                assert!(matches!(set.applied_digest(), None | Some(-7)));
+            }
         }
     }
 

@@ -4,8 +4,8 @@
 use std::env;
 use std::path::Path;
 
-use lockgate::__private::{of_every_profile, of_migrations};
-use lockgate::schema::{docs, picture};
+use lockgate::__private::{of_every_profile, of_migrations, read_with_release};
+use lockgate::schema::{docs, picture, snapshot};
 use lockgate::{Database, Dialect, Migrator, UpTo, Version};
 use lockgate_testing::request::{Answer, Form, Request, TESTDB_URL};
 
@@ -73,11 +73,11 @@ pub async fn schema(tests: &'static Tests, dialect: Dialect, form: Form, at: &st
     let made = Throwaway::at(tests.migrations, Some(version), dialect).await.map_err(text)?;
     let made = made.ok_or_else(|| format!("there is no {} to run the migrations on", dialect.product()))?;
     let mut database = made.connect().await.map_err(text)?;
-    let schema = Migrator::new(tests.migrations).read_schema(&mut database).await;
-    let schema = schema.map_err(|e| e.report().to_string())?;
+    let read = read_with_release(&Migrator::new(tests.migrations), &mut database).await;
+    let (schema, release) = read.map_err(|e| e.report().to_string())?;
     let _ = database.close().await;
     Ok(match form {
-        Form::Text => schema.to_text(),
+        Form::Text => snapshot::text(&schema, release),
         Form::Mermaid => picture::mermaid(&schema),
         Form::Svg => picture::svg(&schema),
     })

@@ -4,7 +4,9 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use lockgate_source::core::{CompanionKind, Dialect, Dialects};
-use lockgate_source::folder::{self, DatabaseFolder, Embedded, EmbeddedText, Migration, NoDatabase, RustStep};
+use lockgate_source::folder::{
+    self, DatabaseFolder, Embedded, EmbeddedText, Migration, NoDatabase, RustStep, SnapshotFile,
+};
 use lockgate_source::{Diagnostic, Folder, Loaded, Severity, build_warnings, policy};
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{format_ident, quote};
@@ -194,6 +196,13 @@ fn set<'a>(krate: &syn::Path, shown: &str, embedded: &'a Embedded) -> Result<Tok
     } else {
         quote! { .with_companions(&[#(#companions),*]) }
     };
+    let schemas: &[SnapshotFile] = if cfg!(feature = "schema-snapshot") { &embedded.snapshots } else { &[] };
+    let schemas = schemas.iter().map(|file| text(&file.absolute)).collect::<Result<Vec<_>, _>>()?;
+    let with_schemas = if schemas.is_empty() {
+        quote! {}
+    } else {
+        quote! { .with_schemas(&[#(::core::include_str!(#schemas)),*]) }
+    };
     Ok(quote! {
         {
             #(const _: &[u8] = ::core::include_bytes!(#tracked);)*
@@ -205,6 +214,7 @@ fn set<'a>(krate: &syn::Path, shown: &str, embedded: &'a Embedded) -> Result<Tok
                 #table,
             )
             #with_companions
+            #with_schemas
         }
     })
 }

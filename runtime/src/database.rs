@@ -33,6 +33,8 @@ enum Inner {
         connection: Option<sqlx::PgConnection>,
         /// When this connection began to be made.
         since: Option<tokio::time::Instant>,
+        /// Whether the caller has had it, and may have left a transaction open.
+        lent: bool,
     },
     #[cfg(not(any(feature = "sqlite", feature = "postgres")))]
     Never(std::convert::Infallible),
@@ -109,7 +111,10 @@ impl Database {
     #[cfg(feature = "postgres")]
     pub fn postgres(&mut self) -> Option<&mut sqlx::PgConnection> {
         match &mut self.inner {
-            Inner::Postgres { connection, .. } => connection.as_mut(),
+            Inner::Postgres { connection, lent, .. } => {
+                *lent = true;
+                connection.as_mut()
+            }
             #[cfg(feature = "sqlite")]
             Inner::Sqlite { .. } => None,
         }
@@ -144,8 +149,9 @@ impl Database {
                 Ok(())
             }
             #[cfg(feature = "postgres")]
-            Inner::Postgres { options, connection, since } => {
+            Inner::Postgres { options, connection, since, lent } => {
                 if connection.is_none() {
+                    *lent = false;
                     *since = Some(tokio::time::Instant::now());
                     *connection = Some(crate::backend::postgres::connect(options).await?);
                 }
@@ -167,9 +173,9 @@ impl Database {
                     Ok(Box::new(backend) as Box<dyn Backend + 'a>)
                 }
                 #[cfg(feature = "postgres")]
-                Inner::Postgres { connection, options, since } => {
+                Inner::Postgres { connection, options, since, lent } => {
                     let held = HeldConnection::Owned(connection, Arc::new(options.clone()));
-                    let backend = crate::backend::postgres::PostgresBackend::new(held).connected(*since);
+                    let backend = crate::backend::postgres::PostgresBackend::new(held).connected(*since).own(!*lent);
                     Ok(Box::new(backend) as Box<dyn Backend + 'a>)
                 }
                 #[cfg(not(any(feature = "sqlite", feature = "postgres")))]
@@ -288,7 +294,7 @@ fn inner(url: &str) -> Result<Inner, Error> {
             }
             // The driver would log slow statements, and a script may contain secrets.
             options = sqlx::ConnectOptions::disable_statement_logging(options);
-            Ok(Inner::Postgres { options, connection: None, since: None })
+            Ok(Inner::Postgres { options, connection: None, since: None, lent: false })
         }
         #[cfg(not(feature = "sqlite"))]
         "sqlite" => Err(unknown("this build does not support `sqlite:` databases".to_owned())
@@ -296,6 +302,7 @@ fn inner(url: &str) -> Result<Inner, Error> {
         #[cfg(not(feature = "postgres"))]
         "postgres" | "postgresql" => Err(unknown("this build does not support `postgres:` databases".to_owned())
             .with_help("enable the feature `postgres` of the crate `lockgate`")),
+        #[cfg(any(feature = "sqlite", feature = "postgres"))]
         _ if let Some((what, help)) = crate::url::other_form(url) => Err(unknown(what.to_owned()).with_help(help)),
         "" => {
             // Text that may contain a password is not shown.

@@ -23,7 +23,7 @@
 //! The [guide] leads from an empty project to production.
 //!
 //! Features: `sqlite` and `postgres` (none is on by default), `schema` to read what is in a database
-//! (`read_schema`), `adopt` to take over the history of another tool, `tracing` to see runs in a service's log, and `tls-native-tls` or `tls-rustls`, which are passed on to sqlx.
+//! (`read_schema`) and whether it is what the migrations make, `schema-snapshot` to embed the text of that, `adopt` to take over the history of another tool, `tracing` to see runs in a service's log, and `tls-native-tls` or `tls-rustls`, which are passed on to sqlx.
 //!
 //! The feature `grammar`, on by default, lets [`embed_migrations!`] check the SQL against the grammars of PostgreSQL
 //! (`grammar-postgres`) and SQLite (`grammar-sqlite`). The parsers are a large part of a cold build and not part of the
@@ -72,6 +72,8 @@ mod psql;
 mod reader;
 mod report;
 mod run;
+#[cfg(feature = "schema")]
+mod schema_drift;
 mod secret;
 mod server_progress;
 mod session;
@@ -124,6 +126,8 @@ pub use parts::DatabaseParts;
 #[cfg(feature = "schema")]
 pub use reader::read_schema;
 pub use report::{FinishedStep, Report};
+#[cfg(feature = "schema")]
+pub use schema_drift::{SchemaDrift, SchemaVerdict};
 pub use secret::mask_secrets;
 pub use server_progress::server_progress;
 pub use table_size::TableSize;
@@ -146,6 +150,19 @@ pub mod __private {
     #[must_use]
     pub fn leaving(migrator: &Migrator) -> Migrator {
         migrator.leaving()
+    }
+
+    /// The schema of a database without the tables of this migrator, and the major release of the server that wrote it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Migrator::read_schema`].
+    #[cfg(feature = "schema")]
+    pub async fn read_with_release(
+        migrator: &Migrator,
+        target: impl crate::Target,
+    ) -> Result<(lockgate_schema::Schema, Option<u32>), crate::Error> {
+        migrator.read_with_release(target).await
     }
 
     /// A migrator that runs the scripts of every profile: on a throwaway database.

@@ -747,7 +747,17 @@ impl Migrator {
     /// As for [`read_schema`](crate::read_schema).
     #[cfg(feature = "schema")]
     pub async fn read_schema(&self, target: impl Target) -> Result<crate::schema::Schema, Error> {
-        crate::reader::read(target, &self.run()?.history_table.table).await
+        Ok(self.read_with_release(target).await?.0)
+    }
+
+    /// The same, with the major release of the server.
+    #[cfg(feature = "schema")]
+    pub(crate) async fn read_with_release(
+        &self,
+        target: impl Target,
+    ) -> Result<(crate::schema::Schema, Option<u32>), Error> {
+        let read = crate::reader::read(target, &self.run()?.history_table.table).await?;
+        Ok((read.schema, read.release))
     }
 
     /// The set that the verbs work with.

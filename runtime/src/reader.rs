@@ -2,6 +2,7 @@
 
 use lockgate_schema::Schema;
 
+use crate::backend::ReadSchema;
 use crate::error::Error;
 use crate::history_table::TableName;
 use crate::target::Target;
@@ -37,11 +38,11 @@ use crate::target::Target;
 /// [`ErrorKind::Interrupted`](crate::ErrorKind::Interrupted).
 pub async fn read_schema(target: impl Target) -> Result<Schema, Error> {
     let own = TableName::parse("lockgate_history").expect("it is the default name");
-    read(target, &own).await
+    Ok(read(target, &own).await?.schema)
 }
 
 /// The same, without these tables of a migrator.
-pub(crate) async fn read(target: impl Target, own: &TableName) -> Result<Schema, Error> {
+pub(crate) async fn read(target: impl Target, own: &TableName) -> Result<ReadSchema, Error> {
     let mut backend =
         target.open().await.map_err(|cause| Error::from_cause("the database cannot be reached", cause))?;
     let read = backend.read_schema(own).await;

@@ -15,17 +15,16 @@
 //! Two schemas that differ have different texts: a value that could be confused with what follows it gets lines of its
 //! own, each after a `|`.
 
+use lockgate_core::snapshot::{FORM, Head};
+
 use crate::block::{Clause, Form, Item, describe};
 use crate::model::Schema;
-
-/// The version of the form, which is in the first line of each text. It changes whenever the form changes.
-const VERSION: u32 = 1;
 
 impl Schema {
     /// Returns the schema as text, for people and for version control. It is sorted, and two schemas are equal exactly if
     /// their texts are.
     pub fn to_text(&self) -> String {
-        let mut text = format!("-- lockgate schema {VERSION} ({})\n", self.dialect);
+        let mut text = Head { form: FORM, dialect: self.dialect, release: None }.to_string();
         for block in describe(self) {
             text.push('\n');
             write(&mut text, &block, 0);

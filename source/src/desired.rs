@@ -115,6 +115,19 @@ pub fn read(directory: &Path, shown: &str) -> (Option<Desired>, Vec<Diagnostic>)
     (desired, diagnostics)
 }
 
+/// Whether structs below the `src` of a package describe tables too. Whoever cannot read them must not take the files for
+/// all there should be.
+pub fn has_structs(package: &Path) -> bool {
+    let files = read::list(&package.join("src"), "src").files;
+    let rust = files.iter().filter(|file| file.path.ends_with(".rs"));
+    rust.filter_map(|file| read::text(&file.absolute, &file.path).ok()).any(|text| mentions_structs(&text))
+}
+
+/// Whether a Rust file may have a struct that describes a table.
+pub fn mentions_structs(text: &str) -> bool {
+    text.contains("lockgate") && text.contains("Table")
+}
+
 impl Desired {
     /// Divides the files into statements, in an order in which each comes after what it needs, as far as that shows in their
     /// texts. Reports what cannot be part of a desired schema, such as rows and what drops something.

@@ -8,8 +8,9 @@ use crate::folder::{Folder, Migration, ScriptFile};
 use crate::{Code, Diagnostic, Severity};
 
 /// Errors that do not change what the scripts of a folder do on a database.
-const HARMLESS: [Code; 18] = [
+const HARMLESS: [Code; 20] = [
     Code::BadSchema,
+    Code::BadSnapshot,
     Code::BadTest,
     Code::BrokenChain,
     Code::DuplicateTest,
@@ -22,6 +23,7 @@ const HARMLESS: [Code; 18] = [
     Code::Renamed,
     Code::Replay,
     Code::SchemaDiffers,
+    Code::StaleSnapshot,
     Code::TreesDiffer,
     Code::Unanswered,
     Code::UnknownTest,

@@ -358,9 +358,9 @@ fn layouts_become_names() {
     // Flyway with whole numbers
     converts(
         "==> V1__Create users.sql\nCREATE TABLE users (id INT);\n==> U1__Drop them.sql\nDROP TABLE users;\n\
-         ==> V2__tags.sql\nCREATE TABLE tags (id INT);\n==> R__names.sql\nCREATE VIEW names AS SELECT id FROM users;\n",
+         ==> V2__tags.sql\nCREATE TABLE tags (id INT);\n==> R__names.sql\nDROP VIEW IF EXISTS names;\nCREATE VIEW names AS SELECT id FROM users;\n",
         "==> 1_Create users.up.sql\nCREATE TABLE users (id INT);\n==> 1_Create users.down.sql\nDROP TABLE users;\n\
-         ==> 2_tags.sql\nCREATE TABLE tags (id INT);\n==> R__names.sql\nCREATE VIEW names AS SELECT id FROM users;\n",
+         ==> 2_tags.sql\nCREATE TABLE tags (id INT);\n==> R__names.sql\nDROP VIEW IF EXISTS names;\nCREATE VIEW names AS SELECT id FROM users;\n",
     );
     // Flyway with others
     converts(

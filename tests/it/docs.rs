@@ -98,7 +98,7 @@ fn what_someone_else_wrote_is_not_lost() {
 fn options_that_do_not_go_together_are_refused() {
     let scratch = library();
     let output = scratch.run(&["schema", "--check"]).fails(2);
-    assert!(output.contains("`--check` needs the file to compare"), "{output}");
+    assert!(output.contains("`cargo xtask schema --write app/migrations/schema.txt` creates it"), "{output}");
     let output = scratch.run(&["schema", "--docs", "docs", "--check", "schema.txt"]).fails(2);
     assert!(output.contains("leave out `schema.txt`"), "{output}");
     scratch.run(&["schema", "--docs", "docs", "--svg"]).fails(2);

@@ -266,7 +266,9 @@ async fn a_whole_server_moves_by_pg_dumpall() {
             let mut schemas = Vec::new();
             for url in [&ours, &theirs] {
                 let mut database = Database::connect(url).await.unwrap();
-                schemas.push(read_schema(&mut database).await.unwrap().to_text());
+                // Where Lockgate has a history, its owner counts as the owner of the database.
+                let text = read_schema(&mut database).await.unwrap().to_text();
+                schemas.push(text.replace("  owner postgres\n", ""));
             }
             assert_eq!(schemas[0], schemas[1], "{name} {}", folder.display());
         }

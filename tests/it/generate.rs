@@ -257,7 +257,7 @@ fn what_only_a_person_knows_keeps_the_folder_from_compiling() {
     let question = up.lines().find(|line| line.starts_with("-- lockgate: unanswered \"the value of users.email"));
     let question = question.unwrap_or_else(|| panic!("there is no question: {up}"));
     let red = scratch.run(&["check"]).fails(1);
-    assert!(red.contains("error[unanswered]: this question of the draft has no answer"), "{red}");
+    assert!(red.contains("error[unanswered-question]: this question of the draft has no answer"), "{red}");
     assert!(red.contains("write the answer into the script, and delete this line"), "{red}");
     scratch.write("app/migrations/0002_add_email.up.sql", &up.replace(&format!("{question}\n"), ""));
     scratch.run(&["check"]).succeeds();
@@ -408,11 +408,11 @@ fn the_generated_tests_pass_as_they_are() {
 
     std::fs::remove_file(scratch.path("app/schema/tags.sql")).unwrap();
     let (passes, output) = scratch.cargo(&["test", "--test", "migrations"]);
-    assert!(!passes && output.contains("the migrations do not make what `schema` says"), "{output}");
+    assert!(!passes && output.contains("the migrations do not make what `app/schema` says"), "{output}");
     assert!(output.contains("`cargo xtask generate \"what it changes\"`"), "{output}");
     scratch.write("app/schema/labels.sql", "CREATE TABLE labels (name TEXT);\n");
     let (passes, output) = scratch.cargo(&["test", "--test", "migrations", "embedded"]);
-    assert!(!passes && output.contains("is in `schema` but was not compiled"), "{output}");
+    assert!(!passes && output.contains("is in `app/schema` but was not compiled"), "{output}");
 }
 
 fn has_postgres() -> bool {
@@ -434,7 +434,7 @@ CREATE TABLE posts (
 );
 CREATE TABLE users (id int PRIMARY KEY, name text NOT NULL);
 CREATE TYPE mood AS ENUM ('sad', 'ok');
-CREATE FUNCTION count_users() RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM public.users';
+CREATE FUNCTION count_users() RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM users';
 ";
 
 /// What holds a lock for long goes into scripts of its own.
@@ -479,4 +479,32 @@ fn on_postgresql_a_place_in_a_statement_is_shown() {
     ] {
         assert!(stderr.contains(part), "`{part}` is missing: {stderr}");
     }
+}
+
+/// A model in any module is seen, and what a struct cannot say is in a file.
+#[test]
+fn structs_and_files_together_are_the_desired_schema() {
+    let scratch = project("sqlite");
+    let user = "#[derive(lockgate::Table)]\n#[lockgate(table = \"users\")]\npub struct User {\n    #[lockgate(primary_key)]\n    pub id: i64,\n    pub name: String,\n}\n";
+    scratch.write("app/src/lib.rs", "pub mod models;\n");
+    scratch.write("app/src/models.rs", user);
+    let first = scratch.run(&["generate", "create users"]).succeeds();
+    assert!(first.contains("proven on SQLite"), "{first}");
+    scratch.write("app/schema/names.sql", "CREATE VIEW names AS SELECT name FROM users;\n");
+    scratch.write(
+        "app/src/models.rs",
+        &user.replace("pub name: String,", "pub name: String,\n    pub mail: Option<String>,"),
+    );
+    let red = scratch.run(&["check"]).fails(1);
+    assert!(red.contains("table users: column mail is only in `app/schema` (real)"), "{red}");
+    assert!(red.contains("view names is only in `app/schema` (real)"), "{red}");
+    scratch.run(&["generate", "mail and names"]).succeeds();
+    let [up, _] = migration(&scratch, "0002_mail_and_names");
+    assert!(up.contains("ADD COLUMN mail TEXT") && up.contains("CREATE VIEW names"), "{up}");
+    let again = scratch.run(&["generate", "more"]).succeeds();
+    assert!(again.starts_with("nothing to do"), "{again}");
+    // A mistake is reported with its place.
+    scratch.write("app/src/models.rs", &user.replace("pub name: String,", "pub name: Name,"));
+    let wrong = scratch.run(&["generate", "more"]).fails(1);
+    assert!(wrong.contains("app/src/models.rs:6"), "{wrong}");
 }

@@ -432,6 +432,17 @@ const WAYS: &[Way] = &[
         "put what belongs together into one script, in the right order; or move a part into a script of its own",
         &[Person("which script comes first is a design of the views")],
     ),
+    (
+        Code::BadSnapshot,
+        "run `cargo xtask schema --write app/migrations/schema.txt`, or move it out of the folder if it is something else",
+        &[Type("cargo xtask schema --write app/migrations/schema.txt")],
+    ),
+    (
+        Code::RunsOnce,
+        "write `CREATE OR REPLACE VIEW`",
+        &[Edit("R__active_users.sql", "CREATE VIEW", "CREATE OR REPLACE VIEW")],
+    ),
+    (Code::StaleSnapshot, "", &[Person("only `check` runs the migrations, and its own tests type what it says")]),
     (Code::StrayFolder, "did you mean `deployment`?", &[Rename("deployments", "deployment"), LOCK]),
     (Code::BadSchema, "", &[Person("a server makes the schema, and a person knows where the rows belong")]),
     (Code::SchemaDiffers, "", &[Person("a server makes both schemas, and a person knows which of them is right")]),

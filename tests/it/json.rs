@@ -21,6 +21,7 @@ const LOOKS: &[&[&str]] = &[
     &["wait", "--timeout", "1ms"],
     &["ready"],
     &["drift"],
+    &["drift", "--schema"],
     &["history", "--last", "5"],
     &["manual"],
     &["manual", "run", "7", "--dry-run"],

@@ -95,7 +95,7 @@ async fn a_half_made_template_is_made_again(dialect: Dialect) {
             ("0001_first.sql", &first),
             (
                 "0002_step.rs",
-                "//! lockgate: irreversible \"a test\"\npub async fn up(tx: &mut lockgate::Transaction<'_>) -> lockgate::StepResult { Ok(()) }\n",
+                "// lockgate: irreversible \"a test\"\npub async fn up(tx: &mut lockgate::Transaction<'_>) -> lockgate::StepResult { Ok(()) }\n",
             ),
         ],
         STEPS,

@@ -57,6 +57,12 @@ enum Command {
     /// Show the schema that the migrations create. (Not in this build.)
     #[cfg(not(feature = "schema"))]
     Schema(NotBuilt),
+    /// Compare a live database with what the migrations make, and draft both ways out of a difference.
+    #[cfg(feature = "schema")]
+    Drift(command::drift::Arguments),
+    /// Compare a live database with what the migrations make. (Not in this build.)
+    #[cfg(not(feature = "schema"))]
+    Drift(NotBuilt),
     /// Run all tests, with a throwaway PostgreSQL server where the workspace needs one.
     Test(command::test::Arguments),
     /// Write the files that run the migrations on Kubernetes, with compose, by systemd, or in CI.
@@ -111,6 +117,12 @@ fn run(invocation: Invocation, arguments: impl Iterator<Item = OsString>) -> Exi
         #[cfg(not(feature = "schema"))]
         Command::Schema(_) => {
             Err(Failure::impossible("this build has no `schema`: install `lockgate-xtask` with `--features full`"))
+        }
+        #[cfg(feature = "schema")]
+        Command::Drift(arguments) => command::drift::run(&arguments),
+        #[cfg(not(feature = "schema"))]
+        Command::Drift(_) => {
+            Err(Failure::impossible("this build has no `drift`: install `lockgate-xtask` with `--features full`"))
         }
         Command::Test(arguments) => command::test::run(&arguments),
         Command::Deploy(arguments) => command::deploy::run(&arguments),

@@ -1,26 +1,48 @@
 //! The desired schema of a folder, and how a throwaway database gets it. This module uses the runtime.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use lockgate::__private::{self as runtime, Refused};
 use lockgate::schema::{Class, Difference, Schema, compare};
 use lockgate::{Database, read_schema};
 use lockgate_source::core::{CompanionKind, Dialect};
-use lockgate_source::desired::{self, Desired, DesiredStatement, Was};
+use lockgate_source::desired::{self, Desired, DesiredFile, DesiredStatement, Was};
 use lockgate_source::folder::Folder;
 use lockgate_source::{Code, Diagnostic};
 
+use crate::failure::Failure;
+use crate::project::{Package, Project};
+use crate::scripts;
+use crate::structs::{self, Structs};
 use crate::throwaway::{Made, NoDatabase, Replay, Throwaway, has_made_role};
 
 /// What says what there should be.
 #[derive(Debug)]
 pub(crate) enum Source {
-    /// SQL files in `schema/`, beside the migrations.
-    Files(Desired),
+    /// SQL files in `schema/`, beside the migrations, and the structs of the package.
+    Files(Files),
     /// The tree `create/`.
     Create,
     /// A database that is only read.
     Url(String),
+}
+
+/// The desired schema as texts.
+#[derive(Debug)]
+pub(crate) struct Files {
+    /// The SQL files, of every dialect.
+    sql: Desired,
+    /// The tables that structs describe, a file for each Rust file.
+    structs: Vec<(Dialect, Vec<DesiredFile>)>,
+}
+
+impl Files {
+    /// What there should be on a database of this dialect.
+    pub(crate) fn of(&self, dialect: Dialect) -> Desired {
+        let structs = self.structs.iter().filter(|(known, _)| *known == dialect).flat_map(|(_, files)| files);
+        Desired { shown: self.sql.shown.clone(), files: self.sql.files.iter().chain(structs).cloned().collect() }
+    }
 }
 
 /// Why the desired schema cannot be had.
@@ -45,20 +67,43 @@ impl From<lockgate::Error> for Unmade {
 }
 
 impl Source {
-    /// Finds the desired schema of a folder; `None` if it has none.
-    pub(crate) fn find(folder: &Folder, database: Option<&str>) -> (Option<Self>, Vec<Diagnostic>) {
+    /// Finds the desired schema of a package's folder; `None` if it has none.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with structs that describe tables.
+    pub(crate) fn find(
+        project: &Project,
+        package: &Package,
+        folder: &Folder,
+        database: Option<&str>,
+    ) -> Result<(Option<Self>, Vec<Diagnostic>), Failure> {
         if folder.companion(CompanionKind::Create).is_some() {
-            return (Some(Self::Create), Vec::new());
+            return Ok((Some(Self::Create), Vec::new()));
         }
         let (directory, shown) = desired::place(folder, database);
-        let (found, diagnostics) = desired::read(&directory, &shown);
-        (found.map(Self::Files), diagnostics)
+        let (sql, diagnostics) = desired::read(&directory, &shown);
+        let dialects =
+            [Dialect::Sqlite, Dialect::Postgres].into_iter().filter(|dialect| scripts::is_for(folder, *dialect));
+        let mut structs = Vec::new();
+        for dialect in dialects {
+            let found = structs::of_package(project, package, dialect)?;
+            if !found.statements.is_empty() {
+                structs.push((dialect, struct_files(&found)));
+            }
+        }
+        let sql = match (sql, structs.is_empty()) {
+            (None, true) => return Ok((None, diagnostics)),
+            (Some(sql), _) => sql,
+            (None, false) => Desired { shown: project.shown(&package.directory.join("src")), files: Vec::new() },
+        };
+        Ok((Some(Self::Files(Files { sql, structs })), diagnostics))
     }
 
     /// Its name in messages.
     pub(crate) fn shown(&self, folder: &Folder) -> String {
         match self {
-            Self::Files(files) => files.shown.clone(),
+            Self::Files(files) => files.sql.shown.clone(),
             Self::Create => folder.show("create"),
             Self::Url(url) => lockgate::mask_secrets(url),
         }
@@ -67,7 +112,7 @@ impl Source {
     /// The earlier names that its comments give.
     pub(crate) fn renames(&self, dialect: Dialect) -> (Vec<Was>, Vec<Diagnostic>) {
         match self {
-            Self::Files(files) => files.renames(dialect),
+            Self::Files(files) => files.of(dialect).renames(dialect),
             Self::Create | Self::Url(_) => (Vec::new(), Vec::new()),
         }
     }
@@ -82,7 +127,7 @@ impl Source {
         let mut database = match self {
             Self::Files(files) => {
                 let mut database = throwaway.empty().await?;
-                make(files, &mut database, dialect).await?;
+                make(&files.of(dialect), &mut database, dialect).await?;
                 database
             }
             Self::Create => {
@@ -103,6 +148,23 @@ impl Source {
         };
         Ok(read_schema(&mut database).await?)
     }
+}
+
+/// The statements of structs as files, in which each stands in the line of its struct.
+fn struct_files(structs: &Structs) -> Vec<DesiredFile> {
+    let mut files: Vec<DesiredFile> = Vec::new();
+    for placed in &structs.statements {
+        if files.last().is_none_or(|file| file.shown != placed.file) {
+            let (shown, absolute) = (placed.file.clone(), PathBuf::from(&placed.file));
+            files.push(DesiredFile { shown, absolute, text: String::new() });
+        }
+        let Some(file) = files.last_mut() else { continue };
+        let line = 1 + file.text.matches('\n').count();
+        file.text.push_str(&"\n".repeat(placed.line.saturating_sub(line)));
+        file.text.push_str(&placed.sql);
+        file.text.push('\n');
+    }
+    files
 }
 
 /// The application that runs of this command record.

@@ -1,24 +1,28 @@
 //! Reads the schema that the migrations of a folder make, by running them on a throwaway database; and the schema of an
 //! existing database. This module uses the runtime.
 
-use lockgate::__private::{of_every_profile, of_migrations};
+use lockgate::__private::{of_every_profile, of_migrations, read_with_release};
 use lockgate::schema::{Schema, docs};
 use lockgate::{Database, Migrations, Migrator, read_schema};
+use lockgate_schema::snapshot;
 use lockgate_source::core::{Dialect, Version};
 use lockgate_source::folder::Folder;
 
 use crate::throwaway::{self, Made, NoDatabase, Replay, Throwaway, apply, block_on};
 
-/// Runs the files of `create/` on a throwaway database, and reads the schema.
-pub(crate) fn of_create(folder: &Folder, dialect: Dialect) -> Result<Schema, NoDatabase> {
-    made(folder, dialect, Made::ByCreate)
+/// A schema that was read from a database.
+#[derive(Debug)]
+pub(crate) struct ReadSchema {
+    pub(crate) schema: Schema,
+    /// The major release of the PostgreSQL that wrote it.
+    pub(crate) release: Option<u32>,
 }
 
-/// Runs the first `count` migrations of a folder on a throwaway database, and reads the schema. The folder must have no
-/// errors, and none of these migrations may be a Rust step.
-pub(crate) fn of_folder(folder: &Folder, count: usize, dialect: Dialect) -> Result<Schema, NoDatabase> {
-    let last = count.checked_sub(1).and_then(|last| folder.migrations.get(last));
-    made(folder, dialect, last.map_or(Made::ByNothing, |last| Made::UpTo(last.version())))
+impl ReadSchema {
+    /// Its text for a file.
+    pub(crate) fn text(&self) -> String {
+        snapshot::text(&self.schema, self.release)
+    }
 }
 
 /// Runs the first `count` migrations of a folder on a throwaway database, one after the other, and gives the schema after
@@ -53,23 +57,37 @@ pub(crate) fn step_by_step(
     })
 }
 
-fn made(folder: &Folder, dialect: Dialect, made: Made) -> Result<Schema, NoDatabase> {
+/// Runs the first `count` migrations of a folder on a throwaway database, and the repeatable scripts if these are all of
+/// them, and reads the schema. The folder must have no errors, and none of these migrations may be a Rust step.
+pub(crate) fn of_folder(folder: &Folder, count: usize, dialect: Dialect) -> Result<ReadSchema, NoDatabase> {
+    let made = match count.checked_sub(1).and_then(|last| folder.migrations.get(last)) {
+        _ if count == folder.migrations.len() => Made::ByAll,
+        Some(last) => Made::UpTo(last.version()),
+        None => Made::ByNothing,
+    };
     let mut throwaway = Throwaway::start(dialect)?;
     let mut replay = Replay::new(folder.leak("cargo xtask schema"), made);
     run(async {
         let mut database = throwaway.replayed(&mut replay).await?;
-        let schema = read_schema(&mut database).await?;
+        let read = read(&mut database, None).await?;
         database.close().await?;
-        Ok(schema)
+        Ok(read)
     })
 }
 
-/// Reads the schema of an existing database.
-pub(crate) fn of_database(url: &str) -> Result<Schema, NoDatabase> {
-    run(async {
-        let mut database = Database::connect(url).await?;
-        Ok(read_schema(&mut database).await?)
-    })
+/// Reads the schema of an existing database, without the history table of this name.
+pub(crate) fn of_database(url: &str, table: Option<&str>) -> Result<ReadSchema, NoDatabase> {
+    run(async { read(&mut Database::connect(url).await?, table).await })
+}
+
+async fn read(database: &mut Database, table: Option<&str>) -> Result<ReadSchema, NoDatabase> {
+    let migrator = Migrator::new(&Migrations::EMPTY);
+    let migrator = match table {
+        Some(table) => migrator.history_table(table),
+        None => migrator,
+    };
+    let (schema, release) = read_with_release(&migrator, database).await?;
+    Ok(ReadSchema { schema, release })
 }
 
 /// Applies the migrations of a set up to this version to a database of a throwaway server, and reads the schema.

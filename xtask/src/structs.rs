@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use lockgate_source::core::Dialect;
+use lockgate_source::desired::mentions_structs;
 use lockgate_source::folder::normal;
 use lockgate_tables::read::{self, Placed, Sources};
 
@@ -39,6 +40,10 @@ pub(crate) fn of_package(project: &Project, package: &Package, dialect: Dialect)
             other_crates: package.other_crates.iter().cloned().collect(),
         };
         collect(project, &folder, &mut sources.files)?;
+        // Parsing all of a program's source is not worth it for a word that is nowhere in it.
+        if !sources.files.values().any(|text| mentions_structs(text)) {
+            continue;
+        }
         let mut load = |path: &str| fs::read_to_string(normal(&project.root.join(path))).ok();
         let in_package = read::read(&sources, dialect, &mut load);
         found.statements.extend(in_package.statements);

@@ -3,11 +3,15 @@
 use lockgate::bootstrap::Outcome;
 use lockgate::wait::Readiness;
 use lockgate::{Drift, ErrorKind};
+#[cfg(feature = "schema")]
+use lockgate::{SchemaDrift, SchemaVerdict};
 
 use crate::answer::{Answer, Body, Marked};
 
 #[cfg(feature = "postgres")]
 use super::databases;
+#[cfg(feature = "schema")]
+use super::error;
 use super::text::Text;
 use super::{BAD, BOLD, GOOD, WAITING, count, doctor, drift, history, manual, paint, plan, progress, remark, status};
 
@@ -60,6 +64,8 @@ pub(crate) fn answer(answer: &Answer, width: Option<u16>) -> Text {
             text.out.extend(differences.iter().map(shown));
             text
         }
+        #[cfg(feature = "schema")]
+        Body::SchemaDrift(drift) => schema_drift(drift, width),
         Body::Manual(scripts) => out(manual::scripts(scripts, width)),
         Body::RanManual(report) => out(manual::ran(report)),
         Body::HasRun(scripts) => Text { out: scripts.iter().map(manual::has_run).collect(), notes: Vec::new() },
@@ -93,6 +99,20 @@ pub(crate) fn answer(answer: &Answer, width: Option<u16>) -> Text {
 
 fn out(line: String) -> Text {
     Text { out: vec![line], notes: Vec::new() }
+}
+
+/// What differs, object by object, below the verdict.
+#[cfg(feature = "schema")]
+fn schema_drift(found: &SchemaDrift, width: Option<u16>) -> Text {
+    let mut text = match &found.verdict {
+        SchemaVerdict::Same => return out(paint(GOOD, found.to_string())),
+        verdict => out(error::schema_drift(found, verdict.code(), width)),
+    };
+    text.out.extend(found.changes.iter().flatten().map(|change| format!("\n{}", error::schema_change(change))));
+    if let SchemaVerdict::NotAtHead { drift: differences, .. } = &found.verdict {
+        text.out.extend(differences.iter().map(|difference| format!("\n{}", drift(difference, None, width))));
+    }
+    text
 }
 
 fn bootstrapped(outcome: &Outcome) -> Text {

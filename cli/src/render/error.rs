@@ -2,6 +2,8 @@
 
 use lockgate::{Audience, Drift, on_database};
 
+#[cfg(feature = "schema")]
+use super::GOOD;
 use super::{BAD, BOLD, DIM, HELP, paint};
 use crate::command_error::CommandError;
 
@@ -18,6 +20,28 @@ pub(super) fn drift(drift: &Drift, database: Option<&str>, width: Option<u16>) -
     let help = drift.help_for(Audience::CommandLine);
     let help = database.map_or_else(|| help.clone(), |database| on_database(&help, database));
     coloured(&format!("drift[{}]: {drift}\n  = help: {help}", drift.code()), width)
+}
+
+/// Formats the verdict on a schema that is not the expected one, with its help.
+#[cfg(feature = "schema")]
+pub(super) fn schema_drift(drift: &lockgate::SchemaDrift, code: &str, width: Option<u16>) -> String {
+    let word = if drift.verdict == lockgate::SchemaVerdict::Differs { "drift" } else { "unknown" };
+    let help = drift.help_for(Audience::CommandLine).map(|help| format!("\n  = help: {help}"));
+    coloured(&format!("{word}[{code}]: {drift}{}", help.unwrap_or_default()), width)
+}
+
+/// Formats an object that differs between two schemas, with the lines that only one of them has.
+#[cfg(feature = "schema")]
+pub(super) fn schema_change(change: &lockgate::schema::snapshot::Change) -> String {
+    let shown = change.to_string();
+    let mut lines = shown.lines();
+    let first = paint(BOLD, lines.next().unwrap_or_default());
+    let coloured = lines.map(|line| match line.as_bytes().first() {
+        Some(b'-') => paint(BAD, line),
+        Some(b'+') => paint(GOOD, line),
+        _ => line.to_owned(),
+    });
+    std::iter::once(first).chain(coloured).collect::<Vec<_>>().join("\n")
 }
 
 fn coloured(report: &str, width: Option<u16>) -> String {

@@ -5,7 +5,11 @@
 
 use std::time::Duration;
 
+#[cfg(feature = "schema")]
+use lockgate::SchemaVerdict;
 use lockgate::doctor::Finding;
+#[cfg(feature = "schema")]
+use lockgate::schema::snapshot::{Change, ChangeKind};
 use lockgate::wait::Readiness;
 use lockgate::{
     Audience, Body as ScriptBody, Dialect, Drift, Effects, Entry, Event, FinishedStep, LogEntry, ManualScript,
@@ -136,6 +140,9 @@ enum Shown {
     Status(Status),
     /// Every difference between program and database.
     Drift(Vec<Difference>),
+    /// How the schema of the database compares with the one that the migrations make.
+    #[cfg(feature = "schema")]
+    SchemaDrift(SchemaDrift),
     /// The scripts that an operator runs: all of them, or the one that was to be run and has run.
     Manual(Vec<Manual>),
     /// The last entries of the log, the oldest first.
@@ -395,6 +402,47 @@ struct Status {
     mirror: Option<MirrorValue>,
 }
 
+/// How the schema of the database compares with the one that the migrations make.
+#[cfg(feature = "schema")]
+#[derive(Serialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+struct SchemaDrift {
+    /// `same`, `differs`, or why that is not known: `other-release`, `not-at-head`, `other-profiles` or `no-snapshot`.
+    verdict: &'static str,
+    message: String,
+    /// What to do about it; null if nothing.
+    help: Option<String>,
+    /// The file that the database was compared with, among the sources.
+    snapshot: String,
+    /// What differs, object by object; null if the program does not embed the snapshot, or nothing was compared.
+    changes: Option<Vec<SchemaChange>>,
+    /// The major release of PostgreSQL that made the snapshot, if the verdict is `other-release` and it is known.
+    made_by: Option<u32>,
+    /// The major release of the server, if the verdict is `other-release`.
+    server: Option<u32>,
+    /// The migrations that are pending, if the verdict is `not-at-head`.
+    pending: Vec<String>,
+    /// How the history differs from the program, if the verdict is `not-at-head`.
+    drift: Vec<Difference>,
+    /// The migrations that no chosen profile has, if the verdict is `other-profiles`.
+    skipped: Vec<String>,
+}
+
+/// An object that differs.
+#[cfg(feature = "schema")]
+#[derive(Serialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+struct SchemaChange {
+    /// What it is, as the snapshot names it: `table public.users`.
+    object: String,
+    /// `new` if only the database has it, `gone` if the database lacks it, or `changed`.
+    kind: &'static str,
+    /// If it is changed, the lines of the snapshot that the database lacks.
+    gone: Vec<String>,
+    /// If it is changed, the lines that only the database has.
+    new: Vec<String>,
+}
+
 #[derive(Serialize)]
 #[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 struct Found {
@@ -633,6 +681,8 @@ impl Line {
             Body::Plan(planned) => Shown::Plan(PlanValue::of(planned)),
             Body::Status(stand) => Shown::Status(Status::of(stand)),
             Body::Drift(drift, _) => Shown::Drift(drift.iter().map(Difference::of).collect()),
+            #[cfg(feature = "schema")]
+            Body::SchemaDrift(drift) => Shown::SchemaDrift(SchemaDrift::of(drift)),
             Body::Manual(scripts) | Body::HasRun(scripts) => Shown::Manual(scripts.iter().map(Manual::of).collect()),
             Body::History(log) => Shown::History(log.iter().map(|(id, entry)| Logged::of(id, entry)).collect()),
             Body::Ready(readiness) => Shown::Ready(Ready::of(readiness)),
@@ -977,6 +1027,49 @@ impl Found {
             fact: finding.fact_for(Audience::CommandLine).to_owned(),
             help: finding.advice_for(Audience::CommandLine).map(str::to_owned).collect(),
         }
+    }
+}
+
+#[cfg(feature = "schema")]
+impl SchemaDrift {
+    fn of(found: &lockgate::SchemaDrift) -> Self {
+        let mut value = Self {
+            verdict: found.verdict.code(),
+            message: found.to_string(),
+            help: found.help_for(Audience::CommandLine),
+            snapshot: found.snapshot.clone(),
+            changes: found.changes.as_ref().map(|changes| changes.iter().map(SchemaChange::of).collect()),
+            made_by: None,
+            server: None,
+            pending: Vec::new(),
+            drift: Vec::new(),
+            skipped: Vec::new(),
+        };
+        match &found.verdict {
+            SchemaVerdict::OtherRelease { made_by, server } => {
+                (value.made_by, value.server) = (*made_by, Some(*server));
+            }
+            SchemaVerdict::NotAtHead { pending, drift } => {
+                value.pending.clone_from(pending);
+                value.drift = drift.iter().map(Difference::of).collect();
+            }
+            SchemaVerdict::OtherProfiles { skipped } => value.skipped.clone_from(skipped),
+            // A newer runtime may have other verdicts, which have no more than a name.
+            SchemaVerdict::Same | SchemaVerdict::Differs | SchemaVerdict::NoSnapshot | _ => {}
+        }
+        value
+    }
+}
+
+#[cfg(feature = "schema")]
+impl SchemaChange {
+    fn of(change: &Change) -> Self {
+        let (kind, gone, new) = match &change.kind {
+            ChangeKind::New => ("new", Vec::new(), Vec::new()),
+            ChangeKind::Gone => ("gone", Vec::new(), Vec::new()),
+            ChangeKind::Changed { gone, new } => ("changed", gone.clone(), new.clone()),
+        };
+        Self { object: change.object.clone(), kind, gone, new }
     }
 }
 

@@ -89,6 +89,15 @@ pub(crate) enum Dropped {
     Kept { why: String, help: Wording },
 }
 
+/// A schema that was read.
+#[cfg(feature = "schema")]
+#[derive(Debug)]
+pub(crate) struct ReadSchema {
+    pub(crate) schema: lockgate_schema::Schema,
+    /// The major release of the server, if that may write the same schema differently from another one.
+    pub(crate) release: Option<u32>,
+}
+
 /// How a run ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RunEnd {
@@ -531,7 +540,7 @@ pub(crate) trait Backend: Send {
     fn read_schema<'a>(
         &'a mut self,
         own: &'a crate::history_table::TableName,
-    ) -> BoxFuture<'a, Result<lockgate_schema::Schema, Cause>>;
+    ) -> BoxFuture<'a, Result<ReadSchema, Cause>>;
 
     /// Describes the sessions that may hold the lock that a migration could not get.
     fn blockers(&mut self) -> BoxFuture<'_, Vec<String>>;

@@ -137,6 +137,11 @@ catalogue! {
          is reported with what the server says about it. Rows, transactions, `DROP` and commands of a client are not part \
          of a schema. Correct the statement, or move it into a migration.";
 
+    BadSnapshot = "bad-snapshot", found by Compiler:
+        "`schema.txt` beside the migrations is not a snapshot of their schema. This name, and `schema.<database>.txt`, are \
+         those of the text that `cargo xtask schema --write` writes and that `drift --schema` compares live databases with. \
+         Write the file again, for a database of the folder; or move it out of the folder, if it is something else.";
+
     BadStep = "bad-step", found by Compiler:
         "A function of a Rust step cannot be called. Lockgate calls `up(tx).await` from outside the file, so the \
          functions must be `pub async fn up` and `pub async fn down`, at the top level.";
@@ -503,6 +508,11 @@ catalogue! {
          scanned. Add such a constraint as `NOT VALID`, validate it in the next migration, which does not block \
          others, then set NOT NULL and drop the check.";
 
+    StaleSnapshot = "stale-snapshot", found by Check:
+        "The snapshot of the schema is not what the migrations make. `schema.txt` beside the migrations is what `drift \
+         --schema` compares live databases with, so a stale one reports false differences. It changes with each migration \
+         that changes the schema: write it again with `cargo xtask schema --write`, and check it in.";
+
     StrayFolder = "stray-folder", found by Compiler:
         "A folder does not belong where it is, in a folder with `layout = \"trees\"`. There are three trees: `create/`, \
          `deployment/` and `manual-deployment/`. `create/` has numbered folders, such as `1-tables`, and these have \
@@ -545,7 +555,7 @@ catalogue! {
          database from each on a throwaway server, and compare the two. Where a deployment was written and `create/` was \
          not changed, change it; where `create/` was changed, write the deployment.";
 
-    Unanswered = "unanswered", found by Compiler:
+    Unanswered = "unanswered-question", found by Compiler:
         "A question of a draft has no answer yet. `cargo xtask generate` writes a line `-- lockgate: unanswered \"…\"` where \
          a person must decide: which value a new column has in existing rows, or what to do about a difference that it \
          cannot draft. A guess could destroy data. Write the answer into the script, and delete the line.";

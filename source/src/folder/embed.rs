@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use lockgate_core::row_hash;
 use lockgate_core::table::{self, BodyData, Encoded, MigrationData, Names, ScriptData};
-use lockgate_core::{Companion, CompanionKind, Set, Version};
+use lockgate_core::{Companion, CompanionKind, Set, Snapshot, Version};
 
-use super::model::{Folder, Migration, ScriptFile};
+use super::model::{Folder, Migration, ScriptFile, SnapshotFile};
 use super::name::Kind;
 use super::policy::Numbering;
 use crate::checksum;
@@ -23,6 +23,8 @@ pub struct Embedded {
     pub rust_steps: Vec<RustStep>,
     /// Other files that the embedded set depends on.
     pub tracked: Vec<PathBuf>,
+    /// The snapshots of the schemas that the set makes.
+    pub snapshots: Vec<SnapshotFile>,
     /// The companions of the set.
     pub companions: Vec<(CompanionKind, Embedded)>,
 }
@@ -115,20 +117,23 @@ impl Folder {
         // Those with a profile are added when it is chosen.
         let digest = migrations.iter().filter(|migration| migration.profiles.is_empty()).map(row).sum();
         let encoded = table::encode_with_profiles(self.policy.dialects(), names, &self.profiles, &migrations);
-        let encoded = encoded.with_digest(digest);
+        let snapshots: Vec<Snapshot> = self.snapshots.iter().map(|file| file.snapshot).collect();
+        let encoded = encoded.with_snapshots(&snapshots).with_digest(digest);
         let companions = self.companions.iter().map(|companion| (companion.kind, companion.folder.encode())).collect();
-        Embedded { encoded, texts, rust_steps, tracked: self.tracked.clone(), companions }
+        let (tracked, snapshots) = (self.tracked.clone(), self.snapshots.clone());
+        Embedded { encoded, texts, rust_steps, tracked, snapshots, companions }
     }
 }
 
 /// Makes the set of what was encoded, with its companions. Its memory is never freed.
 fn leak(embedded: Embedded, shown: &'static str, application: &'static str) -> Set {
-    let Embedded { encoded, texts, companions, rust_steps: _, tracked: _ } = embedded;
+    let Embedded { encoded, texts, companions, snapshots, rust_steps: _, tracked: _ } = embedded;
     let texts: String = texts.into_iter().map(|text| text.text).collect();
     let set = Set::from_parts(shown, application, texts.leak(), encoded.paths.leak(), encoded.table.leak());
     let companion = |(kind, embedded)| Companion { kind, set: leak(embedded, shown, application) };
     let companions: Vec<Companion> = companions.into_iter().map(companion).collect();
-    set.with_companions(companions.leak())
+    let schemas: Vec<&'static str> = snapshots.into_iter().map(|file| &*file.text.leak()).collect();
+    set.with_companions(companions.leak()).with_schemas(schemas.leak())
 }
 
 fn data(script: &ScriptFile) -> ScriptData {

@@ -51,7 +51,7 @@ fn check_database(folder: &Folder, files: &[(Name, ReadScript)], database: Optio
     let is_usual =
         |finding: &Finding| scripts[finding.file].0.is_repeatable() && repeatable::IS_USUAL.contains(&finding.rule);
     found.retain(|finding| !is_usual(finding));
-    limit_per_rule(found.into_iter().filter_map(|finding| diagnostic(folder, scripts[finding.file].1, finding)))
+    limit_per_rule(found.into_iter().filter_map(|finding| diagnostic(folder, scripts[finding.file], finding)))
 }
 
 /// Keeps the first warnings of each rule in a script, and says in the last one how many more there are.
@@ -104,7 +104,7 @@ fn sql_file<'a>(folder: &Folder, name: &'a Name, read: &'a ReadScript, is_draft:
     }
 }
 
-fn diagnostic(folder: &Folder, read: &ReadScript, finding: Finding) -> Option<Diagnostic> {
+fn diagnostic(folder: &Folder, (name, read, _): (&Name, &ReadScript, bool), finding: Finding) -> Option<Diagnostic> {
     let script = &read.script;
     let code = Code::of_sql(finding.rule);
     if script.allow.iter().any(|(allowed, _)| *allowed == code) {
@@ -124,7 +124,8 @@ fn diagnostic(folder: &Folder, read: &ReadScript, finding: Finding) -> Option<Di
     let diagnostic = Diagnostic { severity, ..Diagnostic::error(code, folder.show(&script.path), finding.message) };
     let mut diagnostic = diagnostic.at(&script.text, finding.range, "");
     diagnostic.help = finding.help;
-    if folder.lockfile.is_none() {
+    // A repeatable script is never released: it runs whenever its text changes.
+    if folder.lockfile.is_none() && !name.is_repeatable() {
         diagnostic.help.push(
             "if this migration is released, do not edit it: run `cargo xtask freeze` to record it, and it is not linted again"
                 .to_owned(),

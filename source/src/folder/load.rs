@@ -12,8 +12,8 @@ use super::name::{Kind, Name};
 use super::policy::{self, Layout, Need, Numbering, Policy};
 use super::read::{FolderFile, Listing};
 use super::{
-    backends, freeze, grammar, lint, name, order, placeholder, proposed, psql, read, repeatable, script, section, test,
-    tree,
+    backends, freeze, grammar, lint, name, order, placeholder, proposed, psql, read, repeatable, script, section,
+    snapshot, test, tree,
 };
 use crate::id::Id;
 use crate::lockfile;
@@ -87,6 +87,7 @@ fn load_listed(
         companions: Vec::new(),
         profiles: Vec::new(),
         directories: listing.directories.clone(),
+        snapshots: Vec::new(),
         tracked: Vec::new(),
     };
     let mut listing = listing;
@@ -129,6 +130,7 @@ fn load_listed(
             folder.tracked.extend(trees.orders);
         }
     }
+    diagnostics.extend(snapshot::read(&mut folder, &listing));
     diagnostics.extend(collect_profiles(&mut folder));
     diagnostics.extend(backends::check(&folder, backends));
     diagnostic::sort(&mut diagnostics);
@@ -157,7 +159,11 @@ fn read_part(folder: &mut Folder, listing: &Listing, files: &[&FolderFile]) -> V
     let mut odd = Vec::new();
     for (place, found) in files.iter().copied().enumerate() {
         let file = found.path.rsplit('/').next().unwrap_or(&found.path);
-        if name::is_ignored(file) || found.path == policy::FILE || found.path == lockfile::FILE {
+        if name::is_ignored(file)
+            || found.path == policy::FILE
+            || found.path == lockfile::FILE
+            || snapshot::is_named(&found.path)
+        {
             continue;
         }
         let parsed = match folder.kind {

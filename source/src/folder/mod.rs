@@ -22,6 +22,7 @@ mod repeatable;
 mod rule;
 mod script;
 pub(crate) mod section;
+pub mod snapshot;
 mod step;
 mod test;
 pub mod tree;
@@ -32,6 +33,7 @@ pub use embed::{Embedded, EmbeddedText, RustStep};
 pub use freeze::{freeze, with_drafts};
 pub use load::{load, load_as, load_embedded, load_files, load_for, load_with, normal};
 pub use model::{
-    CompanionFolder, DatabaseFolder, Folder, Loaded, Migration, NoDatabase, ScriptFile, ScriptState, Tests,
+    CompanionFolder, DatabaseFolder, Folder, Loaded, Migration, NoDatabase, ScriptFile, ScriptState, SnapshotFile,
+    Tests,
 };
 pub use test::{Intent, MigrationTest, SqlSuite, TestBody, TestStatement};

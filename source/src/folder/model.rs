@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use lockgate_core::psql::Program;
 use lockgate_core::table::{BodyData, ScriptOptions};
-use lockgate_core::{Checksum, CompanionKind, Version};
+use lockgate_core::{Checksum, CompanionKind, Snapshot, Version};
 
 use super::name::{Kind, Name};
 use super::policy::{Numbering, Policy};
@@ -54,8 +54,25 @@ pub struct Folder {
     pub profiles: Vec<String>,
     /// The folder and every directory in it.
     pub directories: Vec<PathBuf>,
-    /// Other files that the result depends on: policy and lockfile, if they exist.
+    /// The texts of the schemas that the migrations make, as they were checked in beside them.
+    pub snapshots: Vec<SnapshotFile>,
+    /// Other files that the result depends on: policy, lockfile and snapshots, if they exist.
     pub tracked: Vec<PathBuf>,
+}
+
+/// A snapshot of a folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SnapshotFile {
+    /// Its path below the folder: `schema.txt`.
+    pub path: String,
+    /// Its absolute path.
+    pub absolute: PathBuf,
+    /// Its text.
+    pub text: String,
+    /// What the set embeds of it.
+    pub snapshot: Snapshot,
+    /// The database in its name, if the folder is for several of them.
+    pub database: Option<String>,
 }
 
 /// The scripts of one kind that are not steps from one version to the next.
@@ -243,7 +260,10 @@ impl Folder {
                 return Err(NoDatabase::Unknown { known, meant });
             }
             None if known.len() > 1 => return Err(NoDatabase::Several { known }),
-            Some(wanted) => self.migrations.retain(|migration| migration.database() == Some(wanted)),
+            Some(wanted) => {
+                self.migrations.retain(|migration| migration.database() == Some(wanted));
+                self.snapshots.retain(|snapshot| snapshot.database.as_deref().is_none_or(|name| name == wanted));
+            }
             None => {}
         }
         self.migrations.retain(|migration| !migration.is_bootstrap());
@@ -263,6 +283,8 @@ impl Folder {
             let mut part = self.clone();
             part.migrations.retain(|patch| patch.database() == Some(name) && patch.is_bootstrap() == is_bootstrap);
             part.companions.clear();
+            let is_own = |database: Option<&str>| !is_bootstrap && database.is_none_or(|database| database == name);
+            part.snapshots.retain(|snapshot| is_own(snapshot.database.as_deref()));
             part
         };
         let each = |name: &str| DatabaseFolder {
@@ -285,6 +307,10 @@ impl Folder {
             let mut one = self.clone();
             one.migrations.retain(|migration| {
                 !migration.is_bootstrap() && database.is_none_or(|database| migration.database() == Some(database))
+            });
+            one.snapshots.retain(|snapshot| match (snapshot.database.as_deref(), database) {
+                (Some(own), Some(database)) => own == database,
+                (None, _) | (_, None) => true,
             });
             one
         };

@@ -53,7 +53,14 @@ pub(super) fn companion(
         migration.rank = Some(rank as u64);
         migrations.push(migration);
     }
-    let part = Folder { migrations, lockfile: None, companions: Vec::new(), tracked: Vec::new(), ..folder.clone() };
+    let part = Folder {
+        migrations,
+        lockfile: None,
+        companions: Vec::new(),
+        snapshots: Vec::new(),
+        tracked: Vec::new(),
+        ..folder.clone()
+    };
     (Some(CompanionFolder { kind: CompanionKind::Repeatable, folder: part }), diagnostics)
 }
 

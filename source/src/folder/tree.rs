@@ -10,6 +10,7 @@ use super::name::{self, clean};
 use super::order_json::{self, Listed};
 use super::policy;
 use super::read::{self, FolderFile, Listing};
+use super::snapshot;
 use crate::sql::suggest;
 use crate::{Code, Diagnostic, lockfile};
 
@@ -138,6 +139,7 @@ impl<'a> Dividing<'a, '_> {
         }
         match *parts {
             [policy::FILE | lockfile::FILE] => {}
+            [name] if snapshot::is_named(name) => {}
             [_] => {
                 let help = if name.ends_with(".sql") || name.ends_with(".rs") {
                     format!("if it is a migration, move it to `{DEPLOYMENT}/`; otherwise move it out of the folder")

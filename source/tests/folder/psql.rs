@@ -29,7 +29,7 @@ migrations/1_x.sql:1:1 psql-line: `\\set` is a command of psql, and the server d
         &[POSTGRES, ("1_x.sql", "\\gexec\nCREATE TABLE a (id INT);\n")],
         "
 migrations/1_x.sql:1:1 psql-line: `\\gexec` is a command of psql, and the server does not understand it
-  delete it
+  end the statement with `;`; a `DO` block can use the result of a query
 ",
     );
 }

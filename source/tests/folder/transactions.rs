@@ -201,7 +201,7 @@ migrations/1_x.sql:1:1 psql-line: `\\restrict` is a command of psql, and the ser
         ],
         "
 migrations/1_x.sql:1:1 psql-line: `\\connect` is a command of psql, and the server does not understand it
-  delete it
+  delete it: a migration runs in the database that the program connects to; if what follows belongs into another one, move it to the migrations of a program for that
 migrations/1_x.sql:2:1 psql-line: `\\copy` is a command of psql, and the server does not understand it
   write `COPY … FROM stdin;`, which also reads the lines below it
 migrations/1_x.sql:5:10 psql-line: `\\gexec` is a command of psql, and the server does not understand it

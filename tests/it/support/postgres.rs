@@ -73,6 +73,11 @@ impl Database {
         with_database(&self.server, &self.name)
     }
 
+    /// Returns its name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Opens a pool of connections to it.
     pub(crate) async fn pool(&self) -> PgPool {
         PgPool::connect(&self.url()).await.expect("a database that was just made can be connected to")

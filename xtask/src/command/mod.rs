@@ -5,6 +5,8 @@ pub(crate) mod amend;
 pub(crate) mod check;
 mod convert;
 pub(crate) mod deploy;
+#[cfg(feature = "schema")]
+pub(crate) mod drift;
 pub(crate) mod explain;
 pub(crate) mod freeze;
 #[cfg(feature = "schema")]

@@ -137,6 +137,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if is_trees {
         println!("and write into `{}/create/` what the schema is afterwards: `check` compares the two", package.shown);
     }
+    for snapshot in &loaded.folder.snapshots {
+        println!(
+            "and then `cargo xtask schema --write {} --dialect {}`: `check` compares that file with what the migrations make",
+            loaded.folder.show(&snapshot.path),
+            snapshot.snapshot.dialect
+        );
+    }
     hint.iter().for_each(|hint| println!("{hint}"));
     Ok(())
 }

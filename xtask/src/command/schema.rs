@@ -6,7 +6,10 @@ mod docs;
 use std::path::{Path, PathBuf};
 
 use anstream::{eprintln, println};
-use lockgate_schema::{Schema, picture, snapshot};
+use clap::builder::{OsStringValueParser, TypedValueParser};
+use lockgate_schema::{picture, snapshot};
+use lockgate_source::Id;
+use lockgate_source::core::snapshot::Head;
 use lockgate_source::core::table::BodyData;
 use lockgate_source::core::{Dialect, Version};
 use lockgate_source::folder::{Folder, Migration, NoDatabase};
@@ -17,7 +20,7 @@ use crate::changes::Changes;
 use crate::failure::Failure;
 use crate::program;
 use crate::project::{Package, Project};
-use crate::schema::{of_database, of_folder};
+use crate::schema::{ReadSchema, of_database, of_folder};
 use crate::scripts;
 use crate::structs::of_package;
 use crate::throwaway;
@@ -41,15 +44,18 @@ pub(crate) struct Arguments {
     /// Run nothing, but read this database; without a URL, the one of DATABASE_URL
     #[arg(long, value_name = "URL", num_args = 0..=1, default_missing_value = "")]
     database_url: Option<String>,
-    /// Compare this file with the text that would be printed, and show the differences; with `--docs`, which needs no FILE,
-    /// compare the pages
-    #[arg(long, value_name = "FILE", num_args = 0..=1, group = "form")]
-    check: Option<Option<PathBuf>>,
+    /// The history table of that database, if it is not `lockgate_history`: it is no part of the schema
+    #[arg(long, value_name = "TABLE", requires = "database_url")]
+    table: Option<String>,
+    /// Compare this file with the text that would be printed, and show the differences; without a name, the snapshot
+    /// beside the migrations, or with `--docs` the pages
+    #[arg(long, value_name = "FILE", group = "form", num_args = 0..=1, default_missing_value = "", value_parser = path())]
+    check: Option<PathBuf>,
     /// Write the documentation of the schema to this folder: a page for each table, and all of it as one HTML page
     #[arg(long, value_name = "FOLDER", conflicts_with_all = ["write", "mermaid", "svg"])]
     docs: Option<PathBuf>,
-    /// Write the text or the picture to this file
-    #[arg(long, value_name = "FILE", conflicts_with = "check")]
+    /// Write the text or the picture to this file; without a name, the text to `schema.txt` beside the migrations
+    #[arg(long, value_name = "FILE", conflicts_with = "check", num_args = 0..=1, default_missing_value = "", value_parser = path())]
     write: Option<PathBuf>,
     /// Print a Mermaid diagram
     #[arg(long, group = "form")]
@@ -65,6 +71,11 @@ pub(crate) struct Arguments {
     package: Option<String>,
 }
 
+/// Parses a path, which may be empty.
+fn path() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
+}
+
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if arguments.structs {
         return structs(arguments);
@@ -72,36 +83,55 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if let Some(folder) = &arguments.docs {
         return docs::run(folder, arguments);
     }
-    let checked_file = match &arguments.check {
-        None => None,
-        Some(Some(file)) => Some(file),
-        Some(None) => {
-            return Err(Failure::impossible(
-                "`--check` needs the file to compare, as in `cargo xtask schema --check schema.txt`, or `--docs FOLDER` \
-                 beside it",
-            ));
-        }
+    let named = [&arguments.check, &arguments.write].into_iter().flatten().next();
+    let beside = named.is_some_and(|path| path.as_os_str().is_empty());
+    if beside && arguments.form() != Form::Text {
+        return Err(Failure::impossible("`--write` needs the name of a file for a picture: `--write schema.svg`"));
+    }
+    let mut checked = match &arguments.check {
+        Some(path) if !beside => Some(read(path)?),
+        Some(_) | None => None,
     };
-    let checked = checked_file.map(|file| read(file)).transpose()?;
     let (text, dialect) = match &arguments.database_url {
         Some(url) => {
-            let schema = existing(url)?;
-            (shown(arguments.form(), &schema), schema.dialect)
+            let read = existing(url, arguments.table.as_deref())?;
+            (shown(arguments.form(), &read), read.schema.dialect)
         }
         None => {
-            let project = Project::find()?;
-            let package = project.package(arguments.package.as_deref())?;
-            migrated(&package, arguments, checked.as_deref().and_then(snapshot::dialect))?
+            let package = package(arguments)?;
+            let dialect = checked.as_deref().and_then(snapshot::dialect);
+            migrated(&package, arguments, dialect)?
         }
     };
-    match (checked_file, &checked, &arguments.write) {
-        (Some(path), Some(checked), _) => compare(path, checked, &text, dialect, arguments),
-        (_, _, Some(path)) => write(path, text),
-        (_, _, None) => {
+    let named = match named {
+        Some(_) if beside => Some(path_beside(arguments, dialect)?),
+        named => named.cloned(),
+    };
+    if let (Some(path), true) = (&named, beside && arguments.check.is_some()) {
+        checked = Some(read(path)?);
+    }
+    match (&named, &checked) {
+        (Some(path), Some(checked)) => compare(path, checked, &text, dialect, arguments),
+        (Some(path), None) => write(path, text),
+        (None, _) => {
             anstream::print!("{text}");
             Ok(())
         }
     }
+}
+
+fn package(arguments: &Arguments) -> Result<Package, Failure> {
+    Project::find()?.package(arguments.package.as_deref())
+}
+
+/// Returns the path of the snapshot beside the migrations, as a person in this directory would type it.
+fn path_beside(arguments: &Arguments, dialect: Dialect) -> Result<PathBuf, Failure> {
+    let package = package(arguments)?;
+    let mut folder = check::load(&package).folder;
+    choose(&mut folder, arguments.database.as_deref())?;
+    let path = package.folder.join(folder.snapshot_path(dialect));
+    let here = std::env::current_dir().unwrap_or_default();
+    Ok(path.strip_prefix(here).map(Path::to_owned).unwrap_or(path))
 }
 
 impl Arguments {
@@ -109,7 +139,10 @@ impl Arguments {
     fn options(&self, dialect: Option<Dialect>) -> String {
         let mut options = String::new();
         match (&self.database_url, dialect) {
-            (Some(_), _) => options.push_str(" --database-url"),
+            (Some(_), _) => {
+                options.push_str(" --database-url");
+                options.extend(self.table.iter().map(|table| format!(" --table {table}")));
+            }
             (None, Some(dialect)) => options.push_str(&format!(" --dialect {dialect}")),
             (None, None) => {}
         }
@@ -130,11 +163,11 @@ impl Arguments {
     }
 }
 
-fn shown(form: Form, schema: &Schema) -> String {
+fn shown(form: Form, read: &ReadSchema) -> String {
     match form {
-        Form::Text => schema.to_text(),
-        Form::Mermaid => picture::mermaid(schema),
-        Form::Svg => picture::svg(schema),
+        Form::Text => read.text(),
+        Form::Mermaid => picture::mermaid(&read.schema),
+        Form::Svg => picture::svg(&read.schema),
     }
 }
 
@@ -168,6 +201,9 @@ fn compare(path: &Path, checked: &str, text: &str, dialect: Dialect, arguments: 
         return Ok(());
     }
     eprintln!("{}", differences.trim_end());
+    if let Some(note) = release_note(&shown.to_string(), checked, text) {
+        eprintln!("{note}");
+    }
     let names_dialect = arguments.dialect.is_some() || snapshot::dialect(checked).is_some();
     let options = arguments.options(names_dialect.then_some(dialect));
     let command = format!("cargo xtask schema --write {shown}{options}");
@@ -203,6 +239,9 @@ fn structs(arguments: &Arguments) -> Result<(), Failure> {
         text.push('\n');
     }
     match &arguments.write {
+        Some(path) if path.as_os_str().is_empty() => {
+            Err(Failure::impossible("`--write` needs the name of a file for the structs: `--write schema/structs.sql`"))
+        }
         Some(path) => write(path, text),
         None => {
             anstream::print!("{text}");
@@ -211,15 +250,31 @@ fn structs(arguments: &Arguments) -> Result<(), Failure> {
     }
 }
 
-/// Reads the schema of an existing database.
-fn existing(url: &str) -> Result<Schema, Failure> {
-    let url = match url {
+/// Returns the URL of `--database-url`, which may be that of DATABASE_URL.
+pub(super) fn url(url: &str) -> Result<String, Failure> {
+    match url {
         "" => std::env::var("DATABASE_URL").map_err(|_| {
             Failure::impossible("`--database-url` has no value and DATABASE_URL is not set: name the database")
-        })?,
-        url => url.to_owned(),
-    };
-    of_database(&url).map_err(|why| match why {
+        }),
+        url => Ok(url.to_owned()),
+    }
+}
+
+/// Says that two releases of PostgreSQL made the texts, if so.
+pub(crate) fn release_note(file: &str, checked: &str, text: &str) -> Option<String> {
+    let release = |text: &str| Head::parse(text)?.release;
+    let (made_by, this) = (release(checked)?, release(text)?);
+    (made_by != this).then(|| {
+        format!(
+            "note: {file} was made by PostgreSQL {made_by}, and this is PostgreSQL {this}: releases write some expressions \
+             differently"
+        )
+    })
+}
+
+/// Reads the schema of an existing database.
+fn existing(url: &str, table: Option<&str>) -> Result<ReadSchema, Failure> {
+    of_database(&self::url(url)?, table).map_err(|why| match why {
         throwaway::NoDatabase::Error(error) => Failure::impossible(error.report().to_string().trim_end()),
         throwaway::NoDatabase::Server(error) => error.into(),
         throwaway::NoDatabase::Other(why) => Failure::impossible(why),
@@ -272,18 +327,17 @@ fn migrated(package: &Package, arguments: &Arguments, wanted: Option<Dialect>) -
         }
         return Err(needs_a_program(step, package));
     }
-    let schema = of_folder(&runnable.folder, runnable.count, dialect).map_err(failure)?;
-    Ok((shown(arguments.form(), &schema), dialect))
+    let read = of_folder(&runnable.folder, runnable.count, dialect).map_err(failure)?;
+    Ok((shown(arguments.form(), &read), dialect))
 }
 
 fn needs_a_program(step: &Migration, package: &Package) -> Failure {
-    let id = &step.id;
-    Failure::refused(format!(
-        "`{id}` is a Rust step, which only a program of `{}` can run, and `{}/main.rs` with \
-         `lockgate_harness::migration_tests!();` does not exist: write it, stop before the step with `--at`, or \
-         migrate a database with your program and name it: `cargo xtask schema --database-url sqlite://head.db`",
-        package.name, package.shown_tests
-    ))
+    no_program(
+        package,
+        &step.id,
+        "write it, stop before the step with `--at`, or migrate a database with your program and name it: `cargo xtask \
+         schema --database-url sqlite://head.db`",
+    )
 }
 
 /// Says why migrations made no schema.
@@ -293,6 +347,15 @@ fn failure(why: throwaway::NoDatabase) -> Failure {
         throwaway::NoDatabase::Server(error) => error.into(),
         throwaway::NoDatabase::Other(why) => Failure::impossible(why),
     }
+}
+
+/// The refusal of a Rust step without tests of the migrations, which could run it.
+pub(super) fn no_program(package: &Package, step: &Id, help: &str) -> Failure {
+    Failure::refused(format!(
+        "`{step}` is a Rust step, which only a program of `{}` can run, and `{}/main.rs` with \
+         `lockgate_harness::migration_tests!();` does not exist: {help}",
+        package.name, package.shown_tests
+    ))
 }
 
 /// Reduces the folder to the migrations of one database.

@@ -64,6 +64,8 @@ pub(crate) struct PostgresBackend<'a> {
     held: HeldConnection<'a, Postgres>,
     /// When the connection began to be made, if it is ours.
     connected: Option<tokio::time::Instant>,
+    /// Whether nobody else has had the connection.
+    is_own: bool,
     facts: Option<DatabaseFacts>,
     limits: Option<Limits>,
     atomicity: Atomicity,
@@ -156,6 +158,12 @@ enum Looked {
 }
 
 impl<'a> PostgresBackend<'a> {
+    /// The same, on a connection that nobody else has had.
+    pub(crate) fn own(mut self, is_own: bool) -> Self {
+        self.is_own = is_own;
+        self
+    }
+
     /// The same, and when its connection began to be made.
     pub(crate) fn connected(mut self, connected: Option<tokio::time::Instant>) -> Self {
         self.connected = connected;
@@ -188,6 +196,7 @@ impl<'a> PostgresBackend<'a> {
             pace: Pace::Whole,
             invalid: None,
             connected: None,
+            is_own: false,
         }
     }
 
@@ -860,7 +869,7 @@ impl Backend for PostgresBackend<'_> {
     }
 
     #[cfg(feature = "schema")]
-    fn read_schema<'a>(&'a mut self, own: &'a TableName) -> BoxFuture<'a, Result<lockgate_schema::Schema, Cause>> {
+    fn read_schema<'a>(&'a mut self, own: &'a TableName) -> BoxFuture<'a, Result<crate::backend::ReadSchema, Cause>> {
         Box::pin(self.schema(own))
     }
 

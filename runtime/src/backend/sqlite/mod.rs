@@ -682,7 +682,7 @@ impl Backend for SqliteBackend<'_> {
     fn read_schema<'a>(
         &'a mut self,
         own: &'a history_table::TableName,
-    ) -> BoxFuture<'a, Result<lockgate_schema::Schema, Cause>> {
+    ) -> BoxFuture<'a, Result<crate::backend::ReadSchema, Cause>> {
         Box::pin(self.schema(own))
     }
 

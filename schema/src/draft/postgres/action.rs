@@ -467,11 +467,11 @@ impl Writer<'_> {
         let mut found = table::create(it, parent, &inline);
         found.extend(self.unwanted(&table::address(it), " ON TABLES", Some(&it.name), &it.meta.privileges));
         found.extend(inline.iter().filter_map(|constraint| constraint::comment(it, None, constraint)));
-        if let Some(Model::Table(before)) = self.old.get(&Key::Table(it.name.clone())).map(|part| part.model) {
-            if is_copied(before, it) {
-                let copy = self.add(steps(table::copy(before, it)), rank::CREATE + 1);
-                self.copies.push((it.name.clone(), copy));
-            }
+        if let Some(Model::Table(before)) = self.old.get(&Key::Table(it.name.clone())).map(|part| part.model)
+            && is_copied(before, it)
+        {
+            let copy = self.add(steps(table::copy(before, it)), rank::CREATE + 1);
+            self.copies.push((it.name.clone(), copy));
         }
         steps(found)
     }
@@ -957,10 +957,10 @@ fn steps(statements: Vec<Statement>) -> Vec<Step> {
 }
 
 fn recreates(step: &mut Step) {
-    if let Step::Statement(statement) = step {
-        if statement.sql.starts_with("CREATE") || statement.sql.contains(" ADD ") {
-            statement.hazards.push(Hazard::Recreates);
-        }
+    if let Step::Statement(statement) = step
+        && (statement.sql.starts_with("CREATE") || statement.sql.contains(" ADD "))
+    {
+        statement.hazards.push(Hazard::Recreates);
     }
 }
 

@@ -24,7 +24,7 @@ impl Mentioned {
             let (name, after) = if first == '"' {
                 quoted(&rest[1..])
             } else if first.is_alphabetic() || first == '_' {
-                let end = rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$')).unwrap_or(rest.len());
+                let end = rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(rest.len());
                 (rest[..end].to_lowercase(), &rest[end..])
             } else if before.is_some() && is_operator(first) {
                 let end = rest.find(|c: char| !is_operator(c)).unwrap_or(rest.len());
@@ -149,5 +149,7 @@ mod tests {
             assert!(found.pairs.contains(&wanted), "{wanted:?} in {found:?}");
         }
         assert!(found.has_word("nextval") && !found.has_word("We"));
+        // The quotes of a body are no part of a name.
+        assert!(Mentioned::of("AS $function$SELECT 1 FROM users$function$").has_word("users"));
     }
 }

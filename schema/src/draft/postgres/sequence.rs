@@ -26,9 +26,8 @@ pub(super) fn change(before: &Sequence, after: &Sequence) -> Vec<Statement> {
     let name = qualified(&after.name);
     let mut found = Vec::new();
     if before.options != after.options {
-        let data_type = (before.options.data_type != after.options.data_type)
-            .then(|| format!(" AS {}", after.options.data_type))
-            .unwrap_or_default();
+        let is_retyped = before.options.data_type != after.options.data_type;
+        let data_type = if is_retyped { format!(" AS {}", after.options.data_type) } else { String::new() };
         let words = options(&before.options, &after.options);
         found.push(Statement::new(format!("ALTER SEQUENCE {name}{data_type}{}", joined(&words))));
     }

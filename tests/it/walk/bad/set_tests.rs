@@ -186,7 +186,7 @@ async fn a_change_that_outlives_a_rollback() {
         NO_A,
         (
             "0002_step.rs",
-            "//! lockgate: irreversible \"a test\"\npub async fn up(tx: &mut lockgate::Transaction<'_>) -> lockgate::StepResult { Ok(()) }\n",
+            "// lockgate: irreversible \"a test\"\npub async fn up(tx: &mut lockgate::Transaction<'_>) -> lockgate::StepResult { Ok(()) }\n",
         ),
     ];
     let set = super::super::of(set::with_steps(&files, STEPS), vec![]);

@@ -15,17 +15,19 @@ use lockgate_testing::server::{Error, ErrorKind, Options, Postgres, require};
 
 use crate::desired::{self, Source, Unmade};
 use crate::failure::Failure;
+use crate::project::{Package, Project};
 use crate::scripts;
 use crate::throwaway::{Made, NoDatabase, Replay, Throwaway, block_on};
 
 /// Compares the two on each database that the policy names, and adds the differences to the folder's findings. Returns a
-/// summary; `None` if the folder has no desired schema. `target` is the target directory of the workspace.
-pub(super) fn run(loaded: &mut Loaded, target: &Path) -> Result<Option<String>, Failure> {
+/// summary; `None` if the folder has no desired schema.
+pub(super) fn run(loaded: &mut Loaded, project: &Project, package: &Package) -> Result<Option<String>, Failure> {
+    let target = &project.target;
     let several = loaded.folder.databases().len() > 1;
     let mut summaries = Vec::new();
     for part in loaded.folder.split_by_database() {
         let database = part.databases().first().map(|database| (*database).to_owned());
-        let (source, mut wrong) = Source::find(&loaded.folder, database.as_deref());
+        let (source, mut wrong) = Source::find(project, package, &loaded.folder, database.as_deref())?;
         loaded.diagnostics.append(&mut wrong);
         let Some(source) = source else { continue };
         let runs = scripts::can_run(&loaded.diagnostics);
@@ -130,7 +132,7 @@ fn on_database(
         Ok(release) => release,
         Err(error) => return no_server(folder, error),
     };
-    let answers = Answers::of(target, &key(folder, source, &release));
+    let answers = Answers::of(target, &key(folder, source, dialect, &release));
     if let Some(lines) = answers.read() {
         return Ok(Some(lines.into_iter().map(|line| words.difference(line)).collect()));
     }
@@ -215,7 +217,7 @@ fn release(dialect: Dialect) -> Result<String, Error> {
 }
 
 /// What the answer depends on.
-fn key(folder: &Folder, source: &Source, release: &str) -> String {
+fn key(folder: &Folder, source: &Source, dialect: Dialect, release: &str) -> String {
     let mut all = format!("1\n{}\n{release}\n{}\n", env!("CARGO_PKG_VERSION"), folder.policy.dialects());
     let mut add = |path: &str, text: &str| all.push_str(&format!("{path}\n{}\n{text}\n", text.len()));
     let companions = folder.companions.iter().filter(|one| one.kind != CompanionKind::Manual);
@@ -225,7 +227,7 @@ fn key(folder: &Folder, source: &Source, release: &str) -> String {
         add(path, text);
     }
     if let Source::Files(files) = source {
-        files.files.iter().for_each(|file| add(&file.shown, &file.text));
+        files.of(dialect).files.iter().for_each(|file| add(&file.shown, &file.text));
     }
     checksum(&all).to_string()
 }

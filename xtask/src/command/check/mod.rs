@@ -4,6 +4,8 @@
 mod desired;
 mod json;
 mod sarif;
+#[cfg(feature = "schema")]
+mod snapshot;
 #[cfg(feature = "trace")]
 mod trace;
 
@@ -33,7 +35,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
     format: Format,
     /// Do not run the set on an in-memory SQLite, which happens if the policy names `sqlite`, and do not compare what the
-    /// migrations make with the desired schema in `schema/` or `create/`
+    /// migrations make with `schema.txt` and with the desired schema in `schema/` or `create/`
     #[arg(long)]
     no_replay: bool,
     /// Run the set on a throwaway PostgreSQL, if the policy names `postgres`, and show what each draft
@@ -66,6 +68,8 @@ struct Checked {
     replayed: Option<String>,
     /// A summary of the comparison with the desired schema, if there was one.
     compared: Option<String>,
+    /// A summary of the comparison of the snapshots, if there are any.
+    snapshots: Option<String>,
     /// The result of the trace, if it was requested.
     traced: Option<Trace>,
 }
@@ -74,10 +78,11 @@ impl Checked {
     fn new(project: &Project, package: Package, arguments: &Arguments) -> Result<Self, Failure> {
         let mut loaded = load(&package);
         let replayed = if arguments.no_replay { None } else { replay(&mut loaded)? };
-        let compared = if arguments.no_replay { None } else { compare(&mut loaded, project)? };
+        let compared = if arguments.no_replay { None } else { compare(&mut loaded, project, &package)? };
+        let snapshots = if arguments.no_replay { None } else { compare_snapshots(&mut loaded)? };
         let traced = if arguments.trace { Some(trace(&mut loaded)?) } else { None };
         invocation::rename_commands(&mut loaded.diagnostics);
-        Ok(Self { package, loaded, replayed, compared, traced })
+        Ok(Self { package, loaded, replayed, compared, snapshots, traced })
     }
 
     fn released(&self) -> usize {
@@ -142,6 +147,10 @@ fn remind_of_driver(project: &Project, package: &Package) {
     }
 }
 
+fn has_snapshot(checked: &Checked) -> bool {
+    !checked.loaded.folder.snapshots.is_empty()
+}
+
 fn has_desired(checked: &Checked) -> bool {
     let folder = &checked.loaded.folder;
     let (directory, shown) = lockgate_source::desired::place(folder, None);
@@ -154,6 +163,7 @@ fn left_out(all: &[Checked]) -> Option<String> {
     let parsed = is_for(Dialect::Postgres) || is_for(Dialect::Sqlite);
     let missing: Vec<&str> = [
         ("check the grammar of SQL (the compiler does)", cfg!(not(feature = "grammar")) && parsed),
+        ("compare the snapshot of the schema", cfg!(not(feature = "schema")) && all.iter().any(has_snapshot)),
         (
             "compare the migrations with the desired schema",
             cfg!(not(feature = "schema")) && all.iter().any(has_desired),
@@ -185,13 +195,25 @@ fn replay(_: &mut Loaded) -> Result<Option<String>, Failure> {
 
 /// Compares what the migrations make with the desired schema, and returns a summary.
 #[cfg(feature = "schema")]
-fn compare(loaded: &mut Loaded, project: &Project) -> Result<Option<String>, Failure> {
-    desired::run(loaded, &project.target)
+fn compare(loaded: &mut Loaded, project: &Project, package: &Package) -> Result<Option<String>, Failure> {
+    desired::run(loaded, project, package)
 }
 
 /// Built without the feature `schema`.
 #[cfg(not(feature = "schema"))]
-fn compare(_: &mut Loaded, _: &Project) -> Result<Option<String>, Failure> {
+fn compare(_: &mut Loaded, _: &Project, _: &Package) -> Result<Option<String>, Failure> {
+    Ok(None)
+}
+
+/// Compares the snapshots of the schema with what the migrations make, and returns a summary.
+#[cfg(feature = "schema")]
+fn compare_snapshots(loaded: &mut Loaded) -> Result<Option<String>, Failure> {
+    snapshot::run(loaded)
+}
+
+/// Built without the feature `schema`.
+#[cfg(not(feature = "schema"))]
+fn compare_snapshots(_: &mut Loaded) -> Result<Option<String>, Failure> {
     Ok(None)
 }
 
@@ -299,7 +321,8 @@ pub(super) fn show(loaded: &Loaded) {
 fn summary(checked: &Checked) -> String {
     let counted = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
     let replayed = checked.replayed.iter().map(|replayed| format!("; {replayed}")).collect::<String>();
-    let compared = checked.compared.iter().map(|compared| format!("; {compared}")).collect::<String>();
+    let compared = checked.compared.iter().chain(&checked.snapshots);
+    let compared = compared.map(|compared| format!("; {compared}")).collect::<String>();
     let traced = checked.traced.iter().map(|traced| format!("; {}", traced.summary)).collect::<String>();
     format!(
         "{}: {}, {} of them released{replayed}{compared}{traced}",

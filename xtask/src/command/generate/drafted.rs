@@ -221,7 +221,10 @@ async fn renamed(
         return Err(found_in_desired(problems));
     }
     let comments = rename::placed(comments, |file| match &context.source {
-        Source::Files(files) => (files.files[file].shown.clone(), files.files[file].text.clone()),
+        Source::Files(files) => {
+            let file = &files.of(context.dialect).files[file];
+            (file.shown.clone(), file.text.clone())
+        }
         Source::Create | Source::Url(_) => (String::new(), String::new()),
     });
     let mut all = rename::said(&context.arguments.rename, &comments, before, desired)?;

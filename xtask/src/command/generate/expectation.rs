@@ -161,11 +161,8 @@ fn constraints(table: &str, expect: &str, these: &[&Constraint], others: &[&Cons
             (ConstraintKind::PrimaryKey, _, _) if expect == "expect_" => {
                 found.push(Expectation::Call(format!("db.expect_primary_key({table:?}, &{:?})", constraint.columns)));
             }
-            (ConstraintKind::PrimaryKey, _, _) => {
-                if !others.iter().any(|other| other.kind == ConstraintKind::PrimaryKey) {
-                    found.push(call("expect_no_primary_key", &[table]));
-                }
-            }
+            (ConstraintKind::PrimaryKey, _, _) if others.iter().any(|other| other.kind == constraint.kind) => {}
+            (ConstraintKind::PrimaryKey, _, _) => found.push(call("expect_no_primary_key", &[table])),
             (_, Some(name), _) => found.push(call(&format!("{expect}constraint"), &[table, name])),
             (ConstraintKind::ForeignKey, None, Some(to)) => {
                 let same = |other: &&&Constraint| {

@@ -119,7 +119,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
             step.id, package.name, package.shown_tests
         )));
     }
-    let source = source(arguments, &whole, database.as_deref())?;
+    let source = source(arguments, &project, &package, &whole, database.as_deref())?;
     let context = Context { arguments, package: &package, whole, folder, owner, dialect, source };
     let drafted = block_on(draft(&context), Failure::impossible)?;
     let Some(drafted) = drafted else { return Ok(()) };
@@ -127,11 +127,17 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 /// Finds the desired schema.
-fn source(arguments: &Arguments, folder: &Folder, database: Option<&str>) -> Result<Source, Failure> {
+fn source(
+    arguments: &Arguments,
+    project: &Project,
+    package: &Package,
+    folder: &Folder,
+    database: Option<&str>,
+) -> Result<Source, Failure> {
     if let Some(url) = &arguments.to_url {
         return Ok(Source::Url(url.clone()));
     }
-    let (found, diagnostics) = Source::find(folder, database);
+    let (found, diagnostics) = Source::find(project, package, folder, database)?;
     if !diagnostics.is_empty() {
         return Err(found_in_desired(diagnostics));
     }
@@ -140,7 +146,8 @@ fn source(arguments: &Arguments, folder: &Folder, database: Option<&str>) -> Res
         let create = if folder.policy.layout == Layout::Trees { "write the files of `create/`, or " } else { "" };
         Failure::refused(format!(
             "there is no desired schema: {create}write `CREATE TABLE …` and whatever else there should be into \
-             `{place}/*.sql`, in any order; `cargo xtask schema` shows what the migrations make"
+             `{place}/*.sql`, in any order, or `#[derive(lockgate::Table)]` above the structs that are the tables; `cargo \
+             xtask schema` shows what the migrations make"
         ))
     })
 }

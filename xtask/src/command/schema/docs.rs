@@ -22,8 +22,8 @@ pub(super) fn run(folder: &Path, arguments: &Arguments) -> Result<(), Failure> {
     let shown = folder.display();
     let is_check = match &arguments.check {
         None => false,
-        Some(None) => true,
-        Some(Some(file)) => {
+        Some(file) if file.as_os_str().is_empty() => true,
+        Some(file) => {
             return Err(Failure::impossible(format!(
                 "`--check` compares all pages in {shown} and takes no file: leave out `{}`",
                 file.display()
@@ -77,7 +77,7 @@ pub(super) fn run(folder: &Path, arguments: &Arguments) -> Result<(), Failure> {
 /// Returns the pages as they should be.
 fn wanted(arguments: &Arguments) -> Result<(Vec<Page>, Dialect), Failure> {
     if let Some(url) = &arguments.database_url {
-        let schema = existing(url)?;
+        let schema = existing(url, arguments.table.as_deref())?.schema;
         return Ok((pages(&schema, "the database", &History::default()), schema.dialect));
     }
     let project = Project::find()?;

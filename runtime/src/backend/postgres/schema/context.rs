@@ -6,8 +6,9 @@ use lockgate_schema::{Detail, Meta, Name, Namespace, Owner, Privilege};
 
 use super::acl::privileges;
 use super::rows::{Row, rows};
+use crate::backend::postgres::sql::literal;
 use crate::error::Cause;
-use crate::history_table::TableName;
+use crate::history_table::{TableName, identifier};
 
 /// The catalogues by their oids, which are the same in every release.
 pub(super) mod class {
@@ -15,6 +16,7 @@ pub(super) mod class {
     pub(in super::super) const RELATION: u32 = 1259;
     pub(in super::super) const CONSTRAINT: u32 = 2606;
     pub(in super::super) const NAMESPACE: u32 = 2615;
+    pub(in super::super) const EXTENSION: u32 = 3079;
 }
 
 /// The oid of `public`, the same in every release.
@@ -26,7 +28,23 @@ const PUBLIC_COMMENT: &str = "standard public schema";
 /// The role that owns `public` since PostgreSQL 15. The owner of the database is a member of it.
 const DATABASE_OWNER_ROLE: u32 = 6171;
 
-pub(super) const DATABASE: &str = "SELECT d.oid, d.datdba FROM pg_database d WHERE d.datname = current_database()";
+/// The role that made the cluster. It owns what is there before a user comes.
+const BOOTSTRAP_ROLE: u32 = 10;
+
+/// The owner of the database, and the owner of the history table: the role that runs the migrations.
+pub(super) fn database(own: &TableName) -> String {
+    let schema = own
+        .schema
+        .as_ref()
+        .map(|schema| format!(" AND c.relnamespace = to_regnamespace({})", literal(&identifier(schema))));
+    format!(
+        "SELECT d.oid, d.datdba, COALESCE(h.owner, 0::oid), pg_get_userbyid(h.owner) FROM pg_database d CROSS JOIN \
+         (SELECT min(c.relowner::int8)::oid AS owner FROM pg_class c WHERE c.relkind = 'r' AND c.relname = {}{}) h \
+         WHERE d.datname = current_database()",
+        literal(&own.name),
+        schema.unwrap_or_default()
+    )
+}
 
 pub(super) const NAMESPACES: &str = "SELECT n.oid, CASE WHEN n.oid = pg_my_temp_schema() THEN 'pg_temp' ELSE n.nspname END, \
      n.oid <> pg_my_temp_schema() AND n.nspname ~ '^pg_(toast_)?temp_' AS foreign_temporary, \
@@ -47,6 +65,8 @@ pub(super) struct CatalogContext<'a> {
     /// Lockgate's history table.
     pub(super) own: &'a TableName,
     database_owner: u32,
+    /// The owner of the history table, or 0, and its name.
+    migrating_role: (u32, Option<String>),
     /// Schema names by oid. `None` for another session's temporary schema.
     schemas: HashMap<u32, Option<String>>,
     namespaces: Vec<Namespace>,
@@ -61,6 +81,7 @@ impl<'a> CatalogContext<'a> {
         let mut context = Self {
             own,
             database_owner: 0,
+            migrating_role: (0, None),
             schemas: HashMap::new(),
             namespaces: Vec::new(),
             comments: HashMap::new(),
@@ -71,6 +92,7 @@ impl<'a> CatalogContext<'a> {
             let mut row = row?;
             row.oid()?;
             context.database_owner = row.oid()?;
+            context.migrating_role = (row.oid()?, row.maybe()?);
         }
         for row in rows(comments) {
             let mut row = row?;
@@ -97,6 +119,8 @@ impl<'a> CatalogContext<'a> {
         self.schemas.insert(oid, (!foreign).then(|| name.clone()));
         self.see(class::NAMESPACE, oid);
         let mut meta = self.owned_meta(class::NAMESPACE, oid, &mut row)?;
+        // An administrator lets the role that runs the migrations into a schema; on a throwaway server it needs no leave.
+        meta.privileges.retain(|privilege| Some(&privilege.grantee) != self.migrating_role.1.as_ref());
         if oid == PUBLIC {
             meta.comment = match meta.comment {
                 Some(comment) if comment == PUBLIC_COMMENT => None,
@@ -143,11 +167,20 @@ impl<'a> CatalogContext<'a> {
         let privileges = self.privileges(row)?;
         let owner = match owner {
             0 => None,
-            owner if owner == self.database_owner || owner == DATABASE_OWNER_ROLE => Some(Owner::Database),
+            owner if self.is_usual(owner, class, oid) => Some(Owner::Database),
             _ => name.map(Owner::Role),
         };
         let comment = self.comment(class, oid, 0);
         Ok(Meta { owner, privileges, comment, details: self.labels(class, oid, 0) })
+    }
+
+    /// Whether this role owns an object because it made the database, or ran the migrations. What such a role is called
+    /// differs between databases that are otherwise the same.
+    fn is_usual(&self, owner: u32, class: u32, oid: u32) -> bool {
+        let makes_all = [self.database_owner, DATABASE_OWNER_ROLE, self.migrating_role.0].contains(&owner);
+        // Before PostgreSQL 15 `public` was its, and some extensions only it may create.
+        let makes_this = owner == BOOTSTRAP_ROLE && (oid == PUBLIC || class == class::EXTENSION);
+        makes_all || makes_this
     }
 
     fn privileges(&self, row: &mut Row<'_>) -> Result<Vec<Privilege>, Cause> {

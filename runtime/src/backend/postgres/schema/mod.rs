@@ -1,5 +1,5 @@
-//! Reads the schema of a PostgreSQL database: every catalogue in one snapshot, all queries in one message, after a
-//! first query that decides which ones are needed.
+//! Reads the schema of a PostgreSQL database: every catalogue in one snapshot, all queries in one message. A connection
+//! that someone else has had is asked first whether it is inside a transaction.
 //!
 //! A query returns its rows as one text (`rows`). `context` has what all objects share; each other file has the SQL for
 //! its objects and builds them from the answer. An object that no file reads is an error (`unknown`).
@@ -15,6 +15,8 @@ mod rows;
 mod types;
 mod unknown;
 
+use std::borrow::Cow;
+
 use lockgate_core::Dialect;
 use lockgate_schema::{Detail, Name, Schema};
 use sqlx::{Connection, Either, Row as _};
@@ -22,20 +24,14 @@ use sqlx::{Connection, Either, Row as _};
 use self::column::Columns;
 use self::context::CatalogContext;
 use self::relation::Relations;
-use super::PostgresBackend;
+use super::{PostgresBackend, facts};
+use crate::backend::ReadSchema;
 use crate::error::{Cause, Class};
 use crate::history_table::TableName;
 
 /// The major version of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Release(u32);
-
-/// The facts that decide which queries are sent.
-struct SchemaFacts {
-    release: Release,
-    /// Which rare kinds of objects exist.
-    present: String,
-}
 
 const OLDEST: Release = Release(12);
 
@@ -59,51 +55,51 @@ const SHOWN: usize = 3;
 const BEFORE: usize = 4;
 
 impl PostgresBackend<'_> {
-    pub(super) async fn schema(&mut self, own: &TableName) -> Result<Schema, Cause> {
+    pub(super) async fn schema(&mut self, own: &TableName) -> Result<ReadSchema, Cause> {
         let mut attempt = 1;
+        let release = self.release().await?;
+        if release < OLDEST {
+            let message =
+                format!("the server is PostgreSQL {}, and {} is the oldest that is read", release.0, OLDEST.0);
+            return Err(Cause::new(Class::Unknown, message));
+        }
         loop {
-            let facts = self.schema_facts().await?;
-            match self.attempt(own, &facts).await {
+            match self.attempt(own, release).await {
                 Err(cause) if attempt < ATTEMPTS && is_overtaken(&cause) => attempt += 1,
                 Err(cause) if cause.class == Class::Overtaken => return Err(Cause { class: Class::Other, ..cause }),
-                read => return read,
+                read => return Ok(ReadSchema { schema: read?, release: Some(release.0) }),
             }
         }
     }
 
-    /// Reads these facts, on a connection outside a transaction.
-    async fn schema_facts(&mut self) -> Result<SchemaFacts, Cause> {
+    /// Returns the release of the server, and makes sure that the connection is outside a transaction. The server has said
+    /// both when it was connected, if nobody else has had the connection.
+    async fn release(&mut self) -> Result<Release, Cause> {
         // Read what a dropped future left unread on the caller's connection.
         while let Err(sqlx::Error::Database(_)) = self.held.connection().flush().await {}
-        let rows = self.rows(format!("{FACTS}{}", object::PRESENT)).await?;
+        if self.is_own
+            && let Some(number) = self.held.connection().server_version_num()
+        {
+            return Ok(Release(number / 10_000));
+        }
+        let rows = self.rows(FACTS.to_owned()).await?;
         let row = rows.first().ok_or_else(|| Cause::new(Class::Lost, "the server did not answer"))?;
         let read = |error| super::cause(&error);
         if row.try_get::<bool, _>(1).map_err(read)? || self.held.connection().is_in_transaction() {
             let message = "the connection is inside a transaction: end it first";
             return Err(Cause::new(Class::Usage, message));
         }
-        let release = Release(row.try_get::<i32, _>(0).map_err(read)?.unsigned_abs() / 10_000);
-        if release < OLDEST {
-            let message =
-                format!("the server is PostgreSQL {}, and {} is the oldest that is read", release.0, OLDEST.0);
-            return Err(Cause::new(Class::Unknown, message));
-        }
-        Ok(SchemaFacts { release, present: row.try_get(2).map_err(read)? })
+        Ok(Release(row.try_get::<i32, _>(0).map_err(read)?.unsigned_abs() / 10_000))
     }
 
-    async fn attempt(&mut self, own: &TableName, facts: &SchemaFacts) -> Result<Schema, Cause> {
-        let answers = self.answers(&queries(facts)).await?;
+    async fn attempt(&mut self, own: &TableName, release: Release) -> Result<Schema, Cause> {
+        let answers = self.answers(&queries(own, release)).await?;
         let answers: Vec<_> = answers.iter().map(String::as_str).collect();
-        let ([present], answers) = answers.split_first_chunk().expect("there is an answer to each query");
-        // The snapshot is newer than the facts.
-        if present.trim_matches(['(', ')']) != facts.present {
-            return Err(Cause::new(Class::Overtaken, "the schema changes while it is read"));
-        }
-        let (schema, unseen) = assemble(own, answers)?;
+        let (schema, unseen) = assemble(own, &answers)?;
         if unseen.is_empty() {
             return Ok(schema);
         }
-        let rows = self.rows(format!("{BEGIN}{}; COMMIT", wrapped(&unknown::named(&unseen)))).await?;
+        let rows = self.rows(format!("{BEGIN}{}; COMMIT", wrapped(&unknown::named(&unseen), "answer"))).await?;
         let found = rows.last().and_then(|row| row.try_get::<Option<String>, _>(0).ok().flatten()).unwrap_or_default();
         let mut names = Vec::new();
         for row in rows::rows(&found) {
@@ -120,7 +116,6 @@ impl PostgresBackend<'_> {
 
     /// Returns one text for each query.
     async fn answers(&mut self, queries: &[String]) -> Result<Vec<String>, Cause> {
-        let queries: Vec<_> = queries.iter().map(|query| wrapped(query)).collect();
         let message = format!("{BEGIN}{};\nCOMMIT", queries.join(";\n"));
         let mut answers = vec![String::new(); queries.len()];
         let mut temporary = None;
@@ -155,19 +150,17 @@ impl PostgresBackend<'_> {
 }
 
 const FACTS: &str = "SELECT pg_catalog.current_setting('server_version_num')::integer, \
-     pg_catalog.transaction_timestamp() OPERATOR(pg_catalog.<>) pg_catalog.statement_timestamp(), ";
+     pg_catalog.transaction_timestamp() OPERATOR(pg_catalog.<>) pg_catalog.statement_timestamp()";
 
-/// Wraps a query so that it returns all rows in one text.
-fn wrapped(query: &str) -> String {
-    format!("SELECT string_agg(q::text, '') FROM ({query}) q")
+/// Wraps a query so that it returns all rows in one text, with this name.
+fn wrapped(query: &str, name: &str) -> String {
+    format!("SELECT string_agg(q::text, '') AS {name} FROM ({query}) q")
 }
 
 /// The queries, in the order in which `assemble` takes the answers.
-fn queries(facts: &SchemaFacts) -> Vec<String> {
-    let release = facts.release;
+fn queries(own: &TableName, release: Release) -> Vec<String> {
     let mut queries = vec![
-        format!("SELECT {}", object::PRESENT),
-        context::DATABASE.to_owned(),
+        context::database(own),
         context::NAMESPACES.to_owned(),
         context::COMMENTS.to_owned(),
         context::LABELS.to_owned(),
@@ -181,7 +174,9 @@ fn queries(facts: &SchemaFacts) -> Vec<String> {
         object::DEFAULT_PRIVILEGES.to_owned(),
         unknown::EVERYTHING.to_owned(),
     ];
-    queries.extend(object::queries(release, &facts.present));
+    queries.extend(object::queries(release));
+    let mut queries: Vec<String> = queries.iter().map(|query| wrapped(query, "answer")).collect();
+    queries.extend(object::rare_queries(release));
     queries
 }
 
@@ -211,7 +206,9 @@ fn assemble(own: &TableName, answers: &[&str]) -> Result<(Schema, Vec<(u32, u32)
     let of_domains = constraint::read(&mut context, &mut relations, &columns, constraints)?;
     index::read(&mut context, &mut relations, &columns, indexes)?;
     let types = types::read(&mut context, &mut columns, of_domains, types)?;
-    let objects = object::read(&mut context, &relations, objects, default_privileges)?;
+    // Those of rare kinds are in XML, in which no row begins.
+    let objects: Vec<Cow<'_, str>> = objects.iter().map(|answer| unwrapped(answer)).collect();
+    let objects = object::read(&mut context, &relations, &objects, default_privileges)?;
     let unseen = unknown::unseen(&context, everything)?;
     let mut sequences = relations.take_sequences(&columns.names);
     let mut tables: Vec<_> = relations.tables.into_values().collect();
@@ -221,6 +218,14 @@ fn assemble(own: &TableName, answers: &[&str]) -> Result<(Schema, Vec<(u32, u32)
     views.sort_by(|a, b| a.name.cmp(&b.name));
     let namespaces = context.into_namespaces();
     Ok((Schema { dialect: Dialect::Postgres, namespaces, types, sequences, tables, views, objects }, unseen))
+}
+
+/// Returns the rows in an answer that may be XML.
+fn unwrapped(answer: &str) -> Cow<'_, str> {
+    match answer.starts_with('<') {
+        true => Cow::Owned(facts::field(answer, object::ROWS).unwrap_or_default()),
+        false => Cow::Borrowed(answer),
+    }
 }
 
 /// Whether an object was dropped while it was read: the server no longer finds it.

@@ -9,6 +9,8 @@ mod routine;
 mod server;
 mod text_search;
 
+use std::borrow::Cow;
+
 use lockgate_schema::{Meta, Name, Object, ObjectKind};
 
 use super::acl::privileges;
@@ -16,6 +18,7 @@ use super::context::CatalogContext;
 use super::relation::Relations;
 use super::rows::{Row, rows};
 use super::{Release, unknown};
+use crate::backend::postgres::sql::literal;
 use crate::error::Cause;
 
 pub(super) use server::DEFAULT_PRIVILEGES;
@@ -23,57 +26,68 @@ pub(super) use server::DEFAULT_PRIVILEGES;
 /// The catalogue of default privileges.
 const DEFAULT_ACL: u32 = 826;
 
-/// Which of the rare kinds exist: a letter for each query of `rare`. Planning those queries costs more than all such
-/// checks.
-pub(super) const PRESENT: &str = "pg_catalog.concat(\
-     EXISTS (SELECT FROM pg_catalog.pg_cast WHERE oid OPERATOR(pg_catalog.>=) 16384) \
-     OR EXISTS (SELECT FROM pg_catalog.pg_operator WHERE oid OPERATOR(pg_catalog.>=) 16384) \
-     OR EXISTS (SELECT FROM pg_catalog.pg_opfamily WHERE oid OPERATOR(pg_catalog.>=) 16384) \
-     OR EXISTS (SELECT FROM pg_catalog.pg_opclass WHERE oid OPERATOR(pg_catalog.>=) 16384) \
-     OR EXISTS (SELECT FROM pg_catalog.pg_amop WHERE oid OPERATOR(pg_catalog.>=) 16384) \
-     OR EXISTS (SELECT FROM pg_catalog.pg_amproc WHERE oid OPERATOR(pg_catalog.>=) 16384) \
-     OR EXISTS (SELECT FROM pg_catalog.pg_collation WHERE oid OPERATOR(pg_catalog.>=) 16384) \
-     OR EXISTS (SELECT FROM pg_catalog.pg_conversion WHERE oid OPERATOR(pg_catalog.>=) 16384), \
-     EXISTS (SELECT FROM pg_catalog.pg_ts_parser WHERE oid OPERATOR(pg_catalog.>=) 16384) \
-     OR EXISTS (SELECT FROM pg_catalog.pg_ts_template WHERE oid OPERATOR(pg_catalog.>=) 16384) \
-     OR EXISTS (SELECT FROM pg_catalog.pg_ts_dict WHERE oid OPERATOR(pg_catalog.>=) 16384) \
-     OR EXISTS (SELECT FROM pg_catalog.pg_ts_config WHERE oid OPERATOR(pg_catalog.>=) 16384), \
-     EXISTS (SELECT FROM pg_catalog.pg_foreign_data_wrapper) OR EXISTS (SELECT FROM pg_catalog.pg_foreign_server), \
-     EXISTS (SELECT FROM pg_catalog.pg_publication) OR EXISTS (SELECT FROM pg_catalog.pg_subscription) \
-     OR EXISTS (SELECT FROM pg_catalog.pg_event_trigger), \
-     EXISTS (SELECT FROM pg_catalog.pg_extension WHERE oid OPERATOR(pg_catalog.>=) 16384) \
-     OR EXISTS (SELECT FROM pg_catalog.pg_language WHERE oid OPERATOR(pg_catalog.>=) 16384) \
-     OR EXISTS (SELECT FROM pg_catalog.pg_am WHERE oid OPERATOR(pg_catalog.>=) 16384) \
-     OR EXISTS (SELECT FROM pg_catalog.pg_transform))";
+/// Makes the queries for some kinds of objects.
+type Queries = fn(Release) -> Vec<String>;
 
-/// The queries for common objects, and for each rare kind that exists.
-pub(super) fn queries(release: Release, present: &str) -> Vec<String> {
-    let rare = [
-        operator::operators as fn(Release) -> Vec<String>,
+/// Whether one of the rare kinds exists, and the queries that read it. Planning those queries costs more than all such
+/// checks, so the server plans only those that it needs.
+const RARE: [(&str, Queries); 5] = [
+    (
+        "EXISTS (SELECT FROM pg_cast WHERE oid >= 16384) OR EXISTS (SELECT FROM pg_operator WHERE oid >= 16384) \
+         OR EXISTS (SELECT FROM pg_opfamily WHERE oid >= 16384) OR EXISTS (SELECT FROM pg_opclass WHERE oid >= 16384) \
+         OR EXISTS (SELECT FROM pg_amop WHERE oid >= 16384) OR EXISTS (SELECT FROM pg_amproc WHERE oid >= 16384) \
+         OR EXISTS (SELECT FROM pg_collation WHERE oid >= 16384) OR EXISTS (SELECT FROM pg_conversion WHERE oid >= 16384)",
+        operator::operators,
+    ),
+    (
+        "EXISTS (SELECT FROM pg_ts_parser WHERE oid >= 16384) OR EXISTS (SELECT FROM pg_ts_template WHERE oid >= 16384) \
+         OR EXISTS (SELECT FROM pg_ts_dict WHERE oid >= 16384) OR EXISTS (SELECT FROM pg_ts_config WHERE oid >= 16384)",
         |_| text_search::text_search(),
-        |_| foreign::foreign(),
+    ),
+    ("EXISTS (SELECT FROM pg_foreign_data_wrapper) OR EXISTS (SELECT FROM pg_foreign_server)", |_| foreign::foreign()),
+    (
+        "EXISTS (SELECT FROM pg_publication) OR EXISTS (SELECT FROM pg_subscription) \
+         OR EXISTS (SELECT FROM pg_event_trigger)",
         replication::replication,
+    ),
+    (
+        "EXISTS (SELECT FROM pg_extension WHERE oid >= 16384) OR EXISTS (SELECT FROM pg_language WHERE oid >= 16384) \
+         OR EXISTS (SELECT FROM pg_am WHERE oid >= 16384) OR EXISTS (SELECT FROM pg_transform)",
         |_| server::server(),
-    ];
-    let rare = rare.iter().zip(present.chars()).filter(|(_, present)| *present == 't').map(|(kinds, _)| kinds(release));
-    [routine::routines(), attached::attached(release)]
-        .into_iter()
-        .chain(rare)
-        .map(|kinds| {
-            format!(
-                "SELECT o.kind, o.class, o.id, o.schema, o.name, o.relation, o.owner, \
-             CASE WHEN o.owner <> 0 THEN pg_get_userbyid(o.owner) END, o.acl, \
-             CASE WHEN o.acl IS NOT NULL THEN acldefault(o.letter, o.owner) END, o.definition, o.details FROM ({}) o",
-                kinds.join(" UNION ALL ")
-            )
+    ),
+];
+
+/// The queries for common objects, each of which returns its rows as one text.
+pub(super) fn queries(release: Release) -> Vec<String> {
+    [routine::routines(), attached::attached(release)].iter().map(|kinds| all_rows(kinds)).collect()
+}
+
+/// The queries for rare kinds, each of which returns its rows as a field of XML, or nothing if there are none.
+pub(super) fn rare_queries(release: Release) -> Vec<String> {
+    RARE.iter()
+        .map(|(exist, kinds)| {
+            let query = literal(&super::wrapped(&all_rows(&kinds(release)), ROWS));
+            format!("SELECT CASE WHEN {exist} THEN query_to_xml({query}, false, true, '')::text END")
         })
         .collect()
+}
+
+/// The name of the field with the rows of a rare kind.
+pub(super) const ROWS: &str = "rows";
+
+fn all_rows(kinds: &[String]) -> String {
+    format!(
+        "SELECT o.kind, o.class, o.id, o.schema, o.name, o.relation, o.owner, \
+         CASE WHEN o.owner <> 0 THEN pg_get_userbyid(o.owner) END, o.acl, \
+         CASE WHEN o.acl IS NOT NULL THEN acldefault(o.letter, o.owner) END, o.definition, o.details FROM ({}) o",
+        kinds.join(" UNION ALL ")
+    )
 }
 
 pub(super) fn read(
     context: &mut CatalogContext<'_>,
     relations: &Relations,
-    answers: &[&str],
+    answers: &[Cow<'_, str>],
     default_privileges: &str,
 ) -> Result<Vec<Object>, Cause> {
     let mut objects = Vec::new();

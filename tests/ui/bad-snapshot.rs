@@ -1,0 +1,5 @@
+static MIGRATIONS: lockgate::Migrations = lockgate::embed_migrations!("ui/bad-snapshot/migrations");
+
+fn main() {
+    println!("{}", MIGRATIONS.len());
+}

@@ -1,5 +1,0 @@
-static MIGRATIONS: lockgate::Migrations = lockgate::embed_migrations!("ui/unanswered/migrations");
-
-fn main() {
-    println!("{}", MIGRATIONS.len());
-}
