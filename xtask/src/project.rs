@@ -194,6 +194,7 @@ impl Project {
 
     /// Returns the packages whose structs describe the tables of this folder of migrations: those that embed it, and the
     /// members of the workspace that they depend on, unless those have migrations of their own.
+    #[cfg(feature = "schema")]
     pub(crate) fn with_structs_of(&self, package: &Package) -> Vec<&Package> {
         let has_its_own = |other: &Package| other.named || other.folder.is_dir();
         let is_of_the_root = package.name.is_empty();
