@@ -780,7 +780,10 @@ impl Writer<'_> {
                 }
             }
             for need in part.prefers.iter().filter(|need| is_drop(need)) {
-                wishes.extend(self.end(need).map(|of| (end, of)));
+                // What an extension made is not read, and may be needed by whatever goes.
+                let is_extension = matches!(need, Key::Object(ObjectKind::Extension, ..));
+                let to = if is_extension && is_drop(key) { &mut edges } else { &mut wishes };
+                to.extend(self.end(need).map(|of| (end, of)));
             }
         }
         for (key, part) in &self.new.all {
