@@ -14,6 +14,8 @@ pub mod destination;
 pub mod dialect;
 pub mod drift;
 pub mod history;
+#[doc(hidden)]
+pub mod keywords;
 mod leb128;
 pub mod limit;
 pub mod manual;

@@ -444,6 +444,18 @@ pub struct Object {
     pub meta: Meta,
 }
 
+impl SequenceOptions {
+    /// The smallest and the greatest value that a sequence of this type has unless its options say otherwise.
+    pub(crate) fn usual_range(data_type: &str, increment: i64) -> (i64, i64) {
+        let greatest = match data_type {
+            "smallint" => i64::from(i16::MAX),
+            "integer" => i64::from(i32::MAX),
+            _ => i64::MAX,
+        };
+        if increment < 0 { (-greatest - 1, -1) } else { (1, greatest) }
+    }
+}
+
 impl Name {
     /// Creates a name without a schema.
     pub fn plain(name: impl Into<String>) -> Self {

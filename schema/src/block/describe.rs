@@ -93,12 +93,7 @@ fn sequence(sequence: &Sequence) -> Item {
 /// Adds the options of a sequence: its type, unless it is the type of its column, and the options that are not the
 /// default.
 fn counting(options: &SequenceOptions, of_column: Option<&str>) -> String {
-    let greatest = match options.data_type.as_str() {
-        "smallint" => i64::from(i16::MAX),
-        "integer" => i64::from(i32::MAX),
-        _ => i64::MAX,
-    };
-    let (min, max) = if options.increment < 0 { (-greatest - 1, -1) } else { (1, greatest) };
+    let (min, max) = SequenceOptions::usual_range(&options.data_type, options.increment);
     let start = if options.increment < 0 { options.max } else { options.min };
     let mut words = Vec::new();
     if of_column != Some(options.data_type.as_str()) {

@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use lockgate_core::Dialect;
-
 use super::step::Statement;
 use super::write::{ident, qualified};
 use crate::model::{Column, Name, Schema, Table};
@@ -88,15 +86,12 @@ impl Rename {
         Ok(rename.clone())
     }
 
-    /// The statement that renames it.
-    pub fn statement(&self, dialect: Dialect) -> Statement {
-        let what = match dialect {
-            Dialect::Postgres | Dialect::Sqlite | Dialect::Mysql => "TABLE",
-        };
+    /// The statement that renames it, which is the same in every dialect.
+    pub fn statement(&self) -> Statement {
         let table = qualified(&self.table);
         Statement::new(match &self.column {
-            None => format!("ALTER {what} {table} RENAME TO {}", ident(&self.to)),
-            Some(column) => format!("ALTER {what} {table} RENAME COLUMN {} TO {}", ident(column), ident(&self.to)),
+            None => format!("ALTER TABLE {table} RENAME TO {}", ident(&self.to)),
+            Some(column) => format!("ALTER TABLE {table} RENAME COLUMN {} TO {}", ident(column), ident(&self.to)),
         })
     }
 

@@ -8,8 +8,10 @@ use super::constraint;
 use super::fate::Fate;
 use super::index;
 use super::key::Key;
+use super::mention::last_name;
 use super::meta::{self, Address};
 use super::object;
+use super::options;
 use super::order::Action;
 use super::part::{Model, Part, Parts, parents};
 use super::sequence;
@@ -290,12 +292,11 @@ impl Writer<'_> {
                 }
                 of_table(table).filter(|_| self.is_in_create(table, constraint))
             }
-            Model::Index(on, index) if index::is_of_parent(index) => {
-                let above = index.options.iter().find(|option| option.name == "partition of")?;
+            Model::Index(on, index) => {
+                let above = index::above(index)?;
                 let table = self.new.get(&Key::Table(on.clone()))?.model;
                 let Model::Table(table) = table else { return None };
-                let last = above.value.rsplit('.').next().unwrap_or_default().trim_matches('"').to_owned();
-                let above = of_parent(table, &|parent| Key::Index(parent.clone(), last.clone()));
+                let above = of_parent(table, &|parent| Key::Index(parent.clone(), above.clone()));
                 // The later one of the index above and the partition brings it along.
                 above.filter(|key| self.is_new(key)).or_else(|| of_attachment(table)).or_else(|| of_table(table))
             }
@@ -574,13 +575,11 @@ impl Writer<'_> {
                     let view = Key::View(on.clone());
                     gone(view.clone()).or_else(|| again(view))
                 });
-                if index::is_of_parent(it) {
-                    let above = it.options.iter().find(|option| option.name == "partition of")?;
-                    let last = above.value.rsplit('.').next().unwrap_or_default().trim_matches('"').to_owned();
+                if let Some(above) = index::above(it) {
                     let Some(Model::Table(table)) = self.old.get(&Key::Table(on.clone())).map(|part| part.model) else {
                         return of_table;
                     };
-                    let of = parents(table).map(|parent| Key::Index(parent.clone(), last.clone()));
+                    let of = parents(table).map(|parent| Key::Index(parent.clone(), above.clone()));
                     return of_table.or_else(|| of.into_iter().find(|key| self.old.get(key).is_some()));
                 }
                 of_table.or_else(|| {
@@ -998,10 +997,8 @@ fn relation_names(model: Model<'_>) -> Vec<Name> {
             ConstraintKind::ForeignKey | ConstraintKind::Check | ConstraintKind::NotNull => Vec::new(),
         },
         Model::Column(table, it) if it.identity.is_some() => {
-            let other = it.options.iter().find(|option| option.name == "sequence");
-            let last =
-                other.map(|option| option.value.rsplit('.').next().unwrap_or_default().trim_matches('"').to_owned());
-            vec![of(&table.name, &last.unwrap_or_else(|| format!("{}_{}_seq", table.name.name, it.name)))]
+            let other = options::find(&it.options, "sequence").map(last_name);
+            vec![of(&table.name, &other.unwrap_or_else(|| format!("{}_{}_seq", table.name.name, it.name)))]
         }
         Model::Namespace(_)
         | Model::Owned(_)

@@ -1,11 +1,12 @@
 //! The columns of tables: their types, defaults, identities and options.
 
+use super::mention::last_name;
 use super::meta;
 use super::options;
 use super::sequence;
 use crate::draft::step::{Hazard, Loss, Statement};
 use crate::draft::write::{ident, qualified};
-use crate::model::{Column, Detail, Generation, Identity, Name, Table, TableKind};
+use crate::model::{Column, Detail, Generation, Identity, Name, Privilege, Table, TableKind};
 
 /// The word of `ALTER` for a table.
 pub(super) fn alter(table: &Table) -> String {
@@ -16,9 +17,7 @@ pub(super) fn alter(table: &Table) -> String {
 /// A column as `CREATE TABLE` and `ADD COLUMN` write it.
 pub(super) fn definition(it: &Column, with_default: bool) -> String {
     let mut text = format!("{} {}", ident(&it.name), it.data_type);
-    if let Some(options) = it.options.iter().find(|option| option.name == "options") {
-        text.push_str(&format!(" OPTIONS ({})", options.value));
-    }
+    text.extend(options::find(&it.options, "options").map(|options| format!(" OPTIONS ({options})")));
     text.extend(it.collation.iter().map(|collation| format!(" COLLATE {collation}")));
     if let Some(generated) = &it.generated {
         let when = match generated.generation {
@@ -41,8 +40,8 @@ fn identity_words(identity: &Identity, column: &Column) -> String {
     let when = if identity.always { "ALWAYS" } else { "BY DEFAULT" };
     let mut words =
         sequence::options(&sequence::usual(&column.data_type, identity.options.increment), &identity.options);
-    let name = column.options.iter().find(|option| option.name == "sequence");
-    words.splice(0..0, name.map(|name| format!("SEQUENCE NAME {}", name.value)));
+    let name = options::find(&column.options, "sequence");
+    words.splice(0..0, name.map(|name| format!("SEQUENCE NAME {name}")));
     let words = if words.is_empty() { String::new() } else { format!(" ({})", words.join(" ")) };
     format!("GENERATED {when} AS IDENTITY{words}")
 }
@@ -246,11 +245,8 @@ fn using(name: &str, before: &str, after: &str) -> Option<String> {
 fn details(table: &Table, before: &Column, after: &Column) -> Vec<Statement> {
     let at = format!("{} ALTER COLUMN {}", alter(table), ident(&after.name));
     let mut found = Vec::new();
-    let value = |column: &Column, name: &str| {
-        column.options.iter().find(|option| option.name == name).map(|option| option.value.clone())
-    };
     let changed = |name: &str| {
-        let (before, after) = (value(before, name), value(after, name));
+        let (before, after) = (options::find(&before.options, name), options::find(&after.options, name));
         (before != after).then_some(after)
     };
     if let Some(storage) = changed("storage") {
@@ -259,15 +255,15 @@ fn details(table: &Table, before: &Column, after: &Column) -> Vec<Statement> {
         found.push(Statement::new(format!("{at} SET STORAGE {word}")));
     }
     if let Some(compression) = changed("compression") {
-        let word = compression.unwrap_or_else(|| "default".to_owned());
+        let word = compression.unwrap_or("default");
         found.push(Statement::new(format!("{at} SET COMPRESSION {word}")));
     }
     if let Some(statistics) = changed("statistics") {
-        found.push(Statement::new(format!("{at} SET STATISTICS {}", statistics.unwrap_or_else(|| "-1".to_owned()))));
+        found.push(Statement::new(format!("{at} SET STATISTICS {}", statistics.unwrap_or("-1"))));
     }
     if let Some(options) = changed("options") {
-        let old = value(before, "options").unwrap_or_default();
-        found.extend(options::foreign(&at, &old, &options.unwrap_or_default()));
+        let old = options::find(&before.options, "options").unwrap_or_default();
+        found.extend(options::foreign(&at, old, options.unwrap_or_default()));
     }
     found.extend(of_sequence(table, before, after));
     let own = |column: &Column| -> Vec<Detail> {
@@ -300,51 +296,33 @@ fn of_sequence(table: &Table, before: &Column, after: &Column) -> Vec<Statement>
     }
     let usual =
         qualified(&Name { schema: table.name.schema.clone(), name: format!("{}_{}_seq", table.name.name, after.name) });
-    let value = |column: &Column, name: &str| {
-        column.options.iter().find(|option| option.name == name).map(|option| option.value.clone())
-    };
-    let name = |column: &Column| value(column, "sequence").unwrap_or_else(|| usual.clone());
+    let name =
+        |column: &Column| options::find(&column.options, "sequence").map_or_else(|| usual.clone(), str::to_owned);
     if before.identity.is_some() && name(before) != name(after) {
-        let last = |name: &str| name.rsplit('.').next().unwrap_or_default().to_owned();
-        found.push(Statement::new(format!("ALTER SEQUENCE {} RENAME TO {}", name(before), last(&name(after)))));
+        let to = ident(&last_name(&name(after)));
+        found.push(Statement::new(format!("ALTER SEQUENCE {} RENAME TO {to}", name(before))));
     }
-    let sequence = name(after);
-    if value(before, "sequence persistence") != value(after, "sequence persistence") {
-        let word = match value(after, "sequence persistence").as_deref() {
-            Some("unlogged") => "UNLOGGED",
-            _ => "LOGGED",
-        };
-        found.push(Statement::new(format!("ALTER SEQUENCE {sequence} SET {word}")));
+    let sequence = format!("SEQUENCE {}", name(after));
+    let persistence = |column| options::find(column, "sequence persistence");
+    if persistence(&before.options) != persistence(&after.options) {
+        let word = if persistence(&after.options) == Some("unlogged") { "UNLOGGED" } else { "LOGGED" };
+        found.push(Statement::new(format!("ALTER {sequence} SET {word}")));
     }
-    let comment = |column: &Column| value(column, "sequence comment");
-    found.extend(meta::comment(&format!("SEQUENCE {sequence}"), comment(before).as_deref(), comment(after).as_deref()));
-    let privileges = |column: &Column| -> Vec<String> {
-        let of = column.options.iter().filter(|option| option.name == "sequence privilege");
-        of.map(|option| option.value.clone()).collect()
-    };
-    let (old, new) = (privileges(before), privileges(after));
-    for gone in old.iter().filter(|privilege| !new.contains(privilege)) {
-        let words = gone.trim_end_matches(" WITH GRANT OPTION");
-        let (word, role) = words.split_once(" TO ").unwrap_or((words, "PUBLIC"));
-        let role = meta::role(role);
-        found.push(Statement::new(match word.strip_prefix("no ") {
-            Some(word) => format!("GRANT {word} ON SEQUENCE {sequence} TO {role}"),
-            None => format!("REVOKE {word} ON SEQUENCE {sequence} FROM {role}"),
-        }));
-    }
-    for new in new.iter().filter(|privilege| !old.contains(privilege)) {
-        let (words, option) = match new.strip_suffix(" WITH GRANT OPTION") {
-            Some(words) => (words, " WITH GRANT OPTION"),
-            None => (new.as_str(), ""),
-        };
-        let (word, role) = words.split_once(" TO ").unwrap_or((words, "PUBLIC"));
-        let role = meta::role(role);
-        found.push(Statement::new(match word.strip_prefix("no ") {
-            Some(word) => format!("REVOKE {word} ON SEQUENCE {sequence} FROM {role}"),
-            None => format!("GRANT {word} ON SEQUENCE {sequence} TO {role}{option}"),
-        }));
-    }
+    let comment = |column| options::find(column, "sequence comment");
+    found.extend(meta::comment(&sequence, comment(&before.options), comment(&after.options)));
+    found.extend(meta::privileges(&sequence, "", &sequence_privileges(before), &sequence_privileges(after)));
     found
+}
+
+/// The privileges on the sequence of an identity column: `USAGE TO app WITH GRANT OPTION`.
+fn sequence_privileges(column: &Column) -> Vec<Privilege> {
+    let of = column.options.iter().filter(|option| option.name == "sequence privilege");
+    of.filter_map(|option| {
+        let bare = option.value.strip_suffix(" WITH GRANT OPTION");
+        let (privilege, grantee) = bare.unwrap_or(&option.value).split_once(" TO ")?;
+        Some(Privilege { grantee: grantee.to_owned(), privilege: privilege.to_owned(), grantable: bare.is_some() })
+    })
+    .collect()
 }
 
 fn usual_storage(data_type: &str) -> &'static str {

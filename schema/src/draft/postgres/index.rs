@@ -1,5 +1,6 @@
 //! Indexes that no constraint brings along.
 
+use super::mention::last_name;
 use super::meta;
 use super::options;
 use crate::draft::step::{Hazard, Statement};
@@ -11,9 +12,14 @@ pub(super) fn name(on: &Name, it: &Index) -> String {
     qualified(&Name { schema: on.schema.clone(), name: it.name.clone() })
 }
 
+/// The name of the index of a partitioned table that brings it along.
+pub(super) fn above(it: &Index) -> Option<String> {
+    options::find(&it.options, "partition of").map(last_name)
+}
+
 /// Whether the index of a partitioned table brings it along.
 pub(super) fn is_of_parent(it: &Index) -> bool {
-    it.options.iter().any(|option| option.name == "partition of")
+    above(it).is_some()
 }
 
 pub(super) fn create(on: &Name, it: &Index, kind: Option<&TableKind>, concurrently: bool) -> Vec<Statement> {
@@ -67,15 +73,13 @@ pub(super) fn change(on: &Name, before: &Index, after: &Index) -> Option<Vec<Sta
         before.comment.as_deref(),
         after.comment.as_deref(),
     ));
-    let moved =
-        |list: &[Detail], name: &str| list.iter().find(|option| option.name == name).map(|option| option.value.clone());
     for (old, new) in statistics(&before.options, &after.options) {
         found.push(Statement::new(format!("{alter} ALTER COLUMN {old} SET STATISTICS {new}")));
     }
-    let (old, new) = (moved(&before.options, "tablespace"), moved(&after.options, "tablespace"));
-    if old != new {
-        let space = new.unwrap_or_else(|| "pg_default".to_owned());
-        found.push(Statement::new(format!("{alter} SET TABLESPACE {}", ident(&space))));
+    let space = |it: &Index| options::find(&it.options, "tablespace").map(ident);
+    if space(before) != space(after) {
+        let space = space(after).unwrap_or_else(|| "pg_default".to_owned());
+        found.push(Statement::new(format!("{alter} SET TABLESPACE {space}")));
     }
     Some(found)
 }

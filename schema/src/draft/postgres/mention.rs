@@ -53,6 +53,24 @@ impl Mentioned {
     }
 }
 
+/// The last name of `app."odd.name"`, without its quotes.
+pub(super) fn last_name(text: &str) -> String {
+    let mut last = String::new();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let (name, after) = match rest.strip_prefix('"') {
+            Some(inside) => quoted(inside),
+            None => {
+                let end = rest.find('.').unwrap_or(rest.len());
+                (rest[..end].to_owned(), &rest[end..])
+            }
+        };
+        last = name;
+        rest = after.strip_prefix('.').unwrap_or_default();
+    }
+    last
+}
+
 /// Returns the name up to the closing quote, and what follows.
 fn quoted(text: &str) -> (String, &str) {
     let mut name = String::new();
@@ -140,6 +158,13 @@ pub(super) fn short(kind: ObjectKind, name: &Name) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_last_name_may_have_dots_in_quotes() {
+        for (text, last) in [("app.i", "i"), ("i", "i"), ("app.\"odd.\"\"name\"", "odd.\"name"), ("\"a.b\".c", "c")] {
+            assert_eq!(last_name(text), last, "{text}");
+        }
+    }
 
     #[test]
     fn names_are_found_with_and_without_quotes() {

@@ -140,12 +140,10 @@ fn publication(text: &str) -> String {
 
 /// What the definition does not have: whether it is enabled, and targets of statistics.
 fn details(it: &Object, before: &[Detail], after: &[Detail]) -> Vec<Statement> {
-    let value =
-        |list: &[Detail], name: &str| list.iter().find(|detail| detail.name == name).map(|detail| detail.value.clone());
     let mut found = Vec::new();
-    let (old, new) = (value(before, "enabled"), value(after, "enabled"));
+    let (old, new) = (options::find(before, "enabled"), options::find(after, "enabled"));
     if old != new {
-        let state = match new.as_deref() {
+        let state = match new {
             None => "ENABLE",
             Some("false") => "DISABLE",
             Some("replica") => "ENABLE REPLICA",
@@ -162,9 +160,9 @@ fn details(it: &Object, before: &[Detail], after: &[Detail]) -> Vec<Statement> {
         };
         found.extend(sql.map(Statement::new));
     }
-    let (old, new) = (value(before, "statistics"), value(after, "statistics"));
+    let (old, new) = (options::find(before, "statistics"), options::find(after, "statistics"));
     if old != new && it.kind == ObjectKind::Statistics {
-        let target = new.unwrap_or_else(|| "-1".to_owned());
+        let target = new.unwrap_or("-1");
         found.push(Statement::new(format!("ALTER STATISTICS {} SET STATISTICS {target}", qualified(&it.name))));
     }
     found

@@ -24,6 +24,11 @@ pub(super) fn reloptions(alter: &str, before: &[Detail], after: &[Detail]) -> Ve
     found
 }
 
+/// The value of the option of this name.
+pub(super) fn find<'a>(options: &'a [Detail], name: &str) -> Option<&'a str> {
+    options.iter().find(|option| option.name == name).map(|option| option.value.as_str())
+}
+
 /// A parameter's value, in quotes unless it is a number or a word.
 pub(super) fn value(text: &str) -> String {
     let is_plain = !text.is_empty()

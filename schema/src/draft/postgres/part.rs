@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::index;
 use super::key::Key;
 use super::mention::{self, Mentioned, Names};
 use crate::model::{
@@ -216,11 +217,8 @@ fn needs(model: Model<'_>, names: &Names, tables: &BTreeMap<&Name, &Table>) -> N
                 Some(table) => {
                     found.certain.insert(Key::Table(on.clone()));
                     found.certain.extend(columns_in(&mentioned, table));
-                    if let Some(above) = it.options.iter().find(|option| option.name == "partition of") {
-                        for parent in parents(table) {
-                            let name = above.value.rsplit('.').next().unwrap_or_default().trim_matches('"').to_owned();
-                            found.certain.insert(Key::Index(parent.clone(), name));
-                        }
+                    if let Some(above) = index::above(it) {
+                        found.certain.extend(parents(table).map(|parent| Key::Index(parent.clone(), above.clone())));
                     }
                 }
                 None => {

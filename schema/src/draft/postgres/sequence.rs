@@ -54,12 +54,7 @@ pub(super) fn owned(it: &Sequence, owned: bool) -> Statement {
 
 /// The options of a new sequence of this type.
 pub(super) fn usual(data_type: &str, increment: i64) -> SequenceOptions {
-    let greatest = match data_type {
-        "smallint" => i64::from(i16::MAX),
-        "integer" => i64::from(i32::MAX),
-        _ => i64::MAX,
-    };
-    let (min, max) = if increment < 0 { (-greatest - 1, -1) } else { (1, greatest) };
+    let (min, max) = SequenceOptions::usual_range(data_type, increment);
     let start = if increment < 0 { max } else { min };
     SequenceOptions { data_type: data_type.to_owned(), start, increment: 1, min, max, cache: 1, cycle: false }
 }

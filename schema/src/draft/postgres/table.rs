@@ -168,7 +168,7 @@ fn row_security(it: &Table, before: RowSecurity, after: RowSecurity) -> Vec<Stat
 
 /// The value of an option.
 fn value<'a>(it: &'a Table, name: &str) -> Option<&'a str> {
-    it.options.iter().find(|option| option.name == name).map(|option| option.value.as_str())
+    options::find(&it.options, name)
 }
 
 /// The storage parameters.

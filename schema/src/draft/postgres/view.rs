@@ -83,7 +83,7 @@ fn blank(columns: &[Column]) -> Vec<Column> {
 }
 
 fn value<'a>(it: &'a View, name: &str) -> Option<&'a str> {
-    it.options.iter().find(|option| option.name == name).map(|option| option.value.as_str())
+    options::find(&it.options, name)
 }
 
 fn parameters(it: &View) -> Vec<Detail> {
@@ -113,10 +113,8 @@ fn details(before: &View, after: &View) -> Vec<Statement> {
             };
             found.push(Statement::new(format!("{alter} ALTER COLUMN {column} {what}")));
         }
-        let option =
-            |it: &Column, name: &str| it.options.iter().find(|option| option.name == name).map(|o| o.value.clone());
         for (what, reset) in [("statistics", "-1"), ("storage", "EXTENDED"), ("compression", "default")] {
-            let (old, new) = (option(old, what), option(new, what));
+            let (old, new) = (options::find(&old.options, what), options::find(&new.options, what));
             if old != new {
                 let value = new.map_or_else(|| reset.to_owned(), |value| value.to_uppercase());
                 let sql = format!("{alter} ALTER COLUMN {column} SET {} {value}", what.to_uppercase());

@@ -4,28 +4,11 @@
 use std::ops::Range;
 
 use lockgate_core::Dialect;
+use lockgate_core::keywords::{COLUMN, FUNCTION, RESERVED};
 
 use crate::check::nesting;
 use crate::lexer::{Kind, Lexer, Token};
 use crate::words::Words;
-
-/// Words that cannot be names without quotes.
-const RESERVED: &str = "all analyse analyze and any array as asc asymmetric both case cast check collate column constraint \
-    create current_catalog current_date current_role current_time current_timestamp current_user default \
-    deferrable desc distinct do else end except false fetch for foreign from grant group having in initially \
-    intersect into lateral leading limit localtime localtimestamp not null offset on only or order placing \
-    primary references returning select session_user some symmetric table then to trailing true union unique \
-    user using variadic when where window with";
-
-/// Words that name a column or a table, but no function and no type.
-const COLUMN: &str = "between bigint bit boolean char character coalesce dec decimal exists extract float greatest grouping \
-    inout int integer interval least national nchar none normalize nullif numeric out overlay position \
-    precision real row setof smallint substring time timestamp treat trim values varchar xmlattributes \
-    xmlconcat xmlelement xmlexists xmlforest xmlnamespaces xmlparse xmlpi xmlroot xmlserialize xmltable";
-
-/// Words that name a function or a type, but no column and no table.
-const FUNCTION: &str = "authorization binary collation concurrently cross current_schema freeze full ilike inner is isnull join \
-    left like natural notnull outer overlaps right similar tablesample verbose";
 
 /// The number of tokens before the place where the parser stopped that are tried as names.
 const TRIED_MAX: usize = 8;

@@ -126,7 +126,7 @@ pub(super) async fn draft(context: &Context<'_>, throwaway: &mut Throwaway) -> R
         return Ok(None);
     }
     refuse_losses(context, &drafted)?;
-    let scripts = with_renames(drafted.scripts, &renames, context.dialect);
+    let scripts = with_renames(drafted.scripts, &renames);
 
     let mut behind = throwaway.replayed(&mut replay).await.map_err(no_database)?;
     let copy = Copy::of(context.package)?;
@@ -167,8 +167,7 @@ pub(super) async fn draft(context: &Context<'_>, throwaway: &mut Throwaway) -> R
         }
         let after = read(&mut work).await?;
         let mut down = as_one(draft::draft(&after, &schema_before, Mode::Offline).scripts);
-        down.steps
-            .extend(renames[..done].iter().rev().map(|one| Step::Statement(one.reversed().statement(context.dialect))));
+        down.steps.extend(renames[..done].iter().rev().map(|one| Step::Statement(one.reversed().statement())));
         let schema_with_old_names = if at == 0 { &before } else { &schema_before };
         let (test, is_tested) =
             test(context, id.key(), [schema_with_old_names, &after], &schema_before, [&mut behind, &mut work]).await;
@@ -228,31 +227,31 @@ async fn renamed(
         Source::Create | Source::Url(_) => (String::new(), String::new()),
     });
     let mut all = rename::said(&context.arguments.rename, &comments, before, desired)?;
-    name_anew(database, &all, context.dialect).await?;
+    name_anew(database, &all).await?;
     let present = read(database).await?;
     let more = rename::asked(&present, desired, context.arguments.no_renames)?;
-    name_anew(database, &more, context.dialect).await?;
+    name_anew(database, &more).await?;
     all.extend(more);
     Ok(all)
 }
 
-async fn name_anew(database: &mut Database, renames: &[Rename], dialect: Dialect) -> Result<(), Failure> {
+async fn name_anew(database: &mut Database, renames: &[Rename]) -> Result<(), Failure> {
     for rename in renames {
-        let ran = execute(database, &rename.statement(dialect).sql).await;
+        let ran = execute(database, &rename.statement().sql).await;
         ran.map_err(|why| Failure::refused(format!("the rename `{rename}` fails, so nothing was drafted: {why}")))?;
     }
     Ok(())
 }
 
 /// The scripts with the renames before everything else.
-fn with_renames(mut scripts: Vec<Script>, renames: &[Rename], dialect: Dialect) -> Vec<Script> {
+fn with_renames(mut scripts: Vec<Script>, renames: &[Rename]) -> Vec<Script> {
     if renames.is_empty() {
         return scripts;
     }
     if scripts.first().is_none_or(|first| first.outside_transaction) {
         scripts.insert(0, Script::default());
     }
-    let steps = renames.iter().map(|rename| Step::Statement(rename.statement(dialect)));
+    let steps = renames.iter().map(|rename| Step::Statement(rename.statement()));
     scripts[0].steps.splice(0..0, steps);
     scripts
 }
