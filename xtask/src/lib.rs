@@ -159,6 +159,8 @@ use lockgate_source::scripts;
 #[doc(hidden)]
 pub mod __private {
     pub use crate::cli::end;
+    #[cfg(feature = "schema")]
+    pub use crate::command::generate::rows;
     pub use crate::failure::Failure;
     #[cfg(feature = "schema")]
     pub use crate::schema::migrated;

@@ -6,9 +6,10 @@ use lockgate::schema::draft::{Draft, Mode, Script, Step, draft};
 use lockgate::schema::{Class, Schema, Table, TableKind, compare, report};
 use lockgate::{Database, read_schema};
 use lockgate_source::core::Dialect;
+use lockgate_xtask::__private::rows::{name, quoted};
 
 use super::database::{Place, close, connect, execute, texts};
-use super::fill::{self, name, quoted};
+use super::fill;
 
 /// Two schemas.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ mod drafted;
 mod expectation;
 mod proof;
 mod rename;
-mod rows;
+pub mod rows;
 mod script;
 
 use anstream::{eprintln, print, println};

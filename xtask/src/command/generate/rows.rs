@@ -10,15 +10,15 @@ const ROWS: usize = 2;
 
 /// The rows of one table.
 #[derive(Debug)]
-pub(super) struct Filled {
+pub struct Filled {
     /// The table.
-    pub(super) table: Name,
+    pub table: Name,
     /// For each row the statements to try, until one of them works.
-    pub(super) rows: Vec<Vec<String>>,
+    pub rows: Vec<Vec<String>>,
 }
 
 /// Returns the rows of every table that can have its own, each table after those that it refers to.
-pub(super) fn all(schema: &Schema) -> Vec<Filled> {
+pub fn all(schema: &Schema) -> Vec<Filled> {
     let has_rows = |table: &&Table| matches!(table.kind, TableKind::Ordinary | TableKind::Partitioned { .. });
     let tables: Vec<&Table> =
         schema.tables.iter().filter(has_rows).filter(|table| table.partition_of.is_none()).collect();
@@ -205,7 +205,8 @@ fn own_type(schema: &Schema, data_type: &str, row: usize) -> Option<String> {
     }
 }
 
-fn name(name: &Name) -> String {
+/// Writes the name of a table as SQL.
+pub fn name(name: &Name) -> String {
     match &name.schema {
         Some(schema) => format!("{}.{}", quoted(schema), quoted(&name.name)),
         None => quoted(&name.name),
@@ -213,7 +214,7 @@ fn name(name: &Name) -> String {
 }
 
 /// Quotes a name as an SQL identifier.
-pub(super) fn quoted(name: &str) -> String {
+pub fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
