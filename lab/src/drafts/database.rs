@@ -1,6 +1,7 @@
 //! The databases on which drafts run: created, copied, and asked for rows as text.
 
-use lockgate::Database;
+use lockgate::schema::Schema;
+use lockgate::{Database, read_schema};
 use lockgate_testing::server::Postgres;
 use sqlx::{AssertSqlSafe, Row};
 use tempfile::TempDir;
@@ -72,6 +73,10 @@ pub(super) async fn connect(url: &str) -> Result<Database, String> {
 
 pub(super) async fn close(database: Database) -> Result<(), String> {
     database.close().await.map_err(|error| error.report().to_string())
+}
+
+pub(super) async fn read(database: &mut Database) -> Result<Schema, String> {
+    read_schema(database).await.map_err(|error| error.report().to_string())
 }
 
 /// Runs statements.

@@ -10,7 +10,6 @@ use std::time::Instant;
 
 use anstream::{eprintln, println};
 use lockgate::Migrations;
-use lockgate::schema::Schema;
 use lockgate::schema::draft::Mode;
 use lockgate_source::Severity;
 use lockgate_source::core::Version;
@@ -19,7 +18,7 @@ use lockgate_testing::server::Postgres;
 use lockgate_xtask::__private::{Failure, migrated};
 
 use crate::corpus::{self, Dialect, Set};
-use database::Place;
+use database::{Place, close, connect, read};
 use pair::{Pair, Verdict};
 use table::Results;
 
@@ -83,14 +82,21 @@ fn of_set(set: &Set, server: Option<&Postgres>, arguments: &Arguments) -> Result
         return Err(failed(error.message.clone()));
     }
     let all: &'static Migrations = Box::leak(Box::new(Migrations::from(loaded.folder.leak("cargo xtask drafts"))));
-    let place = Place::new(server).map_err(failed)?;
+    let place = Place::new(server.filter(|_| set.dialect == Dialect::Postgres)).map_err(failed)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| failed(error.to_string()))?;
 
     let start = Instant::now();
     let mut results = Results::new(set);
     runtime.block_on(place.create("whole")).map_err(failed)?;
-    let mut before = Schema::empty(set.dialect.source());
+    // An empty database of PostgreSQL has the schema `public`.
+    let before = runtime.block_on(async {
+        let mut empty = connect(&place.url("whole")).await?;
+        let schema = read(&mut empty).await?;
+        close(empty).await?;
+        Ok(schema)
+    });
+    let mut before = before.map_err(failed)?;
     for migration in &loaded.folder.migrations {
         let version = migration.version();
         let title = migration.up.path.clone();

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use lockgate::Database;
 use lockgate::schema::draft::{Draft, Mode, Script, Step, draft};
 use lockgate::schema::{Class, Schema, Table, TableKind, compare, report};
-use lockgate::{Database, read_schema};
 use lockgate_source::core::Dialect;
 use lockgate_xtask::__private::rows::{name, quoted};
 
-use super::database::{Place, close, connect, execute, texts};
+use super::database::{Place, close, connect, execute, read, texts};
 use super::fill;
 
 /// Two schemas.
@@ -65,8 +65,7 @@ impl Pair<'_> {
             lost: Vec::new(),
             empty,
         };
-        let is_schema = read_schema(&mut database).await.map_err(|error| error.report().to_string());
-        let is_schema = match is_schema {
+        let is_schema = match read(&mut database).await {
             Ok(schema) => schema,
             Err(error) => {
                 verdict.failed.get_or_insert(error);

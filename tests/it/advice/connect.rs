@@ -208,7 +208,7 @@ async fn a_missing_file_is_created_as_the_message_says() {
     let url = format!("sqlite://{}/none.db", place.path().display());
     let text = read(&Database::connect(&url).await.unwrap_err(), &[]);
     let url = quoted(&text, "sqlite:");
-    assert_eq!(types(migrations(&[A]), &url, "up").await, Exit::Done);
+    assert_eq!(types(migrations(&[A]), url, "up").await, Exit::Done);
     // And one that may not be written.
     let url = url.replace("rwc", "ro");
     let set = migrations(&[A, ("0002_b.sql", "CREATE TABLE b (id INTEGER);")]);
