@@ -14,8 +14,8 @@ type Module = Vec<String>;
 
 /// The folders of the crates whose modules are checked.
 const CRATES: &[&str] = &[
-    "core", "sql", "source", "schema", "tables", "macros", "replay", "build", "runtime", "testing", "harness", "cli",
-    "xtask", "faults",
+    "core", "sql", "source", "schema", "tables", "macros", "replay", "build", "runtime", "backup", "testing",
+    "harness", "cli", "xtask", "faults",
 ];
 
 #[test]

@@ -23,7 +23,8 @@ const EDGES: &[(&str, &[&str])] = &[
     ("lockgate", &["lockgate-core", "lockgate-macros", "lockgate-schema"]),
     ("lockgate-testing", &["lockgate-core"]),
     ("lockgate-harness", &["lockgate", "lockgate-core", "lockgate-macros", "lockgate-testing"]),
-    ("lockgate-cli", &["lockgate", "lockgate-source"]),
+    ("lockgate-backup", &["lockgate", "lockgate-testing"]),
+    ("lockgate-cli", &["lockgate", "lockgate-source", "lockgate-backup"]),
     (
         "lockgate-xtask",
         &["lockgate-source", "lockgate-replay", "lockgate-testing", "lockgate", "lockgate-schema", "lockgate-tables"],
