@@ -8,17 +8,21 @@
 
 mod block;
 mod compare;
+mod definition;
 mod difference;
 pub mod docs;
 pub mod draft;
 mod model;
 pub mod picture;
+mod read;
 pub mod snapshot;
 #[doc(hidden)]
 pub mod sqlite;
 mod text;
 
 pub use compare::compare;
+#[doc(hidden)]
+pub use definition::keys as index_keys;
 pub use difference::{Class, Difference, ParseClassError, Policy, between, report};
 pub use model::{
     Attribute, Column, Constraint, ConstraintKind, Detail, Generated, Generation, Identity, Index, Meta, Name,

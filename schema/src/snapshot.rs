@@ -8,6 +8,7 @@ use lockgate_core::Dialect;
 use lockgate_core::snapshot::{FORM, Head, is_origin};
 
 use crate::model::Schema;
+pub use crate::read::{Unreadable, read};
 
 /// Returns the dialect in the first line, if this is the text of a schema.
 pub fn dialect(text: &str) -> Option<Dialect> {

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use lockgate_schema::{Class, Schema, compare, report};
+use lockgate_schema::snapshot::read;
+use lockgate_schema::{Class, Constraint, Schema, TypeKind, compare, report};
 
 use crate::generate::{CHANGES, Random, schema};
 
@@ -74,5 +75,26 @@ fn texts_are_equal_exactly_if_nothing_differs() {
             let found = compare(&before, &after);
             assert_eq!(found.is_empty(), before.to_text() == after.to_text(), "seed {seed}: {}", report(&found));
         }
+    }
+}
+
+#[test]
+fn a_text_is_read_back_as_the_schema_that_it_was_written_of() {
+    for seed in 0..600 {
+        let mut one = schema(&mut Random::new(seed));
+        // A constraint that is none is refused, and every database says what it is first.
+        let of_types = one.types.iter_mut().filter_map(|made| match &mut made.kind {
+            TypeKind::Domain { constraints, .. } => Some(constraints),
+            _ => None,
+        });
+        let of_tables = one.tables.iter_mut().map(|table| &mut table.constraints);
+        let is_known = |it: &Constraint| it.definition.starts_with("CHECK (") || it.definition.starts_with("UNIQUE (");
+        for it in of_types.chain(of_tables).flatten().filter(|it| !is_known(it)) {
+            it.definition = format!("CHECK ({})", it.definition);
+        }
+        let text = one.to_text();
+        let again = read(&text).unwrap_or_else(|wrong| panic!("seed {seed}: {wrong}\n{text}"));
+        assert_eq!(report(&compare(&one, &again)), "", "seed {seed}\n{text}");
+        assert_eq!(again.to_text(), text, "seed {seed}");
     }
 }

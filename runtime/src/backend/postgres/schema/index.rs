@@ -1,6 +1,6 @@
 //! Indexes, and the options of the indexes of constraints.
 
-use lockgate_schema::{Detail, Index, Name};
+use lockgate_schema::{Detail, Index, Name, index_keys};
 
 use super::column::Columns;
 use super::context::{CatalogContext, class};
@@ -77,7 +77,7 @@ fn index(
     }
     let definition = definition.ok_or_else(|| super::gone(&Name::plain(&name)))?;
     let definition = behind_table(&definition).to_owned();
-    let mut written = keys(&definition).into_iter();
+    let mut written = index_keys(&definition).into_iter();
     let key = |number: &str| {
         let written = written.next()?;
         let column = number.parse().ok().and_then(|number| columns.names.get(&(table, number)));
@@ -110,48 +110,9 @@ fn behind_table(definition: &str) -> &str {
     definition
 }
 
-/// The keys of `USING btree (a, lower(b) text_ops DESC)` without their order.
-fn keys(definition: &str) -> Vec<&str> {
-    let Some(open) = definition.find('(') else { return Vec::new() };
-    let list = &definition[open + 1..];
-    let mut found = Vec::new();
-    let (mut depth, mut quote, mut start, mut end) = (0_usize, None, 0, None);
-    for (at, c) in list.char_indices() {
-        match (quote, c) {
-            (Some(mark), c) if mark == c => quote = None,
-            (Some(_), _) => {}
-            (None, '"' | '\'') => quote = Some(c),
-            (None, '(' | '[') => depth += 1,
-            (None, ')' | ']') if depth > 0 => depth -= 1,
-            (None, ',' | ')') if depth == 0 => {
-                found.push(&list[start..end.take().unwrap_or(at)]);
-                start = at + ", ".len();
-                if c == ')' {
-                    break;
-                }
-            }
-            (None, ' ') if depth == 0 && at >= start => end = end.or(Some(at)),
-            _ => {}
-        }
-    }
-    found
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_key_is_what_is_indexed() {
-        let check = |text, wanted: &[&str]| assert_eq!(keys(text), wanted, "{text}");
-        check("USING btree (a)", &["a"]);
-        check("USING btree (a DESC NULLS LAST, \"b, c\" text_ops) INCLUDE (d)", &["a", "\"b, c\""]);
-        check(
-            "USING gin (lower((b)::text) gin_ops (x='1'), ((a || ') , '::text)) DESC)",
-            &["lower((b)::text)", "((a || ') , '::text))"],
-        );
-        check("USING btree (COALESCE(a, (1)::bigint), b)", &["COALESCE(a, (1)::bigint)", "b"]);
-    }
 
     #[test]
     fn quoted_names_are_not_keywords() {
