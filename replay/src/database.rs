@@ -2,13 +2,16 @@
 //! that failed, and the views and triggers that stopped working.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
 
 use futures_util::TryStreamExt;
-use lockgate_schema::sqlite::{Answer, AnswerColumns, Catalogue, QUESTION};
+use lockgate_schema::sqlite::{Answer, AnswerColumns};
 use lockgate_source::core::{Statement, StatementKind};
 use lockgate_source::scripts::Sql;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
 use sqlx::{AssertSqlSafe, ConnectOptions, Either, FromRow, Row, SqliteConnection};
+
+use super::objects::{self, Entry, Found, Objects};
 
 /// The longest piece of a script that is sent at once. SQLite copies all the remaining text each time it prepares a
 /// statement.
@@ -33,6 +36,12 @@ pub(super) struct Database {
     pub(super) state: State,
     /// What could not be checked, and why.
     pub(super) unchecked: BTreeMap<ViewOrTriggers, String>,
+    /// What was there when it was last looked at.
+    objects: Objects,
+    /// Whether no script has run since then.
+    is_current: bool,
+    /// How many rows were read. A test holds that a longer set reads no more for each migration.
+    pub(super) rows_read: usize,
 }
 
 /// The state of a database, as far as the replay checks it.
@@ -41,7 +50,7 @@ pub(super) struct State {
     /// What does not work.
     pub(super) broken: BTreeSet<ViewOrTriggers>,
     /// The names of tables, views and triggers, in lower case.
-    names: HashSet<String>,
+    names: Arc<HashSet<String>>,
 }
 
 /// A view, or the triggers of a table: SQLite checks them only when they are used.
@@ -98,7 +107,14 @@ impl Database {
     pub(super) async fn open() -> Result<Self, String> {
         let options = SqliteConnectOptions::new().filename(":memory:").foreign_keys(true).disable_statement_logging();
         let connection = options.connect().await.map_err(|error| words(&error))?;
-        Ok(Self { connection, state: State::default(), unchecked: BTreeMap::new() })
+        Ok(Self {
+            connection,
+            state: State::default(),
+            unchecked: BTreeMap::new(),
+            objects: Objects::default(),
+            is_current: false,
+            rows_read: 0,
+        })
     }
 
     pub(super) async fn version(&mut self) -> Result<String, String> {
@@ -106,17 +122,42 @@ impl Database {
         Ok(rows.first().and_then(|row| row.try_get(0).ok()).unwrap_or_default())
     }
 
-    /// Reads the catalog, without temporary objects: they end with the connection of a run.
-    pub(super) async fn catalogue(&mut self) -> Result<Catalogue, String> {
-        let rows = self.rows(QUESTION).await?;
-        let mut catalogue = Catalogue::default();
-        for row in &rows {
-            let answer = Answer::from(AnswerColumns::from_row(row).map_err(|error| words(&error))?);
-            if answer.place == "main" {
-                catalogue.add(answer);
-            }
+    /// Looks at what is there now, without temporary objects.
+    pub(super) async fn objects(&mut self) -> Result<Objects, String> {
+        if self.is_current {
+            return Ok(self.objects.clone());
         }
-        Ok(catalogue)
+        let rows = self.rows(objects::QUESTION).await?;
+        let answer: String = match rows.first() {
+            Some(row) => row.try_get(0).map_err(|error| words(&error))?,
+            None => String::new(),
+        };
+        self.is_current = true;
+        if self.objects.is(&answer) {
+            return Ok(self.objects.clone());
+        }
+        let found = self.objects.divide(&answer).ok_or("the list of objects is not understood")?;
+        let mut entries = Vec::with_capacity(found.len());
+        for (at, one) in found {
+            let entry = match one {
+                Found::Known(entry) => entry,
+                Found::New(mut entry) => {
+                    if entry.has_columns() {
+                        let rows = sqlx::query(objects::TABLE).bind(&entry.name).fetch_all(&mut self.connection).await;
+                        let rows = rows.map_err(|error| words(&error))?;
+                        self.rows_read += rows.len();
+                        for row in &rows {
+                            let answer = AnswerColumns::from_row(row).map_err(|error| words(&error))?;
+                            entry.add(Answer::from(answer));
+                        }
+                    }
+                    Arc::new(*entry)
+                }
+            };
+            entries.push((at, entry));
+        }
+        self.objects = Objects::new(answer, entries);
+        Ok(self.objects.clone())
     }
 
     /// Runs a script as the runtime does. Returns what is broken afterwards and not in `known`.
@@ -126,7 +167,7 @@ impl Database {
             let done = self.one_by_one(sql, known).await;
             if done.is_err() {
                 // The script may have begun a transaction itself.
-                let _ = self.execute("ROLLBACK").await;
+                let _ = self.roll_back().await;
             }
             self.execute("PRAGMA foreign_keys = ON").await.map_err(Refusal::at_commit)?;
             return done;
@@ -137,7 +178,7 @@ impl Database {
         let done = self.in_transaction(sql, known).await;
         if done.is_err() {
             // This fails if the error has already ended the transaction.
-            let _ = self.execute("ROLLBACK").await;
+            let _ = self.roll_back().await;
         }
         if options.foreign_keys_off {
             self.execute("PRAGMA foreign_keys = ON").await.map_err(Refusal::at_commit)?;
@@ -170,7 +211,12 @@ impl Database {
         self.execute("BEGIN IMMEDIATE").await
     }
 
+    pub(super) async fn commit(&mut self) -> Result<(), String> {
+        self.execute("COMMIT").await
+    }
+
     pub(super) async fn roll_back(&mut self) -> Result<(), String> {
+        self.is_current = false;
         self.execute("ROLLBACK").await
     }
 
@@ -180,6 +226,7 @@ impl Database {
         sql: Sql<'_>,
         known: &BTreeSet<ViewOrTriggers>,
     ) -> Result<Vec<Broken>, Refusal> {
+        self.is_current = false;
         let mut first = 0;
         // `find_culprits` rolls back to this savepoint.
         let mut text = "SAVEPOINT replay;\n".to_owned();
@@ -250,17 +297,16 @@ impl Database {
 
     async fn statement(&mut self, sql: Sql<'_>, index: usize) -> Result<(), Refusal> {
         let text = &sql.script.text[sql.statements[index].range.clone()];
+        self.is_current = false;
         self.execute(text).await.map_err(|message| Refusal::at(index, message))
     }
 
     /// Checks the views and triggers that these statements created or may have broken, as they depend on what the statements
     /// alter or drop. Checking all of them each time would take too long.
     async fn check_objects(&mut self, sql: Sql<'_>) -> Result<BTreeMap<ViewOrTriggers, String>, String> {
-        let listing = "SELECT type, name, tbl_name, CASE type WHEN 'table' THEN '' ELSE lower(sql) END \
-                       FROM sqlite_schema WHERE type IN ('table', 'view', 'trigger') ORDER BY name";
-        let objects = self.rows(listing).await?.iter().map(Object::read).collect::<Result<Vec<_>, _>>();
-        let objects = objects.map_err(|error| words(&error))?;
-        let names: HashSet<String> = objects.iter().map(|object| object.name.to_lowercase()).collect();
+        let all = self.objects().await?;
+        let objects: Vec<&Entry> = all.iter().filter(|entry| entry.kind != "index").collect();
+        let names: HashSet<String> = objects.iter().map(|object| object.lower_name.clone()).collect();
 
         let mut touched = self.touched(sql, &names);
         // Any statement may have repaired what was broken, so check it again.
@@ -270,15 +316,15 @@ impl Database {
         while grows {
             grows = false;
             for (object, looked) in objects.iter().zip(&mut looked).filter(|(object, _)| object.kind != "table") {
-                let new = !self.state.names.contains(&object.name.to_lowercase());
-                let depends = touched.iter().any(|name| object.sql.contains(name.as_str()));
+                let new = !self.state.names.contains(&object.lower_name);
+                let depends = touched.iter().any(|name| object.lower_sql.contains(name.as_str()));
                 if *looked || !new && !depends {
                     continue;
                 }
                 (*looked, grows) = (true, true);
                 // Nothing depends on an object that is only new.
                 if depends {
-                    touched.insert(object.name.to_lowercase());
+                    touched.insert(object.lower_name.clone());
                     touched.insert(object.table.to_lowercase());
                 }
                 if object.kind == "view" {
@@ -293,16 +339,22 @@ impl Database {
         let to_check: Vec<ViewOrTriggers> = to_check.into_iter().filter(exists).collect();
         let found = self.probe(&to_check).await?;
         let broken = found.keys().cloned().collect();
-        self.state = State { broken, names };
+        self.state = State { broken, names: Arc::new(names) };
         Ok(found)
     }
 
     /// Returns the old and new tables and views that are named in a statement which alters or drops something.
     fn touched(&self, sql: Sql<'_>, names: &HashSet<String>) -> BTreeSet<String> {
         let mut touched = BTreeSet::new();
+        let is_known = |word: &str| names.contains(word) || self.state.names.contains(word);
+        let known = names.iter().chain(&*self.state.names);
+        // A name that is no word is looked for in the whole text.
+        let odd: Vec<&String> = known.filter(|name| !name.chars().all(is_of_word)).collect();
         for statement in sql.statements.iter().filter(|statement| !adds(statement.kind)) {
             let text = sql.script.text[statement.range.clone()].to_lowercase();
-            touched.extend(names.iter().chain(&self.state.names).filter(|name| text.contains(name.as_str())).cloned());
+            let words = text.split(|c| !is_of_word(c)).filter(|word| !word.is_empty());
+            touched.extend(words.filter(|word| is_known(word)).map(str::to_owned));
+            touched.extend(odd.iter().filter(|name| text.contains(name.as_str())).map(|name| (*name).clone()));
         }
         touched
     }
@@ -361,7 +413,9 @@ impl Database {
     }
 
     async fn rows(&mut self, question: &'static str) -> Result<Vec<SqliteRow>, String> {
-        sqlx::raw_sql(question).fetch_all(&mut self.connection).await.map_err(|error| words(&error))
+        let rows = sqlx::raw_sql(question).fetch_all(&mut self.connection).await.map_err(|error| words(&error))?;
+        self.rows_read += rows.len();
+        Ok(rows)
     }
 
     async fn execute(&mut self, sql: &str) -> Result<(), String> {
@@ -383,20 +437,8 @@ impl Database {
     }
 }
 
-/// A row of `sqlite_schema`.
-struct Object {
-    kind: String,
-    name: String,
-    /// The table that it belongs to, or its own name.
-    table: String,
-    /// Its SQL, in lower case.
-    sql: String,
-}
-
-impl Object {
-    fn read(row: &SqliteRow) -> Result<Self, sqlx::Error> {
-        Ok(Self { kind: row.try_get(0)?, name: row.try_get(1)?, table: row.try_get(2)?, sql: row.try_get(3)? })
-    }
+fn is_of_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
 }
 
 /// Whether a statement of this kind may change the schema, and not only rows.

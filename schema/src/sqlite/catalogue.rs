@@ -1,5 +1,6 @@
 //! Builds a schema from the rows of SQLite's catalogue.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use lockgate_core::Dialect;
@@ -154,29 +155,32 @@ impl Catalogue {
     /// If an object is not understood.
     pub fn schema(&self, left_out: &[&str]) -> Result<Schema, Unknown> {
         let mut schema = Schema::empty(Dialect::Sqlite);
+        let rows = Rows::of(self);
         let is_left_out = |row: &&ObjectRow| {
             // Leave out SQLite's internal tables, and the tables that belong to a virtual table.
             !is_internal(&row.name)
                 && !left_out.iter().any(|name| row.table.eq_ignore_ascii_case(name))
-                && self.listed(row).is_none_or(|table| table.kind != "shadow")
+                && rows.listed(row).is_none_or(|table| table.kind != "shadow")
         };
         let names = self.names();
         for row in self.objects.iter().filter(is_left_out) {
             let unknown = |why| Unknown { object: format!("{} `{}`", row.kind, row.name), why };
             let sql = || row.sql.as_deref().ok_or_else(|| unknown("it has no text".to_owned()));
             match row.kind.as_str() {
-                "table" => schema.tables.push(self.table(row, sql()?).map_err(unknown)?),
+                "table" => schema.tables.push(table(&rows, row, sql()?).map_err(unknown)?),
                 "index" => {}
                 "view" => schema.views.push(view(row, sql()?, &names).map_err(unknown)?),
-                "trigger" => schema.objects.push(self.trigger(row, sql()?, &names).map_err(unknown)?),
+                "trigger" => schema.objects.push(trigger(&rows, row, sql()?, &names).map_err(unknown)?),
                 _ => return Err(unknown("this release knows tables, indexes, views and triggers".to_owned())),
             }
         }
+        let key = |name: &str, is_temporary| (name.to_ascii_lowercase(), is_temporary);
+        let tables = schema.tables.iter().enumerate();
+        let places: HashMap<(String, bool), usize> =
+            tables.map(|(at, table)| (key(&table.name.name, is_temporary(&table.name)), at)).collect();
         for row in self.objects.iter().filter(is_left_out).filter(|row| row.kind == "index") {
             let unknown = |why| Unknown { object: format!("index `{}`", row.name), why };
-            let found = schema.tables.iter_mut().find(|table| {
-                table.name.name.eq_ignore_ascii_case(&row.table) && is_temporary(&table.name) == (row.schema == "temp")
-            });
+            let found = places.get(&key(&row.table, row.schema == "temp")).and_then(|at| schema.tables.get_mut(*at));
             let table = found.ok_or_else(|| unknown(format!("there is no table `{}`", row.table)))?;
             let columns: Vec<&str> = table.columns.iter().map(|column| column.name.as_str()).collect();
             let sql = row.sql.as_deref().ok_or_else(|| unknown("it has no text".to_owned()))?;
@@ -200,64 +204,82 @@ impl Catalogue {
         }
         names
     }
+}
+
+/// The rows of a catalogue by the tables that they belong to.
+struct Rows<'a> {
+    tables: HashMap<(&'a str, String), &'a TableRow>,
+    columns: HashMap<(&'a str, &'a str), Vec<&'a ColumnRow>>,
+}
+
+impl<'a> Rows<'a> {
+    fn of(all: &'a Catalogue) -> Self {
+        let mut rows = Self { tables: HashMap::new(), columns: HashMap::new() };
+        for table in &all.tables {
+            rows.tables.entry((&table.schema, table.name.to_ascii_lowercase())).or_insert(table);
+        }
+        for column in &all.columns {
+            rows.columns.entry((&column.schema, &column.table)).or_default().push(column);
+        }
+        rows
+    }
 
     /// Returns the row of the table that the object is, or is on.
-    fn listed(&self, row: &ObjectRow) -> Option<&TableRow> {
-        self.tables.iter().find(|table| table.schema == row.schema && table.name.eq_ignore_ascii_case(&row.table))
+    fn listed(&self, row: &ObjectRow) -> Option<&'a TableRow> {
+        self.tables.get(&(row.schema.as_str(), row.table.to_ascii_lowercase())).copied()
     }
+}
 
-    fn table(&self, row: &ObjectRow, sql: &str) -> Result<Table, String> {
-        let listed = self.listed(row).ok_or("it is not in the list of tables")?;
-        let rows = self.columns.iter().filter(|column| column.schema == row.schema && column.table == row.name);
-        let rows: Vec<&ColumnRow> = rows.collect();
-        let mut table = Table {
-            name: name(row),
-            kind: TableKind::Ordinary,
-            persistence: if row.schema == "temp" { Persistence::Temporary } else { Persistence::Permanent },
-            columns: Vec::new(),
-            constraints: Vec::new(),
-            indexes: Vec::new(),
-            inherits: Vec::new(),
-            partition_of: None,
-            row_security: RowSecurity::Off,
-            options: Vec::new(),
-            meta: Meta::default(),
-        };
-        match listed.kind.as_str() {
-            "table" => {}
-            "virtual" => {
-                table.kind = TableKind::Virtual { module: create::module(sql)? };
-                let shown = rows.iter().filter(|column| column.hidden != 1);
-                table.columns = shown.map(|row| column(row, None)).collect::<Result<_, _>>()?;
-                return Ok(table);
-            }
-            kind => return Err(format!("it is of the kind `{kind}`, which this release does not know")),
+fn table(all: &Rows<'_>, row: &ObjectRow, sql: &str) -> Result<Table, String> {
+    let listed = all.listed(row).ok_or("it is not in the list of tables")?;
+    let rows = all.columns.get(&(row.schema.as_str(), row.name.as_str())).cloned().unwrap_or_default();
+    let mut table = Table {
+        name: name(row),
+        kind: TableKind::Ordinary,
+        persistence: if row.schema == "temp" { Persistence::Temporary } else { Persistence::Permanent },
+        columns: Vec::new(),
+        constraints: Vec::new(),
+        indexes: Vec::new(),
+        inherits: Vec::new(),
+        partition_of: None,
+        row_security: RowSecurity::Off,
+        options: Vec::new(),
+        meta: Meta::default(),
+    };
+    match listed.kind.as_str() {
+        "table" => {}
+        "virtual" => {
+            table.kind = TableKind::Virtual { module: create::module(sql)? };
+            let shown = rows.iter().filter(|column| column.hidden != 1);
+            table.columns = shown.map(|row| column(row, None)).collect::<Result<_, _>>()?;
+            return Ok(table);
         }
-        let names: Vec<&str> = rows.iter().map(|column| column.name.as_str()).collect();
-        let create::Table { columns, constraints } = create::table(sql, &names)?;
-        if !columns.iter().map(|column| &column.name).eq(names.iter()) {
-            let read: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
-            return Err(format!("its text has the columns {}, and SQLite says {}", read.join(", "), names.join(", ")));
-        }
-        for (row, listed) in rows.into_iter().zip(columns) {
-            table.columns.push(column(row, Some(listed))?);
-        }
-        table.constraints = constraints;
-        for (name, is_so) in [("STRICT", listed.strict), ("WITHOUT ROWID", listed.without_rowid)] {
-            if is_so {
-                table.options.push(Detail { name: name.to_owned(), value: String::new() });
-            }
-        }
-        Ok(table)
+        kind => return Err(format!("it is of the kind `{kind}`, which this release does not know")),
     }
+    let names: Vec<&str> = rows.iter().map(|column| column.name.as_str()).collect();
+    let create::Table { columns, constraints } = create::table(sql, &names)?;
+    if !columns.iter().map(|column| &column.name).eq(names.iter()) {
+        let read: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+        return Err(format!("its text has the columns {}, and SQLite says {}", read.join(", "), names.join(", ")));
+    }
+    for (row, listed) in rows.into_iter().zip(columns) {
+        table.columns.push(column(row, Some(listed))?);
+    }
+    table.constraints = constraints;
+    for (name, is_so) in [("STRICT", listed.strict), ("WITHOUT ROWID", listed.without_rowid)] {
+        if is_so {
+            table.options.push(Detail { name: name.to_owned(), value: String::new() });
+        }
+    }
+    Ok(table)
+}
 
-    fn trigger(&self, row: &ObjectRow, sql: &str, names: &Names) -> Result<Object, String> {
-        // A temporary trigger may be on a table that is not temporary.
-        let is_on_temporary = row.schema == "temp" && self.listed(row).is_some();
-        let on = if is_on_temporary { Name::qualified("temp", &row.table) } else { Name::plain(&row.table) };
-        let definition = create::trigger(sql, names)?;
-        Ok(Object { kind: ObjectKind::Trigger, name: name(row), on: Some(on), definition, meta: Meta::default() })
-    }
+fn trigger(all: &Rows<'_>, row: &ObjectRow, sql: &str, names: &Names) -> Result<Object, String> {
+    // A temporary trigger may be on a table that is not temporary.
+    let is_on_temporary = row.schema == "temp" && all.listed(row).is_some();
+    let on = if is_on_temporary { Name::qualified("temp", &row.table) } else { Name::plain(&row.table) };
+    let definition = create::trigger(sql, names)?;
+    Ok(Object { kind: ObjectKind::Trigger, name: name(row), on: Some(on), definition, meta: Meta::default() })
 }
 
 fn is_internal(name: &str) -> bool {
@@ -318,16 +340,15 @@ fn column(row: &ColumnRow, parsed: Option<create::Column>) -> Result<Column, Str
 /// Completes foreign keys: writes the names of table and columns as those write them, and adds the primary key where a
 /// foreign key names no columns.
 fn complete(tables: &mut [Table]) {
-    let others: Vec<Parent> = tables.iter().map(Parent::of).collect();
+    let key = |name: &str, is_temporary| (name.to_ascii_lowercase(), is_temporary);
+    let others = tables.iter().map(|table| (key(&table.name.name, is_temporary(&table.name)), Parent::of(table)));
+    let others: HashMap<(String, bool), Parent> = others.collect();
     for table in tables {
         let is_temporary_too = is_temporary(&table.name);
         let foreign = |constraint: &&mut Constraint| constraint.kind == ConstraintKind::ForeignKey;
         for constraint in table.constraints.iter_mut().filter(foreign) {
             let Some(references) = &mut constraint.references else { continue };
-            let other = others.iter().find(|other| {
-                other.name.name.eq_ignore_ascii_case(&references.table.name)
-                    && is_temporary(&other.name) == is_temporary_too
-            });
+            let other = others.get(&key(&references.table.name, is_temporary_too));
             if let Some(other) = other {
                 references.table = other.name.clone();
                 if references.columns.is_empty() && other.key.len() == constraint.columns.len() {
