@@ -48,14 +48,14 @@ pub struct DesiredStatement {
     pub session: Vec<Range<usize>>,
 }
 
-/// The earlier name of a table or column, from a comment `-- lockgate: was mail` above it.
+/// The earlier name of an object, of a column or of a value of an enum, from a comment `-- lockgate: was mail` above it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Was {
     /// The name before.
     pub old: String,
-    /// The table, with its schema if that is written; in lower case.
+    /// The object, with its schema if that is written; in lower case.
     pub table: Vec<String>,
-    /// The new name of the column. `None` if the table itself had another name.
+    /// The new name of the column or the value. `None` if the object itself had another name.
     pub column: Option<String>,
     /// The index of the file with the comment.
     pub file: usize,
@@ -168,7 +168,7 @@ impl Desired {
         (order.into_iter().map(|at| statements[at].clone()).collect(), diagnostics)
     }
 
-    /// The earlier names that comments of the form `-- lockgate: was mail` give to tables and columns.
+    /// The earlier names that comments of the form `-- lockgate: was mail` give to objects, columns and values.
     pub fn renames(&self, dialect: Dialect) -> (Vec<Was>, Vec<Diagnostic>) {
         let (mut found, mut diagnostics) = (Vec::new(), Vec::new());
         for (at, file) in self.files.iter().enumerate() {
@@ -196,7 +196,7 @@ impl Desired {
     }
 }
 
-/// Old name, table, and column if it is one of a column.
+/// Old name, object, and column or value if it is one of those.
 type Renamed = (String, Vec<String>, Option<String>);
 
 /// Reads what follows `lockgate:` in a comment of the desired schema. `next` is the first token after the comment.
@@ -217,26 +217,42 @@ fn was(
         ));
     }
     let old = old.trim();
-    if old.is_empty() || (!old.starts_with('"') && old.contains(char::is_whitespace)) {
+    if old.is_empty() || (!old.starts_with(['"', '\'']) && old.contains(char::is_whitespace)) {
         return Err(("`was` needs one name".to_owned(), write()));
     }
     let nothing = || ("nothing follows that could have had another name".to_owned(), write());
     let next = next.ok_or_else(nothing)?;
     let statement = statements.iter().find(|statement| statement.range.contains(&next)).ok_or_else(nothing)?;
     let of_it = objects(dialect, text, std::slice::from_ref(statement));
-    let table = of_it.creates.into_iter().next().filter(|_| statement.kind == StatementKind::CreateTable);
-    let Some(table) = table else {
-        return Err(("only tables and columns can have an earlier name".to_owned(), write()));
+    let is_inside = next > statement.range.start;
+    let is_value = text[next..].starts_with('\'');
+    let can_have_one = match statement.kind {
+        StatementKind::CreateTable => !is_value,
+        // SQLite renames nothing else.
+        StatementKind::CreateType => dialect == Dialect::Postgres && is_inside == is_value,
+        StatementKind::CreateView | StatementKind::CreateFunction | StatementKind::CreateOther => {
+            dialect == Dialect::Postgres && !is_inside
+        }
+        _ => false,
     };
-    let column = (next > statement.range.start).then(|| name(&text[next..], dialect));
-    Ok((name(old, dialect), table, column))
+    let Some(object) = of_it.creates.into_iter().next().filter(|_| can_have_one) else {
+        let what = match dialect {
+            Dialect::Postgres => {
+                "only tables, views, types, sequences, functions, columns and values of enums can have an earlier name"
+            }
+            Dialect::Sqlite | Dialect::Mysql => "only tables and columns can have an earlier name",
+        };
+        return Err((what.to_owned(), write()));
+    };
+    let part = is_inside.then(|| name(&text[next..], dialect));
+    Ok((name(old, dialect), object, part))
 }
 
 /// The name at the beginning of a text, as the database stores it.
 fn name(text: &str, dialect: Dialect) -> String {
     let quote = match text.chars().next() {
         Some('[') => Some(']'),
-        Some(quote @ ('"' | '`')) => Some(quote),
+        Some(quote @ ('"' | '`' | '\'')) => Some(quote),
         _ => None,
     };
     match quote {
@@ -386,6 +402,13 @@ mod tests {
         let text = "-- lockgate: was members\n-- People.\nCREATE TABLE app.Users (\n  id int,\n  -- lockgate: was \"E Mail\"\n  \
                     Email text\n);\nSELECT '-- lockgate: x';";
         assert_eq!(renames(Dialect::Postgres, text), ["members → app.users", "E Mail → app.users.email"]);
+        let text = "-- lockgate: was v\nCREATE VIEW app.w AS SELECT 1;\n-- lockgate: was plus\nCREATE FUNCTION add(int, int) RETURNS int \
+                    LANGUAGE sql RETURN $1 + $2;\n-- lockgate: was mood\nCREATE TYPE feeling AS ENUM (\n  -- lockgate: was 'not ok'\n  \
+                    'sad',\n  'ok'\n);\n-- lockgate: was s\nCREATE SEQUENCE t;";
+        assert_eq!(
+            renames(Dialect::Postgres, text),
+            ["v → app.w", "plus → add", "mood → feeling", "not ok → feeling.sad", "s → t"]
+        );
         let text = "CREATE TABLE Users (a int, -- lockgate: was x\n [b c] text)";
         assert_eq!(renames(Dialect::Sqlite, text), ["x → users.b c"]);
     }

@@ -135,9 +135,24 @@ pub fn test(id: &str, language: TestLanguage) -> Vec<NewFile> {
     templates.iter().map(of).collect()
 }
 
+/// The part of a generated test for rows where none are needed yet.
+const FILL: &str = "\
+// Rows that exist when the migration runs. They must survive it and its down script.
+// pub async fn fill(db: &mut Db) -> TestResult {
+//     db.execute(\"INSERT INTO …\").await?;
+//     Ok(())
+// }
+";
+
 /// The file of the test of a migration that was generated: `before` and `after` are the statements of Rust that check what
 /// the migration has changed, and `declares` has the names of constants with what they list: `LOSES_ROWS`.
-pub fn generated_test(id: &str, before: &[String], after: &[String], declares: &[(&str, Vec<String>)]) -> NewFile {
+pub fn generated_test(
+    id: &str,
+    before: &[String],
+    after: &[String],
+    declares: &[(&str, Vec<String>)],
+    rows: &[String],
+) -> NewFile {
     let constants: String = declares
         .iter()
         .filter(|(_, names)| !names.is_empty())
@@ -150,7 +165,23 @@ pub fn generated_test(id: &str, before: &[String], after: &[String], declares: &
         }
         None => "    db.is_true(\"SELECT 'what this migration changes' = 'not written yet'\").await".to_owned(),
     };
-    let words = [("id", id), ("declares", &*constants), ("before", &*body(before)), ("after", &*body(after))];
+    let fill = match rows.is_empty() {
+        true => FILL.to_owned(),
+        false => {
+            let lines: String = rows.iter().map(|sql| format!("    db.execute({sql:?}).await?;\n")).collect();
+            format!(
+                "/// Rows that exist when the migration runs. They must survive it and its down script.\n\
+                 pub async fn fill(db: &mut Db) -> TestResult {{\n{lines}    Ok(())\n}}\n"
+            )
+        }
+    };
+    let words = [
+        ("id", id),
+        ("declares", &*constants),
+        ("before", &*body(before)),
+        ("after", &*body(after)),
+        ("fill", fill.trim_end()),
+    ];
     file(format!("tests/migrations/{id}.rs"), "migration/generated-test.rs", &words)
 }
 
@@ -282,11 +313,15 @@ mod tests {
             &["a".to_owned()],
             &["b".to_owned(), "c".to_owned()],
             &[("LOSES_ROWS", vec!["t".to_owned()])],
+            &["INSERT INTO \"t\" DEFAULT VALUES".to_owned()],
         )
         .content;
+        let fill = "pub async fn fill(db: &mut Db) -> TestResult {\n    \
+                    db.execute(\"INSERT INTO \\\"t\\\" DEFAULT VALUES\").await?;\n    Ok(())\n}\n";
+        assert!(generated.ends_with(fill), "{generated}");
         assert!(generated.contains("{\n    b.await?;\n    c.await\n}") && !generated.contains("{{"), "{generated}");
         assert!(generated.contains("pub const LOSES_ROWS: &[&str] = &[\"t\"];"), "{generated}");
-        assert!(generated_test("031_x", &[], &[], &[]).content.contains("not written yet"));
+        assert!(generated_test("031_x", &[], &[], &[], &[]).content.contains("not written yet"));
         used += 1;
         let init = init("migrations", Dialects::NONE.with(Dialect::Sqlite));
         used += init.len() - 1; // the lockfile has no template

@@ -170,6 +170,10 @@ fn check_reports_a_snapshot_that_is_out_of_date() {
     ] {
         assert!(output.stderr.contains(part), "`{part}` is missing: {}", output.stderr);
     }
+    // A release would be built with it.
+    let frozen = scratch.run(&["freeze"]);
+    assert_eq!(frozen.code, 0, "{}", frozen.stderr);
+    assert!(frozen.stderr.contains("warning[stale-snapshot]: `schema.sqlite.txt` is not what"), "{}", frozen.stderr);
     scratch.run(&["schema", "--write", "app/migrations/schema.sqlite.txt", "--dialect", "sqlite"]).succeeds();
     assert!(scratch.run(&["check"]).stdout.contains("; `schema.sqlite.txt` up to date"));
 }

@@ -375,14 +375,19 @@ fn the_generated_tests_pass_as_they_are() {
              [dev-dependencies]\nlockgate-harness = {{ path = \"{root}/harness\", features = [\"sqlite\"] }}\n"
         ),
     );
-    // The tests of the set want rows, which a person writes.
-    let empty = |tables: &str| format!("lockgate_harness::migration_tests!(empty_tables = [{tables}]);\n");
-    scratch.write("app/tests/migrations/main.rs", &empty("\"posts\", \"users\""));
+    // Each table that there was before has a row, by the test of the second migration.
+    let test = scratch.read("app/tests/migrations/0002_ages.rs");
+    let fill = "pub async fn fill(db: &mut Db) -> TestResult {\n    db.execute(\"INSERT INTO users (id, name) VALUES (1, 'a1')\").await?;\n";
+    assert!(test.contains(fill), "{test}");
+    scratch.write("app/tests/migrations/main.rs", "lockgate_harness::migration_tests!();\n");
     let (passes, output) = scratch.cargo(&["test", "--test", "migrations"]);
     assert!(passes, "{output}");
-    for test in
-        ["sqlite::m0001_create_users_and_posts", "sqlite::m0002_ages", "sqlite::migrations_make_the_desired_schema"]
-    {
+    for test in [
+        "sqlite::m0001_create_users_and_posts",
+        "sqlite::m0002_ages",
+        "sqlite::migrations_make_the_desired_schema",
+        "sqlite::every_table_has_a_row",
+    ] {
         assert!(output.contains(&format!("test {test} ... ok")), "{test}: {output}");
     }
 
@@ -507,4 +512,124 @@ fn structs_and_files_together_are_the_desired_schema() {
     scratch.write("app/src/models.rs", &user.replace("pub name: String,", "pub name: Name,"));
     let wrong = scratch.run(&["generate", "more"]).fails(1);
     assert!(wrong.contains("app/src/models.rs:6"), "{wrong}");
+}
+
+/// The text that `cargo xtask schema` writes, changed by hand or taken from another branch.
+#[test]
+fn a_snapshot_text_can_be_the_desired_schema() {
+    let scratch = library();
+    scratch.run(&["schema", "--write", "wanted.txt", "--dialect", "sqlite"]).succeeds();
+    let same = scratch.run(&["generate", "nothing", "--to", "wanted.txt"]).succeeds();
+    assert_eq!(same, "nothing to do: the migrations make what wanted.txt says\n");
+    let text = scratch.read("wanted.txt");
+    let wanted = text.replace("  column name TEXT NOT NULL\n", "  column name TEXT NOT NULL\n  column email TEXT\n");
+    assert_ne!(wanted, text);
+    scratch.write("wanted.txt", &wanted.replace("column email", "colum email"));
+    let wrong = scratch.run(&["generate", "email", "--to", "wanted.txt"]).fails(1);
+    for part in [
+        "error[bad-schema]: `colum email TEXT` is not a line of a table that this release knows\n",
+        "--> wanted.txt:13:3\n",
+        "nothing was drafted: fix the desired schema first",
+    ] {
+        assert!(wrong.contains(part), "`{part}` is missing: {wrong}");
+    }
+    scratch.write("wanted.txt", &wanted);
+    let other = scratch.run(&["generate", "email", "--to", "nowhere.txt"]).fails(1);
+    assert!(other.contains("`nowhere.txt` cannot be read"), "{other}");
+    scratch.run(&["generate", "email", "--to", "wanted.txt"]).succeeds();
+    let [up, _] = migration(&scratch, "0002_email");
+    assert!(up.starts_with("-- Email: drafted from wanted.txt.\n") && up.contains("ADD COLUMN email TEXT"), "{up}");
+    scratch.write("wanted.txt", "-- lockgate schema 1 (postgres)\n");
+    let other = scratch.run(&["generate", "more", "--to", "wanted.txt"]).fails(1);
+    assert!(other.contains("`wanted.txt` is the schema of a database of PostgreSQL"), "{other}");
+}
+
+/// One document, whatever becomes of the draft.
+#[test]
+fn a_draft_is_also_written_for_programs() {
+    let scratch = library();
+    let document =
+        |output: Output| -> serde_json::Value { serde_json::from_str(&output.stdout).expect("one document") };
+    let nothing = scratch.run(&["generate", "more", "--format", "json"]);
+    assert_eq!((nothing.code, document(nothing)["status"].as_str()), (0, Some("nothing")));
+    scratch.write("app/schema/users.sql", &USERS.replace("NOT NULL\n", "NOT NULL,\n  email TEXT\n"));
+    let dry = scratch.run(&["generate", "email", "--format", "json", "--dry-run"]);
+    let dry = document(dry);
+    assert_eq!((dry["version"].as_u64(), dry["status"].as_str()), (Some(1), Some("dry-run")));
+    assert_eq!(dry["migrations"][0]["up"]["steps"][0]["sql"], "ALTER TABLE users ADD COLUMN email TEXT");
+    assert_eq!(dry["files"][0]["path"], "app/migrations/0002_email.up.sql");
+    assert_eq!((dry["dialect"].as_str(), dry["proofs"][0]["tables_with_rows"].as_u64()), (Some("sqlite"), Some(2)));
+    let written = scratch.run(&["generate", "email", "--format", "json"]);
+    assert_eq!((written.code, document(written)["status"].as_str()), (0, Some("written")));
+    scratch.write("app/schema/users.sql", USERS);
+    let refused = scratch.run(&["generate", "no email", "--format", "json"]);
+    assert_eq!(refused.code, 1);
+    let refused = document(refused);
+    assert_eq!(refused["status"], "refused");
+    assert!(refused["message"].as_str().is_some_and(|why| why.contains("--allow drop-column")), "{refused}");
+}
+
+/// Not only tables and columns have names.
+#[test]
+fn on_postgresql_types_values_views_and_functions_can_have_other_names() {
+    if !has_postgres() {
+        return;
+    }
+    let scratch = on_postgres(LIBRARY);
+    scratch.run(&["generate", "library", "--offline"]).succeeds();
+    let renamed = LIBRARY
+        .replace("VIEW names", "VIEW all_names")
+        .replace("count_users()", "number_of_users()")
+        .replace("'sad'", "'unhappy'");
+    scratch.write("app/schema/all.sql", &renamed.replace("mood", "feeling"));
+    let open = scratch.run(&["generate", "names"]).fails(1);
+    for part in
+        ["  mood → feeling\n", "  names → all_names\n", "  count_users() → number_of_users\n", "  mood.sad → unhappy\n"]
+    {
+        assert!(open.contains(part), "`{part}` is missing: {open}");
+    }
+    assert!(open.contains("--rename 'count_users()=number_of_users'"), "{open}");
+    // What comments say is not asked.
+    scratch.write(
+        "app/schema/all.sql",
+        &renamed
+            .replace("CREATE VIEW", "-- lockgate: was names\nCREATE VIEW")
+            .replace("CREATE TYPE mood", "-- lockgate: was mood\nCREATE TYPE mood")
+            .replace("('unhappy'", "(\n-- lockgate: was 'sad'\n'unhappy'")
+            .replace("mood", "feeling")
+            .replace("was feeling", "was mood"),
+    );
+    scratch.run(&["generate", "names", "--rename", "count_users()=number_of_users"]).succeeds();
+    let [up, down] = migration(&scratch, "0002_names");
+    for part in [
+        "ALTER TYPE public.mood RENAME VALUE 'sad' TO 'unhappy';",
+        "ALTER TYPE public.mood RENAME TO feeling;",
+        "ALTER VIEW public.names RENAME TO all_names;",
+        "ALTER FUNCTION public.count_users() RENAME TO number_of_users;",
+    ] {
+        assert!(up.contains(part), "`{part}` is missing: {up}");
+    }
+    assert!(down.contains("ALTER TYPE public.feeling RENAME TO mood;") && !down.contains("CREATE"), "{down}");
+    let again = scratch.run(&["generate", "again"]).succeeds();
+    assert!(again.starts_with("nothing to do"), "{again}");
+}
+
+/// A change of the snapshot alone, or of nothing, needs no server.
+#[test]
+fn what_the_migrations_make_is_kept_for_the_snapshot() {
+    let scratch = library();
+    scratch.run(&["schema", "--write", "--dialect", "sqlite"]).succeeds();
+    let kept = || std::fs::read_dir(scratch.path("target/lockgate/made")).map_or(0, Iterator::count);
+    for _ in 0..2 {
+        scratch.run(&["check"]).succeeds();
+        assert_eq!(kept(), 1);
+    }
+    let place = scratch.path("target/lockgate/made");
+    let file = std::fs::read_dir(&place).unwrap().next().unwrap().unwrap().path();
+    // Nothing is made where an answer is: this one is believed.
+    std::fs::write(&file, "\"-- lockgate schema 1 (sqlite)\\n\\ntable other\\n\"").unwrap();
+    let red = scratch.run(&["check"]).fails(1);
+    assert!(red.contains("table other: is new"), "{red}");
+    std::fs::remove_file(&file).unwrap();
+    scratch.run(&["check"]).succeeds();
 }

@@ -6,6 +6,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
 
 use crate::support::set::migrations;
+use crate::support::text;
 
 struct File {
     connection: SqliteConnection,
@@ -25,7 +26,9 @@ impl File {
     }
 
     async fn read(&mut self) -> Schema {
-        read_schema(&mut self.connection).await.unwrap_or_else(|error| panic!("{}", error.report()))
+        let schema = read_schema(&mut self.connection).await.unwrap_or_else(|error| panic!("{}", error.report()));
+        text::says_all(&schema);
+        schema
     }
 }
 

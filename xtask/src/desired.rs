@@ -6,12 +6,15 @@ use std::path::PathBuf;
 use lockgate::__private::{self as runtime, Refused};
 use lockgate::schema::{Class, Difference, Schema, compare};
 use lockgate::{Database, read_schema};
+use lockgate_schema::snapshot;
+use lockgate_source::core::snapshot::Head;
 use lockgate_source::core::{CompanionKind, Dialect};
 use lockgate_source::desired::{self, Desired, DesiredFile, DesiredStatement, Was};
 use lockgate_source::folder::Folder;
-use lockgate_source::{Code, Diagnostic};
+use lockgate_source::{Code, Color, Diagnostic};
 
 use crate::failure::Failure;
+use crate::invocation;
 use crate::project::{Package, Project};
 use crate::scripts;
 use crate::structs::{self, Structs};
@@ -26,6 +29,62 @@ pub(crate) enum Source {
     Create,
     /// A database that is only read.
     Url(String),
+    /// The text of a schema in a file.
+    Snapshot(Snapshot),
+}
+
+/// A schema that was read from its text.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    /// The file, for messages.
+    shown: String,
+    schema: Box<Schema>,
+    /// The major release of the PostgreSQL that made it, if the text says so.
+    release: Option<u32>,
+}
+
+impl Snapshot {
+    /// Reads a file, whose path is one of the current directory.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read, or is not the text of a schema of this dialect.
+    pub(crate) fn read(path: &str, dialect: Dialect) -> Result<Self, Failure> {
+        let text = std::fs::read_to_string(path);
+        let text = text.map_err(|e| Failure::refused(format!("`{path}` cannot be read: {e}")))?;
+        let read = snapshot::read(&text).map_err(|wrong| {
+            let found = Diagnostic::error(Code::BadSchema, path, wrong.message).at(&text, wrong.range, "");
+            let write = "`cargo xtask schema --write FILE` writes the text of the schema that the migrations make";
+            let mut found = [found.help(write)];
+            invocation::rename_commands(&mut found);
+            anstream::eprintln!("{}\n", found[0].render(Color::On));
+            Failure::refused("nothing was drafted: fix the desired schema first")
+        });
+        let schema = Box::new(read?);
+        if schema.dialect != dialect {
+            let (is, wanted) = (schema.dialect.product(), dialect.product());
+            return Err(Failure::refused(format!(
+                "`{path}` is the schema of a database of {is}, and the migrations are drafted for {wanted}: name another \
+                 file, or add `--dialect {}`",
+                schema.dialect
+            )));
+        }
+        let release = Head::parse(&text).and_then(|head| head.release);
+        Ok(Self { shown: path.to_owned(), schema, release })
+    }
+
+    /// Says that another release made it than the one on which a draft runs, if that is so: they write some expressions in
+    /// different ways.
+    pub(crate) fn note(&self, runs_on: &str) -> Option<String> {
+        let made_by = self.release.map(|release| format!("{} {release}", self.schema.dialect.product()))?;
+        let is_same = runs_on == made_by || runs_on.strip_prefix(&made_by).is_some_and(|rest| rest.starts_with('.'));
+        (!is_same).then(|| {
+            format!(
+                "`{}` was made by {made_by}, and this is {runs_on}: releases write some expressions differently",
+                self.shown
+            )
+        })
+    }
 }
 
 /// The desired schema as texts.
@@ -106,6 +165,7 @@ impl Source {
             Self::Files(files) => files.sql.shown.clone(),
             Self::Create => folder.show("create"),
             Self::Url(url) => lockgate::mask_secrets(url),
+            Self::Snapshot(snapshot) => snapshot.shown.clone(),
         }
     }
 
@@ -113,7 +173,7 @@ impl Source {
     pub(crate) fn renames(&self, dialect: Dialect) -> (Vec<Was>, Vec<Diagnostic>) {
         match self {
             Self::Files(files) => files.of(dialect).renames(dialect),
-            Self::Create | Self::Url(_) => (Vec::new(), Vec::new()),
+            Self::Create | Self::Url(_) | Self::Snapshot(_) => (Vec::new(), Vec::new()),
         }
     }
 
@@ -129,6 +189,12 @@ impl Source {
                 let mut database = throwaway.empty().await?;
                 make(&files.of(dialect), &mut database, dialect).await?;
                 database
+            }
+            Self::Snapshot(snapshot) if snapshot.schema.dialect == dialect => return Ok((*snapshot.schema).clone()),
+            Self::Snapshot(snapshot) => {
+                let message =
+                    format!("`{}` is the schema of another database than {}", snapshot.shown, dialect.product());
+                return Err(NoDatabase::Other(message).into());
             }
             Self::Create => {
                 // Its scripts may create roles, which the migrations have created on the other server.

@@ -67,9 +67,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         results.push(of_set(set, server.as_ref(), arguments)?);
     }
     println!("\n{}", table::render(&results));
-    match results.iter().map(Results::broken).sum::<usize>() {
-        0 => Ok(()),
-        broken => Err(Failure::refused(format!("{broken} drafts are not whole"))),
+    let stopped = results.iter().filter(|results| results.stopped.is_some()).count();
+    match (results.iter().map(Results::broken).sum::<usize>(), stopped) {
+        (0, 0) => Ok(()),
+        (0, stopped) => Err(Failure::refused(format!("{stopped} sets stopped before their end"))),
+        (broken, 0) => Err(Failure::refused(format!("{broken} drafts are not whole"))),
+        (broken, stopped) => {
+            Err(Failure::refused(format!("{broken} drafts are not whole, and {stopped} sets stopped before their end")))
+        }
     }
 }
 

@@ -13,8 +13,10 @@ use lockgate_core::Dialect;
 
 use crate::model::Schema;
 
-pub use rename::{Rename, RenameError, possible_renames};
+pub use rename::{Named, Rename, RenameError, Renamed, named, possible_renames};
 pub use step::{Draft, Hazard, Loss, Mode, Script, Statement, Step};
+#[doc(hidden)]
+pub use write::needs_quotes;
 
 /// Drafts the statements that make `to` of `from`.
 ///

@@ -2,21 +2,88 @@
 
 use std::fmt;
 
-use super::step::Statement;
-use super::write::{ident, qualified};
-use crate::model::{Column, Name, Schema, Table};
+use lockgate_core::Dialect;
 
-/// The new name of a table or of a column.
+use super::step::Statement;
+use super::write::{ident, literal, qualified};
+use crate::model::{Column, Name, Object, ObjectKind, Schema, Sequence, Table, Type, TypeKind, View};
+
+/// The new name of an object, or of a part of one.
 ///
 /// As text it is `public.users=accounts` or `public.users.mail=email`. The schema may be left out when it is read.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Rename {
-    /// The table, by its name before this change.
-    pub table: Name,
-    /// The column, if it is one of a column.
-    pub column: Option<String>,
-    /// The name afterwards.
+    /// What has another name.
+    pub what: Renamed,
+    /// The object, by its name before this change. That of a routine has the types of its arguments.
+    pub object: Name,
+    /// The column of the table or the value of the enum, if it is one.
+    pub part: Option<String>,
+    /// The name afterwards, without the arguments of a routine.
     pub to: String,
+}
+
+/// What has another name. Constraints and indexes are not among them: one that is the same but for its name gets the new
+/// name in any case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Renamed {
+    /// A column of a table.
+    Column,
+    /// A value of an enum.
+    Value,
+    /// A table.
+    Table,
+    /// A view.
+    View,
+    /// A materialized view.
+    MaterializedView,
+    /// A type that is no domain.
+    Type,
+    /// A domain.
+    Domain,
+    /// A sequence that no column owns.
+    Sequence,
+    /// A function.
+    Function,
+    /// A procedure.
+    Procedure,
+    /// An aggregate.
+    Aggregate,
+}
+
+impl Renamed {
+    /// Its word in statements.
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Column | Self::Table => "TABLE",
+            Self::View => "VIEW",
+            Self::MaterializedView => "MATERIALIZED VIEW",
+            Self::Value | Self::Type => "TYPE",
+            Self::Domain => "DOMAIN",
+            Self::Sequence => "SEQUENCE",
+            Self::Function => "FUNCTION",
+            Self::Procedure => "PROCEDURE",
+            Self::Aggregate => "AGGREGATE",
+        }
+    }
+
+    /// Its name in messages: `column`.
+    pub const fn noun(self) -> &'static str {
+        match self {
+            Self::Column => "column",
+            Self::Value => "value",
+            Self::Table => "table",
+            Self::View => "view",
+            Self::MaterializedView => "materialized view",
+            Self::Type => "type",
+            Self::Domain => "domain",
+            Self::Sequence => "sequence",
+            Self::Function => "function",
+            Self::Procedure => "procedure",
+            Self::Aggregate => "aggregate",
+        }
+    }
 }
 
 /// Why a text is not a rename of this schema.
@@ -33,7 +100,7 @@ impl std::error::Error for RenameError {}
 
 impl fmt::Display for Rename {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let old = self.table.schema.iter().chain([&self.table.name]).chain(&self.column);
+        let old = self.object.schema.iter().chain([&self.object.name]).chain(&self.part);
         write!(f, "{}={}", old.cloned().collect::<Vec<_>>().join("."), self.to)
     }
 }
@@ -48,91 +115,270 @@ impl Rename {
         let Some((old, new)) = text.split_once('=').map(|(old, new)| (old.trim(), new.trim())) else {
             return Err(RenameError(format!("`{text}` is not a rename: write `old=new`, as in `users.mail=email`")));
         };
-        let to_name = new.rsplit('.').next().unwrap_or(new).to_owned();
-        let tables = from.tables.iter();
-        let found: Vec<Self> = tables
-            .flat_map(|table| {
-                let columns = table.columns.iter().map(|column| Some(column.name.clone()));
-                [None].into_iter().chain(columns).map(|column| Self {
-                    table: table.name.clone(),
-                    column,
-                    to: to_name.clone(),
-                })
-            })
-            .filter(|rename| {
-                let short =
-                    rename.column.iter().fold(rename.table.name.clone(), |name, column| format!("{name}.{column}"));
-                let long = rename.table.schema.iter().fold(short.clone(), |name, schema| format!("{schema}.{name}"));
-                old == short || old == long
-            })
-            .collect();
-        let [rename] = &found[..] else {
-            return Err(RenameError(match found.len() {
-                0 => format!("`{old}` in the rename `{text}` is neither a table nor a column of the present schema"),
-                _ => format!("`{old}` in the rename `{text}` can be several things: write its schema too"),
-            }));
+        let to_name = new.split('(').next().unwrap_or(new).rsplit('.').next().unwrap_or(new).to_owned();
+        let is_meant = |known: &Named<'_>| {
+            let short = known.part.iter().fold(known.object.name.clone(), |name, part| format!("{name}.{part}"));
+            let long = known.object.schema.iter().fold(short.clone(), |name, schema| format!("{schema}.{name}"));
+            old == short || old == long
         };
-        let is_there = to.tables.iter().any(|table| match &rename.column {
-            None => table.name.schema == rename.table.schema && table.name.name == rename.to,
-            // Its table may be renamed as well.
-            Some(_) => table.columns.iter().any(|column| column.name == rename.to),
-        });
-        if !is_there {
-            let what = if rename.column.is_some() { "column" } else { "table" };
-            return Err(RenameError(format!(
-                "`{new}` in the rename `{text}` is not a {what} of the desired schema: `{old}` cannot become it"
-            )));
+        let rename = |known: Named<'_>| Self {
+            what: known.what,
+            object: known.object.clone(),
+            part: known.part.map(str::to_owned),
+            to: to_name.clone(),
+        };
+        let found: Vec<Self> = named(from).into_iter().filter(is_meant).map(rename).collect();
+        let is_there: Vec<&Self> = found.iter().filter(|rename| rename.is_in(to)).collect();
+        match (&is_there[..], &found[..]) {
+            ([rename], _) => Ok((*rename).clone()),
+            ([], [rename]) => Err(RenameError(format!(
+                "`{new}` in the rename `{text}` is not a {} of the desired schema: `{old}` cannot become it",
+                rename.what.noun()
+            ))),
+            (_, []) => Err(RenameError(format!(
+                "`{old}` in the rename `{text}` is nothing of the present schema that can have another name"
+            ))),
+            _ => {
+                Err(RenameError(format!("`{old}` in the rename `{text}` can be several things: write its schema too")))
+            }
         }
-        Ok(rename.clone())
     }
 
-    /// The statement that renames it, which is the same in every dialect.
+    /// Whether a schema has what this makes.
+    fn is_in(&self, schema: &Schema) -> bool {
+        match (self.what, &self.part) {
+            // Its table, or its type, may be renamed as well.
+            (what, Some(_)) => named(schema).iter().any(|known| known.what == what && known.part == Some(&self.to)),
+            (what, None) => {
+                let after = self.after();
+                named(schema).iter().any(|known| known.what == what && known.part.is_none() && *known.object == after)
+            }
+        }
+    }
+
+    /// The name of the object itself after a change of its own name.
+    pub fn after(&self) -> Name {
+        let arguments = self.object.name.find('(').filter(|_| self.is_routine());
+        let arguments = arguments.map_or("", |at| &self.object.name[at..]);
+        Name { schema: self.object.schema.clone(), name: format!("{}{arguments}", self.to) }
+    }
+
+    fn is_routine(&self) -> bool {
+        matches!(self.what, Renamed::Function | Renamed::Procedure | Renamed::Aggregate)
+    }
+
+    /// Whether this is another name of a part of an object.
+    pub fn is_of_part(&self) -> bool {
+        self.part.is_some()
+    }
+
+    /// The statement that renames it.
     pub fn statement(&self) -> Statement {
-        let table = qualified(&self.table);
-        Statement::new(match &self.column {
-            None => format!("ALTER TABLE {table} RENAME TO {}", ident(&self.to)),
-            Some(column) => format!("ALTER TABLE {table} RENAME COLUMN {} TO {}", ident(column), ident(&self.to)),
+        let object = match self.object.name.split_once('(').filter(|_| self.is_routine()) {
+            Some((name, arguments)) => {
+                let name = Name { schema: self.object.schema.clone(), name: name.to_owned() };
+                format!("{}({arguments}", qualified(&name))
+            }
+            None => qualified(&self.object),
+        };
+        let alter = format!("ALTER {} {object} RENAME", self.what.word());
+        Statement::new(match (&self.part, self.what) {
+            (Some(value), Renamed::Value) => format!("{alter} VALUE {} TO {}", literal(value), literal(&self.to)),
+            (Some(column), _) => format!("{alter} COLUMN {} TO {}", ident(column), ident(&self.to)),
+            (None, _) => format!("{alter} TO {}", ident(&self.to)),
         })
     }
 
     /// The change in the other direction, after this one has happened.
     #[must_use]
     pub fn reversed(&self) -> Self {
-        match &self.column {
-            None => Self {
-                table: Name { schema: self.table.schema.clone(), name: self.to.clone() },
-                column: None,
-                to: self.table.name.clone(),
-            },
-            Some(column) => Self { table: self.table.clone(), column: Some(self.to.clone()), to: column.clone() },
+        let what = self.what;
+        match &self.part {
+            None => {
+                let name = &self.object.name;
+                let to = if self.is_routine() { name.split('(').next().unwrap_or(name) } else { name };
+                Self { what, object: self.after(), part: None, to: to.to_owned() }
+            }
+            Some(part) => Self { what, object: self.object.clone(), part: Some(self.to.clone()), to: part.clone() },
         }
     }
 }
 
+/// Something that can have another name.
+#[derive(Clone, Copy, Debug)]
+pub struct Named<'a> {
+    /// What it is.
+    pub what: Renamed,
+    /// The object.
+    pub object: &'a Name,
+    /// The column of the table or the value of the enum, if it is one.
+    pub part: Option<&'a str>,
+}
+
+/// Everything in a schema that can have another name.
+pub fn named(schema: &Schema) -> Vec<Named<'_>> {
+    let mut found = Vec::new();
+    let mut add = |what, object, part| found.push(Named { what, object, part });
+    for table in &schema.tables {
+        add(Renamed::Table, &table.name, None);
+        table.columns.iter().for_each(|column| add(Renamed::Column, &table.name, Some(column.name.as_str())));
+    }
+    // SQLite renames tables and columns alone.
+    if schema.dialect == Dialect::Sqlite {
+        return found;
+    }
+    for made in &schema.types {
+        add(type_word(made), &made.name, None);
+        if let TypeKind::Enum(values) = &made.kind {
+            values.iter().for_each(|value| add(Renamed::Value, &made.name, Some(value)));
+        }
+    }
+    schema.views.iter().for_each(|view| add(view_word(view), &view.name, None));
+    schema.sequences.iter().for_each(|sequence| add(Renamed::Sequence, &sequence.name, None));
+    for object in &schema.objects {
+        if let Some(what) = routine_word(object) {
+            add(what, &object.name, None);
+        }
+    }
+    found
+}
+
+fn type_word(made: &Type) -> Renamed {
+    match made.kind {
+        TypeKind::Domain { .. } => Renamed::Domain,
+        TypeKind::Enum(_) | TypeKind::Composite(_) | TypeKind::Defined { .. } => Renamed::Type,
+    }
+}
+
+fn view_word(view: &View) -> Renamed {
+    if view.materialized { Renamed::MaterializedView } else { Renamed::View }
+}
+
+fn routine_word(object: &Object) -> Option<Renamed> {
+    match object.kind {
+        ObjectKind::Function | ObjectKind::WindowFunction => Some(Renamed::Function),
+        ObjectKind::Procedure => Some(Renamed::Procedure),
+        ObjectKind::Aggregate => Some(Renamed::Aggregate),
+        _ => None,
+    }
+}
+
 /// Returns what may have been renamed: a gone table and a new one with mostly the same columns, a gone column and a new one of the
-/// same type. Each name is in at most one of them.
+/// same type, a gone view, type, sequence or routine and a new one that says the same. Each name is in at most one of them.
 pub fn possible_renames(from: &Schema, to: &Schema) -> Vec<Rename> {
     let mut found = Vec::new();
-    let mut new: Vec<&Table> = to.tables.iter().filter(|table| !has(from, &table.name)).collect();
-    for gone in from.tables.iter().filter(|table| !has(to, &table.name)) {
-        let fits = |other: &&Table| other.name.schema == gone.name.schema && alike(gone, other) >= 0.5;
-        let best = new.iter().copied().filter(fits).max_by(|a, b| alike(gone, a).total_cmp(&alike(gone, b)));
-        if let Some(best) = best {
-            new.retain(|table| table.name != best.name);
-            found.push(Rename { table: gone.name.clone(), column: None, to: best.name.name.clone() });
-            columns(gone, best, &mut found);
-        }
+    let rename = |what, object: &Name, to: &Name| {
+        let to = to.name.split('(').next().filter(|_| object.name.contains('(')).unwrap_or(&to.name).to_owned();
+        Rename { what, object: object.clone(), part: None, to }
+    };
+    for (gone, new) in pairs(&from.tables, &to.tables, |it: &Table| &it.name, alike) {
+        found.push(rename(Renamed::Table, &gone.name, &new.name));
+        columns(gone, new, &mut found);
     }
     for table in &from.tables {
         if let Some(after) = to.tables.iter().find(|after| after.name == table.name) {
             columns(table, after, &mut found);
         }
     }
+    if from.dialect == Dialect::Sqlite {
+        return found;
+    }
+    for (gone, new) in pairs(&from.types, &to.types, |it: &Type| &it.name, alike_types) {
+        found.push(rename(type_word(gone), &gone.name, &new.name));
+        values(gone, new, &mut found);
+    }
+    for made in &from.types {
+        if let Some(after) = to.types.iter().find(|after| after.name == made.name) {
+            values(made, after, &mut found);
+        }
+    }
+    for (gone, new) in pairs(&from.views, &to.views, |it: &View| &it.name, alike_views) {
+        found.push(rename(view_word(gone), &gone.name, &new.name));
+    }
+    for (gone, new) in pairs(&from.sequences, &to.sequences, |it: &Sequence| &it.name, alike_sequences) {
+        found.push(rename(Renamed::Sequence, &gone.name, &new.name));
+    }
+    let [old, new] = [from, to].map(|schema| {
+        let routines = schema.objects.iter().filter(|object| routine_word(object).is_some());
+        routines.cloned().collect::<Vec<Object>>()
+    });
+    for (gone, new) in pairs(&old, &new, |it: &Object| &it.name, alike_routines) {
+        found.extend(routine_word(gone).map(|what| rename(what, &gone.name, &new.name)));
+    }
     found
 }
 
-fn has(schema: &Schema, name: &Name) -> bool {
-    schema.tables.iter().any(|table| table.name == *name)
+/// The gone objects of one kind, each with the new one in the same schema that is most like it, if one is at least half
+/// like it.
+fn pairs<'a, T>(
+    from: &'a [T],
+    to: &'a [T],
+    name: impl Fn(&T) -> &Name,
+    alike: impl Fn(&T, &T) -> f64,
+) -> Vec<(&'a T, &'a T)> {
+    let is_in = |list: &[T], it: &T| list.iter().any(|other| name(other) == name(it));
+    let mut new: Vec<&T> = to.iter().filter(|it| !is_in(from, it)).collect();
+    let mut found = Vec::new();
+    for gone in from.iter().filter(|it| !is_in(to, it)) {
+        let fits = |other: &&T| name(other).schema == name(gone).schema && alike(gone, other) >= 0.5;
+        let best = new.iter().copied().filter(fits).max_by(|a, b| alike(gone, a).total_cmp(&alike(gone, b)));
+        if let Some(best) = best {
+            new.retain(|other| !std::ptr::eq(*other, best));
+            found.push((gone, best));
+        }
+    }
+    found
+}
+
+/// 1 if something holds, and 0 otherwise.
+fn either(holds: bool) -> f64 {
+    if holds { 1.0 } else { 0.0 }
+}
+
+fn alike_types(one: &Type, other: &Type) -> f64 {
+    match (&one.kind, &other.kind) {
+        (TypeKind::Enum(old), TypeKind::Enum(new)) => {
+            let common = old.iter().filter(|value| new.contains(value)).count();
+            let most = old.len().max(new.len());
+            if most == 0 { 0.0 } else { common as f64 / most as f64 }
+        }
+        (TypeKind::Composite(old), TypeKind::Composite(new)) => either(old == new),
+        (TypeKind::Domain { base, .. }, TypeKind::Domain { base: other, .. }) => either(base == other),
+        (TypeKind::Defined { .. }, TypeKind::Defined { .. }) => either(one.kind == other.kind),
+        _ => 0.0,
+    }
+}
+
+fn alike_views(one: &View, other: &View) -> f64 {
+    either(one.materialized == other.materialized && one.definition == other.definition)
+}
+
+fn alike_sequences(one: &Sequence, other: &Sequence) -> f64 {
+    either(one.owned_by.is_none() && other.owned_by.is_none() && one.options == other.options)
+}
+
+/// Whether two routines say the same but for their names.
+fn alike_routines(one: &Object, other: &Object) -> f64 {
+    let [old, new] = [one, other].map(|it| it.name.name.split_once('('));
+    let (Some((old, old_arguments)), Some((new, new_arguments))) = (old, new) else { return 0.0 };
+    let called_so = one.definition.replacen(
+        &format!("{}(", crate::block::ident(old)),
+        &format!("{}(", crate::block::ident(new)),
+        1,
+    );
+    either(routine_word(one) == routine_word(other) && old_arguments == new_arguments && called_so == other.definition)
+}
+
+/// Adds the values that an enum has lost and gained at the same places.
+fn values(from: &Type, to: &Type, found: &mut Vec<Rename>) {
+    let (TypeKind::Enum(old), TypeKind::Enum(new)) = (&from.kind, &to.kind) else { return };
+    if old.len() != new.len() {
+        return;
+    }
+    for (gone, value) in old.iter().zip(new).filter(|(gone, value)| !new.contains(gone) && !old.contains(value)) {
+        let (object, part) = (from.name.clone(), Some(gone.clone()));
+        found.push(Rename { what: Renamed::Value, object, part, to: value.clone() });
+    }
 }
 
 /// How much of both tables' columns is the same, from 0 to 1.
@@ -156,7 +402,8 @@ fn columns(from: &Table, to: &Table, found: &mut Vec<Rename>) {
         fitting.sort_by_key(|column| std::cmp::Reverse(alike(column)));
         if let Some(best) = fitting.first() {
             new.retain(|column| column.name != best.name);
-            found.push(Rename { table: from.name.clone(), column: Some(gone.name.clone()), to: best.name.clone() });
+            let (object, part) = (from.name.clone(), Some(gone.name.clone()));
+            found.push(Rename { what: Renamed::Column, object, part, to: best.name.clone() });
         }
     }
 }

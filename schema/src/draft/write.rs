@@ -30,6 +30,11 @@ pub(super) fn ident(name: &str) -> String {
     }
 }
 
+/// Whether a name means something else without quotes: it is no plain word in lower case, or a keyword of some dialect.
+pub fn needs_quotes(name: &str) -> bool {
+    ident(name) != name
+}
+
 /// Writes a text in quotes.
 pub(super) fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))

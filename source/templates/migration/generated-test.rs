@@ -16,8 +16,4 @@ pub async fn after(db: &mut Db) -> TestResult {
 {{after}}
 }
 
-// Rows that exist when the migration runs. They must survive it and its down script.
-// pub async fn fill(db: &mut Db) -> TestResult {
-//     db.execute("INSERT INTO …").await?;
-//     Ok(())
-// }
+{{fill}}

@@ -13,6 +13,7 @@ use lockgate::{Migrator, UpTo, read_schema};
 use sqlx::{AssertSqlSafe, Connection, Row, SqliteConnection};
 
 use crate::support::set::migrations;
+use crate::support::text;
 use changes::CHANGES;
 
 #[tokio::test]
@@ -97,7 +98,9 @@ fn refuses_null(from: &Schema, to: &Schema, table: &str) -> bool {
 async fn made(sql: &str) -> Schema {
     let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
     execute(&mut connection, sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
-    read_schema(&mut connection).await.unwrap()
+    let schema = read_schema(&mut connection).await.unwrap();
+    text::says_all(&schema);
+    schema
 }
 
 async fn execute(connection: &mut SqliteConnection, sql: &str) -> Result<(), sqlx::Error> {

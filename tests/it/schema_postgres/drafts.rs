@@ -11,7 +11,7 @@ use super::{for_release, read, release, run};
 use crate::support::postgres;
 
 /// Runs the scripts of a draft as Lockgate would.
-async fn apply(connection: &mut PgConnection, draft: &Draft) -> Result<(), String> {
+pub(super) async fn apply(connection: &mut PgConnection, draft: &Draft) -> Result<(), String> {
     for script in &draft.scripts {
         if !script.outside_transaction {
             send(connection, "BEGIN").await?;
@@ -35,13 +35,13 @@ async fn send(connection: &mut PgConnection, sql: &str) -> Result<(), String> {
 }
 
 /// What is left to change, but for the order of columns, which no statement changes.
-fn left(wanted: &Schema, found: &Schema) -> Vec<String> {
+pub(super) fn left(wanted: &Schema, found: &Schema) -> Vec<String> {
     let minded = compare(wanted, found).into_iter().filter(|difference| difference.class != Class::ColumnOrder);
     minded.map(|difference| difference.to_string()).collect()
 }
 
 /// The draft as a text: each script, its statements and what they can do.
-fn shown(draft: &Draft) -> String {
+pub(super) fn shown(draft: &Draft) -> String {
     let mut text = String::new();
     for script in &draft.scripts {
         text.push_str(if script.outside_transaction { "-- outside a transaction\n" } else { "-- in a transaction\n" });

@@ -10,7 +10,7 @@ use lockgate::schema::Schema;
 use lockgate::{Database, read_schema};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
-use crate::support::postgres;
+use crate::support::{postgres, text};
 
 /// A step of a table in these tests: SQL with what it is about. `15+ ` in front leaves it out on a server
 /// that is older.
@@ -43,7 +43,9 @@ async fn run(connection: &mut PgConnection, sql: &str) {
 
 async fn read(url: &str) -> Schema {
     let mut database = Database::connect(url).await.expect("a database of a test can be connected to");
-    read_schema(&mut database).await.unwrap_or_else(|error| panic!("{error:?}"))
+    let schema = read_schema(&mut database).await.unwrap_or_else(|error| panic!("{error:?}"));
+    text::says_all(&schema);
+    schema
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ pub(crate) mod postgres;
 pub(crate) mod scratch;
 pub(crate) mod set;
 pub(crate) mod terminal;
+pub(crate) mod text;
 pub(crate) mod tree;
 pub(crate) mod wire;
 

@@ -29,10 +29,10 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let project = Project::find()?;
     let package = project.package(arguments.package.as_deref())?;
-    if arguments.check { check_frozen(&package) } else { freeze(&package) }
+    if arguments.check { check_frozen(&package) } else { freeze(&project, &package) }
 }
 
-fn freeze(package: &Package) -> Result<(), Failure> {
+fn freeze(project: &Project, package: &Package) -> Result<(), Failure> {
     let mut loaded = check::load_to_write(package)?;
     loaded.diagnostics.retain(|diagnostic| !SOLVED.contains(&diagnostic.code));
     // Migrations from before the lockfile cannot be edited any more, so their lints are only warnings.
@@ -65,6 +65,17 @@ fn freeze(package: &Package) -> Result<(), Failure> {
     }
     changes.make()?;
     said.iter().for_each(|line| println!("{line}"));
+    remind_of_snapshots(project, package)
+}
+
+/// Warns of a snapshot of the schema that is not what the released migrations make: the next program would embed it.
+fn remind_of_snapshots(project: &Project, package: &Package) -> Result<(), Failure> {
+    let mut loaded = check::load(package);
+    loaded.diagnostics.retain(|diagnostic| diagnostic.severity == Severity::Error);
+    check::compare_snapshots(&mut loaded, &project.target)?;
+    loaded.diagnostics.retain(|diagnostic| diagnostic.code == Code::StaleSnapshot);
+    loaded.diagnostics.iter_mut().for_each(|diagnostic| diagnostic.severity = Severity::Warning);
+    check::show(&loaded);
     Ok(())
 }
 

@@ -438,7 +438,7 @@ impl Writer<'_> {
         let applies = |it: &&Object| {
             let schema = name.and_then(|name| name.schema.as_ref());
             let in_schema =
-                it.name.name.split(" IN SCHEMA ").nth(1).map(|rest| rest.trim_end_matches(kind).trim_matches('"'));
+                it.name.name.split("IN SCHEMA ").nth(1).map(|rest| rest.trim_end_matches(kind).trim_matches('"'));
             it.name.name.ends_with(kind)
                 && in_schema.is_none_or(|in_schema| schema.is_some_and(|schema| schema == in_schema))
         };

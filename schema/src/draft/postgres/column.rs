@@ -278,6 +278,7 @@ fn details(table: &Table, before: &Column, after: &Column) -> Vec<Statement> {
     found.extend(options::reloptions(&at, &own(before), &own(after)));
     let object = format!("COLUMN {}.{}", qualified(&table.name), ident(&after.name));
     found.extend(meta::comment(&object, before.comment.as_deref(), after.comment.as_deref()));
+    found.extend(meta::labels(&object, &before.options, &after.options));
     let columns = format!(" ({})", ident(&after.name));
     found.extend(meta::privileges(
         &format!("TABLE {}", qualified(&table.name)),

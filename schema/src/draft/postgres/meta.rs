@@ -70,7 +70,7 @@ pub(super) fn comment(object: &str, before: Option<&str>, after: Option<&str>) -
 }
 
 /// The statements for other security labels.
-fn labels(object: &str, before: &[Detail], after: &[Detail]) -> Vec<Statement> {
+pub(super) fn labels(object: &str, before: &[Detail], after: &[Detail]) -> Vec<Statement> {
     let label =
         |detail: &Detail| Some((detail.name.strip_prefix("security label for ")?.to_owned(), detail.value.clone()));
     let write = |provider: &str, value: &str| {
@@ -107,13 +107,14 @@ pub(super) fn privileges(on: &str, columns: &str, before: &[Privilege], after: &
     found
 }
 
-/// The statements for other default privileges of `FOR ROLE a IN SCHEMA b ON TABLES`.
+/// The statements for other default privileges of `FOR ROLE a IN SCHEMA b ON TABLES`. The role is left out if it is the one that runs
+/// the migrations.
 pub(super) fn default_privileges(name: &str, before: &[Privilege], after: &[Privilege]) -> Vec<Statement> {
-    let (of, on) = name.rsplit_once(" ON ").unwrap_or(("", name));
+    let (of, on) = name.rsplit_once("ON ").unwrap_or(("", name));
     let written = privileges(on, "", before, after);
     written
         .into_iter()
-        .map(|statement| Statement::new(format!("ALTER DEFAULT PRIVILEGES {of} {}", statement.sql)))
+        .map(|statement| Statement::new(format!("ALTER DEFAULT PRIVILEGES {of}{}", statement.sql)))
         .collect()
 }
 

@@ -91,7 +91,6 @@ fn steps(statements: Vec<Statement>) -> Vec<Step> {
 fn definition(it: &Object) -> Vec<String> {
     let text = it.definition.trim().trim_end_matches(';');
     match it.kind {
-        ObjectKind::Extension => vec![text.split(" VERSION ").next().unwrap_or(text).to_owned()],
         ObjectKind::TextSearchConfiguration | ObjectKind::OperatorFamily => {
             let mut parts = text.split("; ADD ");
             let first = parts.next().unwrap_or_default().to_owned();
@@ -326,7 +325,9 @@ fn extension(before: &Object, after: &Object) -> Option<Vec<Statement>> {
     }
     let version = |it: &Object| part(it, " VERSION ", "\n");
     if version(before) != version(after) {
-        found.push(Statement::new(format!("ALTER {object} UPDATE TO {}", version(after)?)));
+        // No version is said of one that is what this server installs.
+        let to = version(after).map_or_else(String::new, |version| format!(" TO {version}"));
+        found.push(Statement::new(format!("ALTER {object} UPDATE{to}")));
     }
     Some(found)
 }

@@ -275,7 +275,7 @@ fn object(it: &Object, names: &Names, tables: &BTreeMap<&Name, &Table>, found: &
             found.certain.extend(schema.map(|schema| Key::Namespace(schema.trim_matches('"').to_owned())));
         }
         ObjectKind::DefaultPrivileges => {
-            let schema = it.name.name.split(" IN SCHEMA ").nth(1).and_then(|rest| rest.split(" ON ").next());
+            let schema = it.name.name.split("IN SCHEMA ").nth(1).and_then(|rest| rest.split(" ON ").next());
             found.certain.extend(schema.map(|schema| Key::Namespace(schema.trim_matches('"').to_owned())));
         }
         ObjectKind::Server => {

@@ -6,13 +6,13 @@ use std::path::Path;
 use anstream::eprintln;
 use lockgate::read_schema;
 use lockgate_schema::{between, compare};
-use lockgate_source::checksum::checksum;
+use lockgate_source::core::Dialect;
 use lockgate_source::core::table::BodyData;
-use lockgate_source::core::{CompanionKind, Dialect};
-use lockgate_source::folder::{Folder, Loaded, ScriptFile};
+use lockgate_source::folder::{Folder, Loaded};
 use lockgate_source::{Code, Diagnostic};
-use lockgate_testing::server::{Error, ErrorKind, Options, Postgres, require};
+use lockgate_testing::server::{Error, ErrorKind, require};
 
+use super::answers::{Answers, Key, release};
 use crate::desired::{self, Source, Unmade};
 use crate::failure::Failure;
 use crate::project::{Package, Project};
@@ -66,7 +66,7 @@ impl Words {
                     format!("if `create/` is right, this {drafts}"),
                 ],
             },
-            Source::Files(_) | Source::Url(_) => Self {
+            Source::Files(_) | Source::Url(_) | Source::Snapshot(_) => Self {
                 code: Code::SchemaDiffers,
                 migrations: "the migrations".to_owned(),
                 desired: format!("`{shown}`"),
@@ -116,7 +116,9 @@ fn compared(
     diagnostics.append(&mut found);
     Ok(match source {
         Source::Create => format!("{desired} and {migrations} are {how} on {}", on.join(" and ")),
-        Source::Files(_) | Source::Url(_) => format!("{migrations} and {desired} are {how} on {}", on.join(" and ")),
+        Source::Files(_) | Source::Url(_) | Source::Snapshot(_) => {
+            format!("{migrations} and {desired} are {how} on {}", on.join(" and "))
+        }
     })
 }
 
@@ -132,8 +134,8 @@ fn on_database(
         Ok(release) => release,
         Err(error) => return no_server(folder, error),
     };
-    let answers = Answers::of(target, &key(folder, source, dialect, &release));
-    if let Some(lines) = answers.read() {
+    let answers = Answers::of(target, "desired", &key(folder, source, dialect, &release));
+    if let Some(lines) = answers.read::<Vec<String>>() {
         return Ok(Some(lines.into_iter().map(|line| words.difference(line)).collect()));
     }
     let work = lines(folder, source, dialect);
@@ -177,7 +179,7 @@ async fn lines(folder: &Folder, source: &Source, dialect: Dialect) -> Result<Vec
     let words = Words::of(source, folder);
     let differences = match source {
         Source::Create => compare(&made, &wanted),
-        Source::Files(_) | Source::Url(_) => desired::differences(&made, &wanted),
+        Source::Files(_) | Source::Url(_) | Source::Snapshot(_) => desired::differences(&made, &wanted),
     };
     let lines = between(&differences, &words.migrations, &words.desired);
     Ok(lines.into_iter().map(|line| format!("on {}: {line}", dialect.product())).collect())
@@ -207,55 +209,11 @@ fn no_server(folder: &Folder, error: Error) -> Result<Option<Vec<Diagnostic>>, F
     Ok(None)
 }
 
-/// The release of the server that would be started.
-fn release(dialect: Dialect) -> Result<String, Error> {
-    match dialect {
-        Dialect::Postgres => Postgres::installed(&Options::default()).map(|(major, minor)| format!("{major}.{minor}")),
-        // It is part of this program.
-        Dialect::Sqlite | Dialect::Mysql => Ok(String::new()),
-    }
-}
-
 /// What the answer depends on.
 fn key(folder: &Folder, source: &Source, dialect: Dialect, release: &str) -> String {
-    let mut all = format!("1\n{}\n{release}\n{}\n", env!("CARGO_PKG_VERSION"), folder.policy.dialects());
-    let mut add = |path: &str, text: &str| all.push_str(&format!("{path}\n{}\n{text}\n", text.len()));
-    let companions = folder.companions.iter().filter(|one| one.kind != CompanionKind::Manual);
-    let migrations = companions.flat_map(|one| &one.folder.migrations).chain(&folder.migrations);
-    for file in migrations.flat_map(|migration| migration.files()) {
-        let ScriptFile { path, text, .. } = file;
-        add(path, text);
-    }
+    let mut key = Key::of(folder, dialect, release);
     if let Source::Files(files) = source {
-        files.of(dialect).files.iter().for_each(|file| add(&file.shown, &file.text));
+        files.of(dialect).files.iter().for_each(|file| key.add(&file.shown, &file.text));
     }
-    checksum(&all).to_string()
-}
-
-/// The kept answer to one comparison: a line for each difference.
-struct Answers {
-    file: std::path::PathBuf,
-}
-
-impl Answers {
-    fn of(target: &Path, key: &str) -> Self {
-        let name: String = key.chars().filter(char::is_ascii_alphanumeric).collect();
-        Self { file: target.join("lockgate").join("desired").join(format!("{name}.json")) }
-    }
-
-    fn read(&self) -> Option<Vec<String>> {
-        serde_json::from_str(&std::fs::read_to_string(&self.file).ok()?).ok()
-    }
-
-    /// Whatever keeps it from being written, the next check asks again.
-    fn write(&self, lines: &[String]) {
-        let Ok(text) = serde_json::to_string(lines) else { return };
-        let Some(folder) = self.file.parent() else { return };
-        let written = std::fs::create_dir_all(folder)
-            .and_then(|()| tempfile::NamedTempFile::new_in(folder))
-            .and_then(|mut file| std::io::Write::write_all(&mut file, text.as_bytes()).map(|()| file));
-        if let Ok(file) = written {
-            let _ = file.persist(&self.file);
-        }
-    }
+    key.digest()
 }

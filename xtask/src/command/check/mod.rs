@@ -1,6 +1,8 @@
 //! `cargo xtask check`: checks what the compiler checks, without compiling.
 
 #[cfg(feature = "schema")]
+mod answers;
+#[cfg(feature = "schema")]
 mod desired;
 mod json;
 mod sarif;
@@ -8,6 +10,8 @@ mod sarif;
 mod snapshot;
 #[cfg(feature = "trace")]
 mod trace;
+
+use std::path::Path;
 
 use anstream::{eprintln, print, println};
 use lockgate_source::core::{CompanionKind, Dialect};
@@ -79,7 +83,7 @@ impl Checked {
         let mut loaded = load(&package);
         let replayed = if arguments.no_replay { None } else { replay(&mut loaded)? };
         let compared = if arguments.no_replay { None } else { compare(&mut loaded, project, &package)? };
-        let snapshots = if arguments.no_replay { None } else { compare_snapshots(&mut loaded)? };
+        let snapshots = if arguments.no_replay { None } else { compare_snapshots(&mut loaded, &project.target)? };
         let traced = if arguments.trace { Some(trace(&mut loaded)?) } else { None };
         invocation::rename_commands(&mut loaded.diagnostics);
         Ok(Self { package, loaded, replayed, compared, snapshots, traced })
@@ -207,13 +211,13 @@ fn compare(_: &mut Loaded, _: &Project, _: &Package) -> Result<Option<String>, F
 
 /// Compares the snapshots of the schema with what the migrations make, and returns a summary.
 #[cfg(feature = "schema")]
-fn compare_snapshots(loaded: &mut Loaded) -> Result<Option<String>, Failure> {
-    snapshot::run(loaded)
+pub(super) fn compare_snapshots(loaded: &mut Loaded, target: &Path) -> Result<Option<String>, Failure> {
+    snapshot::run(loaded, target)
 }
 
 /// Built without the feature `schema`.
 #[cfg(not(feature = "schema"))]
-fn compare_snapshots(_: &mut Loaded) -> Result<Option<String>, Failure> {
+pub(super) fn compare_snapshots(_: &mut Loaded, _: &Path) -> Result<Option<String>, Failure> {
     Ok(None)
 }
 

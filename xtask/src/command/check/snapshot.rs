@@ -1,5 +1,7 @@
 //! Compares each snapshot of the schema beside the migrations with what they make on a throwaway database.
 
+use std::path::Path;
+
 use anstream::eprintln;
 use lockgate_schema::snapshot::changes;
 use lockgate_source::core::table::BodyData;
@@ -7,6 +9,7 @@ use lockgate_source::folder::{Folder, Loaded, SnapshotFile};
 use lockgate_source::{Code, Diagnostic};
 use lockgate_testing::server::{ErrorKind, require};
 
+use super::answers::{Answers, Key, release};
 use crate::command::schema::release_note;
 use crate::failure::Failure;
 use crate::schema;
@@ -17,7 +20,7 @@ use crate::throwaway::NoDatabase;
 const MOST_LISTED: usize = 10;
 
 /// Compares the snapshots, and adds a finding for each that is stale. Returns a summary; `None` if the folder has none.
-pub(super) fn run(loaded: &mut Loaded) -> Result<Option<String>, Failure> {
+pub(super) fn run(loaded: &mut Loaded, target: &Path) -> Result<Option<String>, Failure> {
     if loaded.folder.snapshots.is_empty() {
         return Ok(None);
     }
@@ -35,7 +38,7 @@ pub(super) fn run(loaded: &mut Loaded) -> Result<Option<String>, Failure> {
             );
         }
         for file in &folder.snapshots {
-            match compare(&folder, file)? {
+            match compare(&folder, file, target)? {
                 Compared::Same => {}
                 Compared::Stale(finding) => stale.push(*finding),
                 Compared::NoServer => return not_compared("PostgreSQL is not installed"),
@@ -56,12 +59,22 @@ enum Compared {
 }
 
 /// Compares one snapshot with what the migrations of its database make.
-fn compare(folder: &Folder, file: &SnapshotFile) -> Result<Compared, Failure> {
+fn compare(folder: &Folder, file: &SnapshotFile, target: &Path) -> Result<Compared, Failure> {
     let shown = folder.show(&file.path);
     let dialect = file.snapshot.dialect;
     let finding = |message: String| Diagnostic::error(Code::StaleSnapshot, shown.clone(), message);
-    let made = match schema::of_folder(folder, folder.migrations.len(), dialect) {
-        Ok(made) => made,
+    // What the migrations make is kept, and not how it differs, so a snapshot that is written again needs no server.
+    let kept =
+        release(dialect).ok().map(|release| Answers::of(target, "made", &Key::of(folder, dialect, &release).digest()));
+    let made = match kept.as_ref().and_then(Answers::read) {
+        Some(text) => Ok(text),
+        None => schema::of_folder(folder, folder.migrations.len(), dialect).map(|made| made.text()),
+    };
+    let text: String = match made {
+        Ok(text) => {
+            kept.iter().for_each(|answers| answers.write(&text));
+            text
+        }
         Err(NoDatabase::Server(e)) if e.kind() == ErrorKind::NotFound && !require::requires("postgres")? => {
             let yellow = anstyle::AnsiColor::Yellow.on_default().bold();
             eprintln!("{yellow}skipped{yellow:#}: the comparison of {shown}: postgres: {e}");
@@ -75,7 +88,6 @@ fn compare(folder: &Folder, file: &SnapshotFile) -> Result<Compared, Failure> {
             return Ok(Compared::Stale(Box::new(finding(message).help("correct what failed"))));
         }
     };
-    let text = made.text();
     let changes = changes(&file.text, &text);
     if changes.is_empty() {
         return Ok(Compared::Same);

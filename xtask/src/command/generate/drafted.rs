@@ -1,7 +1,6 @@
 //! A draft as the files that it becomes: each of its scripts is a migration of its own, whose down script is drafted from
 //! the schemas before and after it.
 
-use anstream::println;
 use lockgate::__private::{execute, rows as ask};
 use lockgate::{Database, Migrator, read_schema};
 use lockgate_schema::Schema;
@@ -18,7 +17,7 @@ use super::copy::Copy;
 use super::expectation::{self, Expectation};
 use super::proof::{self, Claim, Proven, Unproven};
 use super::script::{self, Head};
-use super::{Arguments, found_in_desired, no_database, rename, unmade};
+use super::{Arguments, fill, found_in_desired, json, no_database, rename, unmade};
 use crate::command::{new_migration, now, schema};
 use crate::desired::{COMMAND, Source};
 use crate::failure::Failure;
@@ -119,9 +118,9 @@ pub(super) async fn draft(context: &Context<'_>, throwaway: &mut Throwaway) -> R
     let drafted = draft::draft(&present, &desired, mode);
     let shown = context.source.shown(&context.folder);
     if drafted.is_empty() && renames.is_empty() {
-        println!("nothing to do: the migrations make what {shown} says");
+        arguments.say(&format!("nothing to do: the migrations make what {shown} says\n"));
         if !lockgate_schema::compare(&present, &desired).is_empty() {
-            println!("(some columns are in another order, which PostgreSQL cannot change)");
+            arguments.say("(some columns are in another order, which PostgreSQL cannot change)\n");
         }
         return Ok(None);
     }
@@ -135,6 +134,7 @@ pub(super) async fn draft(context: &Context<'_>, throwaway: &mut Throwaway) -> R
     let mut lockfile = String::new();
     let names = names(&arguments.name, &scripts);
     let mut schema_before = present;
+    let mut fills = fill::Fills::of(context.package);
     // Reading a large folder takes seconds.
     let mut present_folder = context.whole.clone();
     for (at, (up, name)) in scripts.iter().zip(&names).enumerate() {
@@ -162,15 +162,16 @@ pub(super) async fn draft(context: &Context<'_>, throwaway: &mut Throwaway) -> R
         let done = if at == 0 { renames.len() } else { 0 };
         let rest = Script { steps: up.steps[done..].to_vec(), ..up.clone() };
         if let Err(why) = run(&mut work, &rest, context.dialect).await {
-            show(&scripts, context.dialect);
+            arguments.say(&shown_scripts(&scripts, context.dialect));
             return Err(Failure::refused(format!("the draft above fails, and nothing was written: {why}")));
         }
         let after = read(&mut work).await?;
         let mut down = as_one(draft::draft(&after, &schema_before, Mode::Offline).scripts);
         down.steps.extend(renames[..done].iter().rev().map(|one| Step::Statement(one.reversed().statement())));
         let schema_with_old_names = if at == 0 { &before } else { &schema_before };
-        let (test, is_tested) =
-            test(context, id.key(), [schema_with_old_names, &after], &schema_before, [&mut behind, &mut work]).await;
+        let rows = fills.next(schema_with_old_names, &mut behind, context.dialects().len() > 1).await;
+        let schemas = [schema_with_old_names, &after];
+        let (test, is_tested) = test(context, id.key(), schemas, &schema_before, [&mut behind, &mut work], &rows).await;
         if let Err(why) = run(&mut behind, up, context.dialect).await {
             return Err(Failure::refused(format!("the draft fails with its renames, and nothing was written: {why}")));
         }
@@ -224,7 +225,7 @@ async fn renamed(
             let file = &files.of(context.dialect).files[file];
             (file.shown.clone(), file.text.clone())
         }
-        Source::Create | Source::Url(_) => (String::new(), String::new()),
+        Source::Create | Source::Url(_) | Source::Snapshot(_) => (String::new(), String::new()),
     });
     let mut all = rename::said(&context.arguments.rename, &comments, before, desired)?;
     name_anew(database, &all).await?;
@@ -348,6 +349,7 @@ async fn test(
     schemas: [&Schema; 2],
     with_new_names: &Schema,
     databases: [&mut Database; 2],
+    rows: &[String],
 ) -> (NewFile, bool) {
     let any_dialect = context.dialects().len() > 1;
     let [was, is] = databases;
@@ -379,7 +381,7 @@ async fn test(
     }
     let is_tested = lines.iter().all(|lines| !lines.is_empty());
     let declares = expectation::losses(with_new_names, schemas[1]);
-    (scaffold::generated_test(key, &lines[0], &lines[1], &declares), is_tested)
+    (scaffold::generated_test(key, &lines[0], &lines[1], &declares, rows), is_tested)
 }
 
 /// The one value of a query.
@@ -444,7 +446,7 @@ fn silence(copy: &Copy, context: &Context<'_>, written: &mut [Written]) -> Resul
     // The test is not written yet, and a question is for whoever reads the draft.
     found.retain(|one| shown.contains(&one.file) && !matches!(one.code, Code::MissingTest | Code::Unanswered));
     if found.iter().any(|one| one.severity == Severity::Error) {
-        written.iter().for_each(|one| show_files(&files_of(one, context.dialect)));
+        written.iter().for_each(|one| context.arguments.say(&shown_files(&files_of(one, context.dialect))));
         return Err(found_in_draft(&found));
     }
     found.retain(|one| one.severity == Severity::Warning);
@@ -457,14 +459,29 @@ fn found_in_draft(found: &[Diagnostic]) -> Failure {
     Failure::refused("the draft above is not accepted, and nothing was written")
 }
 
-fn show(scripts: &[Script], dialect: Dialect) {
-    scripts
-        .iter()
-        .for_each(|script| println!("{}", script::text(&Head::default(), script, dialect).trim_start_matches("-- \n")));
+fn shown_scripts(scripts: &[Script], dialect: Dialect) -> String {
+    let text = |script| script::text(&Head::default(), script, dialect).trim_start_matches("-- \n").to_owned() + "\n";
+    scripts.iter().map(text).collect()
 }
 
-fn show_files(files: &[NewFile]) {
-    files.iter().for_each(|file| println!("-- {}\n{}", file.path, file.content));
+fn shown_files(files: &[NewFile]) -> String {
+    files.iter().map(|file| format!("-- {}\n{}\n", file.path, file.content)).collect()
+}
+
+/// A script for programs.
+fn for_programs(path: String, script: &Script) -> json::Script {
+    let step = |step: &Step| match step {
+        Step::Open { what, why } => {
+            json::Step { sql: None, hazards: Vec::new(), question: Some(format!("{what}: {why}")) }
+        }
+        Step::Statement(statement) => json::Step {
+            sql: Some(statement.sql.clone()),
+            hazards: statement.hazards.iter().map(ToString::to_string).collect(),
+            question: statement.question.clone(),
+        },
+    };
+    let outside_transaction = script.outside_transaction;
+    json::Script { path, outside_transaction, steps: script.steps.iter().map(step).collect() }
 }
 
 impl Drafted {
@@ -487,6 +504,11 @@ impl Drafted {
 
     /// Proves it on another database that the folder is for.
     pub(super) async fn prove_elsewhere(&mut self, context: &Context<'_>, dialect: Dialect) -> Result<(), Unproven> {
+        if let Source::Snapshot(_) = context.source {
+            let shown = context.source.shown(&context.folder);
+            self.notes.push(format!("not proven on {}: `{shown}` is not its schema", dialect.product()));
+            return Ok(());
+        }
         let mut throwaway = match Throwaway::start(dialect) {
             Err(NoDatabase::Server(error)) if error.kind() == ErrorKind::NotFound => {
                 self.notes.push(format!("not proven on {}: it is not installed", dialect.product()));
@@ -524,9 +546,36 @@ impl Drafted {
         self.migrations.iter().flat_map(|one| [one.up.clone(), one.down.clone()]).collect()
     }
 
-    /// Prints every file.
-    pub(super) fn show(&self) {
-        show_files(&self.files);
+    /// The text of every file.
+    pub(super) fn shown(&self) -> String {
+        shown_files(&self.files)
+    }
+
+    /// All of it for programs, with each path as messages show it.
+    pub(super) fn for_programs(&self, context: &Context<'_>, shown: &dyn Fn(&str) -> String) -> json::Draft {
+        let migration = |one: &Written| json::Migration {
+            id: one.id.clone(),
+            up: for_programs(shown(&one.paths[0]), &one.up),
+            down: for_programs(shown(&one.paths[1]), &one.down),
+        };
+        let file = |file: &NewFile| json::File { path: shown(&file.path), text: file.content.clone() };
+        let proof = |(on, proven): &(String, Proven)| json::Proof {
+            on: on.clone(),
+            tables: proven.filled.1,
+            tables_with_rows: proven.filled.0,
+            tables_without_rows: proven.not_filled.clone(),
+            fails_on_rows: proven.fails_on_rows.clone(),
+        };
+        json::Draft {
+            dialect: Some(context.dialect.to_string()),
+            desired: Some(context.source.shown(&context.folder)),
+            renames: self.renames.iter().map(ToString::to_string).collect(),
+            migrations: self.migrations.iter().map(migration).collect(),
+            files: self.files.iter().map(file).collect(),
+            proofs: self.proven.iter().map(proof).collect(),
+            notes: self.notes.clone(),
+            warnings: self.warnings.iter().map(|one| format!("{}: {}", one.place(), one.message)).collect(),
+        }
     }
 
     /// The differences that were not drafted.

@@ -4,12 +4,14 @@
 mod copy;
 mod drafted;
 mod expectation;
+mod fill;
+mod json;
 mod proof;
 mod rename;
 pub mod rows;
 mod script;
 
-use anstream::{eprintln, print, println};
+use anstream::{eprint, eprintln, print, println};
 use lockgate_schema::draft::{Loss, Mode};
 use lockgate_source::core::Dialect;
 use lockgate_source::core::table::BodyData;
@@ -19,10 +21,11 @@ use lockgate_source::scaffold;
 use lockgate_source::{Color, Diagnostic, lockfile};
 
 use self::drafted::{Context, Drafted};
+use self::json::{Document, Status};
 use self::proof::Unproven;
 use super::{check, new_migration, schema};
 use crate::changes::Changes;
-use crate::desired::{Source, Unmade};
+use crate::desired::{Snapshot, Source, Unmade};
 use crate::failure::Failure;
 use crate::invocation;
 use crate::program;
@@ -46,18 +49,24 @@ pub(crate) struct Arguments {
     /// Let the draft delete data of this kind; may be given several times, and `all` names every kind
     #[arg(long, value_name = "KIND", value_parser = words_of_loss())]
     allow: Vec<String>,
-    /// A column or table has another name: `users.mail=email`, `users=accounts`; may be given several times
+    /// Something has another name: `users.mail=email`, `users=accounts`, `mood.ok=fine`; may be given several times
     #[arg(long, value_name = "OLD=NEW")]
     rename: Vec<String>,
     /// Nothing else was renamed: do not ask
     #[arg(long)]
     no_renames: bool,
     /// The desired schema is that of this database, which is only read
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", conflicts_with = "to")]
     to_url: Option<String>,
+    /// The desired schema is the text in this file, as `cargo xtask schema --write FILE` writes it
+    #[arg(long, value_name = "FILE")]
+    to: Option<String>,
     /// Show the draft and its proof, and write nothing
     #[arg(long)]
     dry_run: bool,
+    /// The output format: `text` for people; `json` writes one document to stdout, and everything else to stderr
+    #[arg(long, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
+    format: Format,
     /// `sqlite` or `postgres`, if the policy names both; by default `sqlite`
     #[arg(long, value_name = "DIALECT")]
     dialect: Option<Dialect>,
@@ -70,6 +79,13 @@ pub(crate) struct Arguments {
     /// The package that gets the migration
     #[arg(long, short, value_name = "NAME")]
     package: Option<String>,
+}
+
+/// The output format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    Text,
+    Json,
 }
 
 /// The words that `--allow` takes.
@@ -87,7 +103,29 @@ impl Arguments {
     }
 }
 
+impl Arguments {
+    /// Shows a text to a person: on stdout, unless a program reads that.
+    fn say(&self, text: &str) {
+        match self.format {
+            Format::Text => print!("{text}"),
+            Format::Json => eprint!("{text}"),
+        }
+    }
+}
+
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let document = match generate(arguments) {
+        Ok(document) => document,
+        Err(Failure::Refused(why)) => Document::new(Status::Refused, json::Draft::default(), Some(why)),
+        Err(other) => return Err(other),
+    };
+    if arguments.format == Format::Json {
+        println!("{}", document.text());
+    }
+    document.message().map_or(Ok(()), |why| Err(Failure::refused(why)))
+}
+
+fn generate(arguments: &Arguments) -> Result<Document, Failure> {
     let project = Project::find()?;
     let package = project.package(arguments.package.as_deref())?;
     let loaded = check::load_to_write(&package)?;
@@ -119,10 +157,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
             step.id, package.name, package.shown_tests
         )));
     }
-    let source = source(arguments, &project, &package, &whole, database.as_deref())?;
+    let source = match &arguments.to {
+        Some(path) => Source::Snapshot(Snapshot::read(path, dialect)?),
+        None => source(arguments, &project, &package, &whole, database.as_deref())?,
+    };
     let context = Context { arguments, package: &package, whole, folder, owner, dialect, source };
     let drafted = block_on(draft(&context), Failure::impossible)?;
-    let Some(drafted) = drafted else { return Ok(()) };
+    let Some(drafted) = drafted else {
+        return Ok(Document::new(Status::Nothing, json::Draft::default(), None));
+    };
     finish(&context, &project, &drafted)
 }
 
@@ -160,6 +203,7 @@ fn found_in_desired(mut diagnostics: Vec<Diagnostic>) -> Failure {
 
 /// Drafts and proves. `None` if nothing is to be done.
 async fn draft(context: &Context<'_>) -> Result<Option<Drafted>, Failure> {
+    let arguments = context.arguments;
     let mut throwaway = Throwaway::start(context.dialect).map_err(no_database)?;
     let Some(mut drafted) = drafted::draft(context, &mut throwaway).await? else { return Ok(None) };
     for dialect in context.dialects() {
@@ -171,8 +215,13 @@ async fn draft(context: &Context<'_>) -> Result<Option<Drafted>, Failure> {
             Ok(()) => {}
             Err(Unproven::NoDatabase(why)) => return Err(no_database(why)),
             Err(Unproven::Wrong(what, lines)) => {
-                drafted.show();
+                arguments.say(&drafted.shown());
                 lines.iter().for_each(|line| eprintln!("{line}"));
+                if let Source::Snapshot(snapshot) = &context.source
+                    && let Some(note) = snapshot.note(&throwaway.release())
+                {
+                    eprintln!("note: {note}");
+                }
                 return Err(Failure::refused(format!(
                     "the draft above is not proven on {}, and nothing was written: {what}",
                     dialect.product()
@@ -201,12 +250,13 @@ fn unmade(why: Unmade) -> Failure {
 }
 
 /// Writes the files, or shows them.
-fn finish(context: &Context<'_>, project: &Project, drafted: &Drafted) -> Result<(), Failure> {
+fn finish(context: &Context<'_>, project: &Project, drafted: &Drafted) -> Result<Document, Failure> {
+    let arguments = context.arguments;
     let package: &Package = context.package;
     let mut shown = Vec::new();
     let mut hint = None;
     if context.arguments.dry_run {
-        drafted.show();
+        arguments.say(&drafted.shown());
     } else {
         let mut changes = Changes::default();
         for file in &drafted.files {
@@ -220,23 +270,23 @@ fn finish(context: &Context<'_>, project: &Project, drafted: &Drafted) -> Result
         shown.push(project.shown(&package.folder.join(lock)));
         changes.make()?;
     }
-    shown.iter().for_each(|path| println!("{path}"));
+    shown.iter().for_each(|path| arguments.say(&format!("{path}\n")));
     for diagnostic in &drafted.warnings {
         eprintln!("{}\n", diagnostic.render(Color::On));
     }
-    print!("{}", drafted.summary());
-    hint.iter().for_each(|hint| println!("{hint}"));
-    if context.arguments.dry_run {
-        println!("nothing was written");
+    arguments.say(&drafted.summary());
+    hint.iter().for_each(|hint| arguments.say(&format!("{hint}\n")));
+    if arguments.dry_run {
+        arguments.say("nothing was written\n");
     }
-    match drafted.open().len() {
-        0 => Ok(()),
+    let message = match drafted.open().len() {
+        0 => None,
         count => {
             let (what, lines) =
                 if count == 1 { ("1 difference was", "its line") } else { ("these differences were", "their lines") };
-            Err(Failure::refused(format!(
-                "{what} not drafted: answer {lines} `-- lockgate: unanswered` in the scripts"
-            )))
+            Some(format!("{what} not drafted: answer {lines} `-- lockgate: unanswered` in the scripts"))
         }
-    }
+    };
+    let status = if arguments.dry_run { Status::DryRun } else { Status::Written };
+    Ok(Document::new(status, drafted.for_programs(context, &|path| project.shown(&package.path_of(path))), message))
 }

@@ -3,7 +3,7 @@
 
 use lockgate::__private::{execute, rows as ask};
 use lockgate::{Audience, Database, DownTo, Migrator, read_schema};
-use lockgate_schema::draft::{Hazard, Mode, Rename, Script, Step, draft};
+use lockgate_schema::draft::{Hazard, Mode, Rename, Renamed, Script, Step, draft};
 use lockgate_schema::{Difference, Name, Schema, between, compare};
 
 use super::rows;
@@ -275,7 +275,7 @@ fn has(schema: &Schema, table: &Name) -> bool {
 
 /// The name of a table after the renames.
 fn now(table: &Name, renames: &[Rename]) -> Name {
-    let renamed = renames.iter().find(|rename| rename.column.is_none() && rename.table == *table);
+    let renamed = renames.iter().find(|rename| rename.what == Renamed::Table && rename.object == *table);
     renamed.map_or_else(|| table.clone(), |rename| Name { schema: table.schema.clone(), name: rename.to.clone() })
 }
 

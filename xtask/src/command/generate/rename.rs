@@ -4,7 +4,7 @@ use std::io::{BufRead, IsTerminal, Write};
 
 use anstream::eprint;
 use lockgate_schema::Schema;
-use lockgate_schema::draft::{Rename, possible_renames};
+use lockgate_schema::draft::{Named, Rename, Renamed, named, possible_renames};
 use lockgate_source::desired::Was;
 use lockgate_source::{Code, Diagnostic};
 
@@ -27,7 +27,7 @@ pub(super) fn said(
         }
     }
     // Columns have the name of their table before the change, so they come first.
-    found.sort_by_key(|rename| rename.column.is_none());
+    found.sort_by_key(|rename| !rename.is_of_part());
     found.dedup();
     Ok(found)
 }
@@ -44,7 +44,7 @@ fn of_comment(
     let is_meant = |name: &lockgate_schema::Name| path(name).ends_with(&was.table) || was.table.ends_with(&path(name));
     let shown = was.table.join(".");
     let Some(table) = desired.tables.iter().find(|table| is_meant(&table.name)) else {
-        return Err(format!("the desired schema has no table `{shown}`"));
+        return of_other(was, all, before, desired);
     };
     let of = |name: &str, schema: &Option<String>| {
         before.tables.iter().find(|table| table.name.name == name && table.name.schema == *schema)
@@ -54,7 +54,12 @@ fn of_comment(
             return Ok(None);
         }
         return match of(&was.old, &table.name.schema) {
-            Some(old) => Ok(Some(Rename { table: old.name.clone(), column: None, to: table.name.name.clone() })),
+            Some(old) => Ok(Some(Rename {
+                what: Renamed::Table,
+                object: old.name.clone(),
+                part: None,
+                to: table.name.name.clone(),
+            })),
             None => Err(format!("the migrations make neither `{shown}` nor `{}`", was.old)),
         };
     };
@@ -69,9 +74,63 @@ fn of_comment(
         None => Err(format!("`{shown}` has no column `{column}` in the desired schema")),
         Some(new) if has(&new.name) => Ok(None),
         Some(new) if has(&was.old) => {
-            Ok(Some(Rename { table: present.name.clone(), column: Some(was.old.clone()), to: new.name.clone() }))
+            let (object, part) = (present.name.clone(), Some(was.old.clone()));
+            Ok(Some(Rename { what: Renamed::Column, object, part, to: new.name.clone() }))
         }
         Some(_) => Err(format!("`{shown}` has neither a column `{column}` nor `{}`", was.old)),
+    }
+}
+
+/// The rename of what is no table and no column.
+fn of_other(was: &Was, all: &[(Was, Diagnostic)], before: &Schema, desired: &Schema) -> Result<Option<Rename>, String> {
+    let shown = was.table.join(".");
+    // A routine has its arguments in its name.
+    let bare = |name: &str| name.split('(').next().unwrap_or(name).to_lowercase();
+    let is_meant = |known: &Named<'_>, path: &[String]| {
+        let own = [known.object.schema.as_deref().unwrap_or_default().to_lowercase(), bare(&known.object.name)];
+        own.ends_with(path)
+    };
+    let found = named(desired).into_iter().filter(|known| is_meant(known, &was.table));
+    let found: Vec<Named<'_>> = found.filter(|known| known.part == was.column.as_deref()).collect();
+    let new = match &found[..] {
+        [new] => *new,
+        [] => {
+            let part = was.column.as_ref().map_or_else(String::new, |part| format!(".{part}"));
+            return Err(format!("the desired schema has nothing that is called `{shown}{part}`"));
+        }
+        _ => return Err(format!("`{shown}` can be several things in the desired schema: use `--rename OLD=NEW`")),
+    };
+    let present = named(before);
+    let is_in = |known: &Named<'_>, name: &str, part: Option<&str>| {
+        let of_schema = known.object.schema == new.object.schema;
+        known.what == new.what && of_schema && bare(&known.object.name) == name.to_lowercase() && known.part == part
+    };
+    let own = bare(&new.object.name);
+    // The object of a value may have another name as well.
+    let earlier = all.iter().find(|(other, _)| other.column.is_none() && other.table == was.table);
+    let owners: Vec<&str> = match new.part {
+        Some(_) => earlier.iter().map(|(earlier, _)| earlier.old.as_str()).chain([own.as_str()]).collect(),
+        None => vec![was.old.as_str()],
+    };
+    let is_done = match new.part {
+        Some(_) => owners.iter().any(|owner| present.iter().any(|known| is_in(known, owner, new.part))),
+        None => present.iter().any(|known| is_in(known, &own, None)),
+    };
+    if is_done {
+        return Ok(None);
+    }
+    let part = new.part.map(|_| was.old.as_str());
+    let old: Vec<&Named<'_>> =
+        present.iter().filter(|known| owners.iter().any(|owner| is_in(known, owner, part))).collect();
+    match &old[..] {
+        [old] => Ok(Some(Rename {
+            what: old.what,
+            object: old.object.clone(),
+            part: old.part.map(str::to_owned),
+            to: new.part.map_or(own, str::to_owned),
+        })),
+        [] => Err(format!("the migrations make neither `{shown}` nor `{}`", was.old)),
+        _ => Err(format!("`{}` can be several things: use `--rename OLD=NEW`", was.old)),
     }
 }
 
@@ -107,7 +166,7 @@ pub(super) fn asked(before: &Schema, desired: &Schema, never: bool) -> Result<Ve
     let mut confirmed = Vec::new();
     for rename in &possible {
         // If the table is another one, so are its columns.
-        if refused.iter().any(|other| other.column.is_none() && other.table == rename.table) {
+        if refused.iter().any(|other| !other.is_of_part() && other.object == rename.object) {
             continue;
         }
         eprint!("rename {}? [y/N] ", arrow(rename));
@@ -123,7 +182,7 @@ pub(super) fn asked(before: &Schema, desired: &Schema, never: bool) -> Result<Ve
             _ => refused.push(rename),
         }
     }
-    confirmed.sort_by_key(|rename| rename.column.is_none());
+    confirmed.sort_by_key(|rename| !rename.is_of_part());
     Ok(confirmed)
 }
 

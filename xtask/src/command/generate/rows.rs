@@ -134,6 +134,7 @@ fn sqlite(data_type: &str, row: usize, checks: &[&str]) -> String {
         return "'{}'".to_owned();
     }
     match () {
+        () if has(&["BOOL"]) => "true".to_owned(),
         () if has(&["INT"]) => row.to_string(),
         () if has(&["CHAR", "CLOB", "TEXT"]) => format!("'a{row}'"),
         () if has(&["DATE", "TIME"]) => format!("'2001-01-0{row}'"),

@@ -183,6 +183,11 @@ impl<'a> CatalogContext<'a> {
         makes_all || makes_this
     }
 
+    /// Whether the migrations run as this role: it owns the history, or where there is none the database.
+    pub(super) fn is_own_role(&self, role: u32) -> bool {
+        role == if self.migrating_role.0 == 0 { self.database_owner } else { self.migrating_role.0 }
+    }
+
     fn privileges(&self, row: &mut Row<'_>) -> Result<Vec<Privilege>, Cause> {
         let (acl, default) = (row.maybe_list()?, row.list()?);
         acl.map_or_else(|| Ok(Vec::new()), |acl| privileges(&acl, &default))

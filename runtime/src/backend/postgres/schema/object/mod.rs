@@ -97,7 +97,9 @@ pub(super) fn read(
     for row in rows(default_privileges) {
         let mut row = row?;
         context.see(DEFAULT_ACL, row.oid()?);
-        let name = row.text()?;
+        let (role, for_role, of) = (row.oid()?, row.definition()?, row.text()?);
+        // What the role that runs the migrations is called differs between databases that are otherwise the same.
+        let name = if context.is_own_role(role) { of } else { format!("{for_role}{of}") };
         let definition = format!("ALTER DEFAULT PRIVILEGES {name}");
         let meta = Meta { privileges: privileges(&row.list()?, &row.list()?)?, ..Meta::default() };
         let name = Name::plain(name);

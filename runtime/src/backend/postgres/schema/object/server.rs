@@ -11,7 +11,8 @@ pub(super) fn server() -> Vec<String> {
         format!(
             "SELECT 'extension' AS kind, 3079::oid AS class, x.oid AS id, 0::oid AS schema, x.extname::text AS name, 0::oid AS relation, \
              x.extowner AS owner, 'r'::\"char\" AS letter, NULL::aclitem[] AS acl, 'CREATE EXTENSION ' || quote_ident(x.extname) || \
-             ' WITH SCHEMA ' || quote_ident(n.nspname) || ' VERSION ' || quote_literal(x.extversion) AS definition, NULL::text[] AS details \
+             ' WITH SCHEMA ' || quote_ident(n.nspname) || CASE WHEN x.extversion = (SELECT e.default_version FROM pg_available_extensions() e WHERE e.name = x.extname) \
+             THEN '' ELSE ' VERSION ' || quote_literal(x.extversion) END AS definition, NULL::text[] AS details \
              FROM pg_extension x JOIN pg_namespace n ON n.oid = x.extnamespace WHERE {}",
             by(3079, "x")
         ),
@@ -39,8 +40,8 @@ pub(super) fn server() -> Vec<String> {
 }
 
 /// Default privileges of new objects. Those of one schema are added to the global ones, which replace the server's own.
-pub(in super::super) const DEFAULT_PRIVILEGES: &str = "SELECT p.oid, 'FOR ROLE ' || quote_ident(pg_get_userbyid(p.defaclrole)) || \
-     COALESCE(' IN SCHEMA ' || (SELECT quote_ident(n.nspname) FROM pg_namespace n WHERE n.oid = p.defaclnamespace), '') || ' ON ' || \
+pub(in super::super) const DEFAULT_PRIVILEGES: &str = "SELECT p.oid, p.defaclrole, 'FOR ROLE ' || quote_ident(pg_get_userbyid(p.defaclrole)) || ' ', \
+     COALESCE('IN SCHEMA ' || (SELECT quote_ident(n.nspname) FROM pg_namespace n WHERE n.oid = p.defaclnamespace) || ' ', '') || 'ON ' || \
      CASE p.defaclobjtype WHEN 'r' THEN 'TABLES' WHEN 'S' THEN 'SEQUENCES' WHEN 'f' THEN 'FUNCTIONS' WHEN 'T' THEN 'TYPES' \
      WHEN 'n' THEN 'SCHEMAS' WHEN 'L' THEN 'LARGE OBJECTS' ELSE p.defaclobjtype::text END, p.defaclacl, \
      CASE WHEN p.defaclnamespace = 0 THEN acldefault(CASE p.defaclobjtype WHEN 'S' THEN 's' ELSE p.defaclobjtype END, p.defaclrole) END \
