@@ -2,6 +2,7 @@
 
 mod changes;
 mod meaning;
+mod pairs;
 mod random;
 mod texts;
 
@@ -15,6 +16,7 @@ use sqlx::{AssertSqlSafe, Connection, Row, SqliteConnection};
 use crate::support::set::migrations;
 use crate::support::text;
 use changes::CHANGES;
+use pairs::PAIRS;
 
 #[tokio::test]
 async fn each_change_is_drafted_there_and_back() {
@@ -28,6 +30,19 @@ async fn each_change_is_drafted_there_and_back() {
         }
     }
     assert!(failed.is_empty(), "{} of {}:\n{}", failed.len(), 2 * CHANGES.len(), failed.join("\n\n"));
+}
+
+#[tokio::test]
+async fn pairs_of_schemas_are_drafted_there_and_back() {
+    let mut failed = Vec::new();
+    for (name, before, after) in PAIRS {
+        for (direction, before, after) in [("there", before, after), ("back", after, before)] {
+            if let Err(why) = tried(before, after, Rows::None).await {
+                failed.push(format!("{name}, {direction}: {why}"));
+            }
+        }
+    }
+    assert!(failed.is_empty(), "{} of {}:\n{}", failed.len(), 2 * PAIRS.len(), failed.join("\n\n"));
 }
 
 /// What is in each table before a draft runs.
