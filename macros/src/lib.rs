@@ -123,6 +123,7 @@ pub fn test(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// * `table = "users"`: the name of the table. By default it is the name of the struct in snake case, and in the singular
 ///   if that is: `BlogPost` is `blog_post`.
 /// * `schema = "app"`: its schema, on PostgreSQL.
+/// * `database = "billing"`: its database, where the migrations are for several databases of a server.
 /// * `was = "members"`: the name that the table had before, so that a draft renames it.
 /// * `check = "starts_at < ends_at"`: a condition on several columns. It may be written several times.
 /// * `constraint = "CONSTRAINT once EXCLUDE USING gist (room WITH =, during WITH &&)"`: any constraint of a table as SQL has

@@ -61,6 +61,7 @@ const fn known(name: &'static str, place: Place, value: Wanted, again: bool, exa
 const OPTIONS: &[Known] = &[
     known("table", Place::Struct, Wanted::Text, false, "table = \"users\""),
     known("schema", Place::Struct, Wanted::Text, false, "schema = \"app\""),
+    known("database", Place::Struct, Wanted::Text, false, "database = \"billing\""),
     known("constraint", Place::Struct, Wanted::Text, true, "constraint = \"UNIQUE (a, b)\""),
     known("options", Place::Struct, Wanted::Text, false, "options = \"STRICT\""),
     known("was", Place::Both, Wanted::Text, false, "was = \"mail\""),

@@ -51,6 +51,8 @@ pub struct Placed {
     pub column: usize,
     /// The name of the struct.
     pub of: String,
+    /// The database of its table, if the struct says one.
+    pub database: Option<String>,
 }
 
 /// Something that must be corrected first.
@@ -78,7 +80,7 @@ pub fn read(sources: &Sources, dialect: Dialect, load: &mut dyn FnMut(&str) -> O
     let mut found = Found::default();
     let files = files::parse(sources, load);
     let names = imports::derives(files.values().filter_map(|file| file.parsed.as_ref().ok()), &sources.other_crates);
-    let mut made: BTreeMap<(Option<String>, String), String> = BTreeMap::new();
+    let mut made: BTreeMap<(Option<String>, Option<String>, String), String> = BTreeMap::new();
     for (path, file) in &files {
         let parsed = match &file.parsed {
             Ok(parsed) => parsed,
@@ -113,16 +115,16 @@ pub fn read(sources: &Sources, dialect: Dialect, load: &mut dyn FnMut(&str) -> O
                 found.notes.push(note);
             }
             let statements = Table::of(&input).and_then(|table| {
-                let key = (table.schema.clone(), table.name.to_lowercase());
+                let key = (table.database.clone(), table.schema.clone(), table.name.to_lowercase());
                 let statements = table.statements(dialect)?;
-                Ok((key, table.name, statements))
+                Ok((key, table.name, table.database, statements))
             });
             match statements {
                 Err(errors) => {
                     let problems = errors.into_iter().map(|error| problem(path, error.span(), error.to_string()));
                     found.problems.extend(problems);
                 }
-                Ok((key, table, statements)) => {
+                Ok((key, table, database, statements)) => {
                     if let Some(other) = made.insert(key, format!("`{name}` ({place})")) {
                         let message = format!(
                             "{other} is the table `{table}` too: name one of them otherwise with `#[lockgate(table = \
@@ -133,8 +135,8 @@ pub fn read(sources: &Sources, dialect: Dialect, load: &mut dyn FnMut(&str) -> O
                     }
                     found.statements.extend(statements.into_iter().map(|statement| {
                         let LineColumn { line, column } = statement.span.start();
-                        let of = name.clone();
-                        Placed { sql: statement.sql, file: path.clone(), line, column: column + 1, of }
+                        let (of, database) = (name.clone(), database.clone());
+                        Placed { sql: statement.sql, file: path.clone(), line, column: column + 1, of, database }
                     }));
                 }
             }

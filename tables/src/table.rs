@@ -22,6 +22,8 @@ pub struct Table {
     pub name: String,
     /// Its schema in the sense of PostgreSQL.
     pub schema: Option<String>,
+    /// Its database, in a folder for several databases of a server.
+    pub database: Option<String>,
     /// The name that it had before.
     pub was: Option<String>,
     /// Its columns.
@@ -124,6 +126,7 @@ impl Table {
             name: snake_case(&of),
             of,
             schema: None,
+            database: None,
             was: None,
             columns: Vec::new(),
             comment: None,
@@ -172,6 +175,10 @@ impl Table {
             "schema" => {
                 check_name(name, &text, span)?;
                 (self.schema, self.schema_span) = (Some(text), Some(span));
+            }
+            "database" => {
+                check_name(name, &text, span)?;
+                self.database = Some(text);
             }
             "was" => {
                 check_name(name, &text, span)?;

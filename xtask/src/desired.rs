@@ -146,7 +146,8 @@ impl Source {
             [Dialect::Sqlite, Dialect::Postgres].into_iter().filter(|dialect| scripts::is_for(folder, *dialect));
         let mut structs = Vec::new();
         for dialect in dialects {
-            let found = structs::of_package(project, package, dialect)?;
+            let mut found = structs::of_package(project, package, dialect)?;
+            found.keep_those_of(&folder.databases(), database)?;
             if !found.statements.is_empty() {
                 structs.push((dialect, struct_files(&found)));
             }

@@ -23,6 +23,46 @@ pub(crate) struct Structs {
     pub(crate) folders: Vec<String>,
 }
 
+impl Structs {
+    /// Keeps the tables of one database, if the folder is for several.
+    ///
+    /// # Errors
+    ///
+    /// If a struct does not say which of them it is for, or names another.
+    pub(crate) fn keep_those_of(&mut self, all: &[&str], database: Option<&str>) -> Result<(), Failure> {
+        let several = all.len() > 1;
+        let names: Vec<String> = all.iter().map(|name| format!("`{name}`")).collect();
+        let mut lines = Vec::new();
+        for placed in &self.statements {
+            let place = format!("{}:{}: `{}`", placed.file, placed.line, placed.of);
+            match &placed.database {
+                Some(named) if all.contains(&named.as_str()) => continue,
+                Some(named) if all.is_empty() => lines.push(format!(
+                    "{place} names the database `{named}`, and the migrations are not divided by databases: delete \
+                     `database = \"{named}\"`"
+                )),
+                Some(named) => lines.push(format!("{place} names the database `{named}`, and there is {}", names.join(" and "))),
+                None if several => lines.push(format!(
+                    "{place} does not say in which database its table is: write `#[lockgate(database = \"{}\")]`, or {}",
+                    all[0],
+                    names[1..].join(" or ")
+                )),
+                None => continue,
+            }
+            // A struct may have several statements.
+            lines.dedup();
+        }
+        if !lines.is_empty() {
+            let lines: Vec<String> = lines.iter().map(|line| format!("\n  {line}")).collect();
+            return Err(Failure::refused(format!("the structs do not describe a schema:{}", lines.concat())));
+        }
+        if several {
+            self.statements.retain(|placed| placed.database.as_deref() == database);
+        }
+        Ok(())
+    }
+}
+
 /// Reads the structs with `#[derive(lockgate::Table)]` that describe the tables of this package's migrations.
 ///
 /// # Errors
@@ -82,4 +122,47 @@ fn collect(project: &Project, folder: &Path, files: &mut BTreeMap<String, String
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn structs(of: &[(&str, Option<&str>)]) -> Structs {
+        let placed = |(of, database): &(&str, Option<&str>)| Placed {
+            sql: format!("CREATE TABLE \"{of}\" (\"id\" bigint);"),
+            file: "src/models.rs".to_owned(),
+            line: 3,
+            column: 1,
+            of: (*of).to_owned(),
+            database: database.map(str::to_owned),
+        };
+        Structs { statements: of.iter().map(placed).collect(), notes: Vec::new(), folders: Vec::new() }
+    }
+
+    #[test]
+    fn of_several_databases_each_has_its_own_tables() {
+        let all = ["billing", "catalog"];
+        let mut found = structs(&[("Invoice", Some("billing")), ("Book", Some("catalog"))]);
+        found.keep_those_of(&all, Some("catalog")).unwrap();
+        assert_eq!(found.statements.iter().map(|placed| placed.of.as_str()).collect::<Vec<_>>(), ["Book"]);
+        let mut found = structs(&[("Invoice", None), ("Book", Some("catalogue"))]);
+        assert_eq!(
+            found.keep_those_of(&all, Some("catalog")).unwrap_err().to_string(),
+            "the structs do not describe a schema:\n  src/models.rs:3: `Invoice` does not say in which database its table is: \
+             write `#[lockgate(database = \"billing\")]`, or `catalog`\n  src/models.rs:3: `Book` names the database \
+             `catalogue`, and there is `billing` and `catalog`"
+        );
+    }
+
+    #[test]
+    fn where_there_is_one_database_no_struct_needs_to_name_it() {
+        let mut found = structs(&[("Invoice", None)]);
+        found.keep_those_of(&[], None).unwrap();
+        found.keep_those_of(&["billing"], Some("billing")).unwrap();
+        assert_eq!(found.statements.len(), 1);
+        let mut found = structs(&[("Invoice", Some("billing"))]);
+        let refused = found.keep_those_of(&[], None).unwrap_err().to_string();
+        assert!(refused.contains("delete `database = \"billing\"`"), "{refused}");
+    }
 }
