@@ -90,6 +90,19 @@ const POSTGRES: &[Foreign] = &[
         "begin",
         "write the body as a function that `RETURNS trigger`, and `EXECUTE FUNCTION name()` here",
     ),
+    // The parser takes any word for an option of a role.
+    foreign("create _ … identified", "by", PASSWORD),
+    foreign("create _ … identified", "", WITHOUT_PLUGIN),
+    foreign("alter _ … ", "identified by", PASSWORD),
+    foreign("alter _ … identified", "by", PASSWORD),
+    foreign("alter user …", "identified", WITHOUT_PLUGIN),
+    foreign("create user …", "account lock", "write `NOLOGIN`"),
+    foreign("alter user …", "account lock", "write `NOLOGIN`"),
+    foreign("alter user …", "account unlock", "write `LOGIN`"),
+    foreign("… to _", "identified", "delete it, and write `ALTER ROLE name PASSWORD '…';` as a statement before it"),
+    foreign("", "flush", "delete it: what PostgreSQL grants counts at once"),
+    foreign("set names", "", "delete it: a migration's text is always sent as UTF-8"),
+    foreign("create", "login", "write `CREATE ROLE name LOGIN PASSWORD '…'`: only SQL Server knows `LOGIN` here"),
     foreign("create user", "'", "write the name without quotes, and without `@` and a host"),
     foreign(
         "create _ if",
@@ -120,6 +133,10 @@ const POSTGRES: &[Foreign] = &[
         "write `()` after the name, and the body in `$$`, with `LANGUAGE plpgsql` after it",
     ),
 ];
+
+const PASSWORD: &str = "write `PASSWORD` instead of `IDENTIFIED BY`, and the password as a string";
+const WITHOUT_PLUGIN: &str =
+    "delete it, and write `PASSWORD '…'`: the server decides in `pg_hba.conf` how users log in";
 
 const ONCE: &str = "delete `IF NOT EXISTS`: SQLite does not know it here, and a migration runs once";
 const ROW_ID: &str = "write `INTEGER PRIMARY KEY` for the column: SQLite then numbers the rows itself";

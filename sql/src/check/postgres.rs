@@ -3,6 +3,7 @@
 
 mod exceptions;
 mod keywords;
+mod missed;
 mod mistakes;
 mod names;
 pub(super) mod releases;
@@ -41,7 +42,7 @@ pub(super) fn check(text: &str, kind: StatementKind, release: Option<Release>) -
         }
         return vec![found(error)];
     }
-    if let Some(wrong) = exceptions::missed(text) {
+    if let Some(wrong) = missed::find(text) {
         return vec![repair::find(Dialect::Postgres, text, wrong, keywords(), keywords::is_value_word, stops)];
     }
     if let Some(wrong) = mistakes::find(&parse.syntax_node(), text) {
@@ -98,7 +99,7 @@ fn parsed(text: &str) -> Parsed {
 fn stops(text: &str) -> Option<usize> {
     match parsed(text).error {
         Some(error) => Some(error.range().start().into()),
-        None => exceptions::missed(text).map(|wrong| wrong.range.start),
+        None => missed::find(text).map(|wrong| wrong.range.start),
     }
 }
 

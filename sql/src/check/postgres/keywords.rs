@@ -10,6 +10,11 @@ use crate::check::nesting;
 use crate::lexer::{Kind, Lexer, Token};
 use crate::words::Words;
 
+/// Words that cannot be labels of columns without `AS`.
+const NOT_BARE: &str = "array as char character create day except fetch filter for from grant group having hour intersect into \
+    isnull limit minute month notnull offset on order over overlaps precision returning second to union \
+    varying where window with within without year";
+
 /// The number of tokens before the place where the parser stopped that are tried as names.
 const TRIED_MAX: usize = 8;
 
@@ -106,6 +111,11 @@ pub(super) fn is_value_word(word: &str) -> bool {
 /// Whether the word names a function or a type, but no column and no table.
 pub(super) fn is_function_word(word: &str) -> bool {
     is_in(FUNCTION, word)
+}
+
+/// Whether the word is the label of a column only after `AS`.
+pub(super) fn is_label_after_as(word: &str) -> bool {
+    is_in(NOT_BARE, word)
 }
 
 fn is_in(words: &str, word: &str) -> bool {
@@ -208,11 +218,6 @@ mod tests {
         trusted type types uescape unbounded uncommitted unencrypted unknown unlisten unlogged until update \
         vacuum valid validate validator value varying version view views volatile whitespace within without work \
         wrapper write xml year yes zone";
-
-    /// Words that cannot be labels of columns without AS.
-    const NOT_BARE: &str = "array as char character create day except fetch filter for from grant group having hour intersect into \
-        isnull limit minute month notnull offset on order over overlaps precision returning second to union \
-        varying where window with within without year";
 
     /// Places for the name of a column, a table or another object.
     const NAMES: &[&str] = &[

@@ -1,4 +1,5 @@
-//! Common mistakes that PostgreSQL rejects and the parser accepts, found in the parser's tree.
+//! Common mistakes that PostgreSQL rejects and the parser accepts, found in the parser's tree. Those that only the words
+//! show are in [`missed`](super::missed).
 
 use std::ops::Range;
 
@@ -14,15 +15,20 @@ pub(super) fn find(root: &SyntaxNode, text: &str) -> Option<ParserFinding> {
         let node = Node { node: &node, text };
         match node.node.kind() {
             K::PARTITION_ITEM | K::CONFLICT_INDEX_ITEM => node.index_expression(),
-            K::PATH_TYPE => node.length_of_type(),
-            K::VARCHAR_TYPE | K::CHARACTER_TYPE => node.length_max(),
+            K::PATH_TYPE => node.length_of_type().or_else(|| node.precision_of_float()),
+            K::VARCHAR_TYPE | K::CHARACTER_TYPE => node.length_max().or_else(|| node.one_number()),
             K::ALTER_TABLE => node.combined_actions(),
             K::ADD_COLUMN => node.missing_type(),
             K::PATH => node.renamed_with_schema(),
             K::SELECT | K::VALUES | K::COMPOUND_SELECT | K::PAREN_SELECT => node.second_clause(),
             K::CREATE_TABLE_AS => node.typed_columns(),
             K::DEFAULT_CONSTRAINT => node.default(),
-            K::BIN_EXPR => node.chained_comparison(),
+            K::BIN_EXPR => node.chained_comparison().or_else(|| node.is_value()).or_else(|| node.escape_alone()),
+            K::INSERT => node.columns_of_defaults(),
+            K::REFERENCES_CONSTRAINT | K::FOREIGN_KEY_CONSTRAINT => node.second_action(),
+            K::GENERATED_STORED => node.generated_by_default(),
+            K::TABLE_NAME | K::TABLE_NAME_REF | K::RELATION_NAME_REF => node.too_qualified(),
+            K::TARGET => node.bare_label(),
             K::MERGE_WHEN_MATCHED | K::MERGE_WHEN_NOT_MATCHED_SOURCE | K::MERGE_WHEN_NOT_MATCHED_TARGET => {
                 node.merge_action()
             }
@@ -109,6 +115,110 @@ impl Node<'_> {
         }
         let fact = "the length of a type is a number in PostgreSQL: `max` is SQL Server's".to_owned();
         self.refused(super::bytes(argument.text_range()), fact, "write `text`, which has no limit".to_owned())
+    }
+
+    /// The length of a string is one number.
+    fn one_number(&self) -> Option<ParserFinding> {
+        let length = self.node.children().find(|child| child.kind() == K::ARG_LIST)?;
+        let mut arguments = length.children().filter(|child| child.kind() == K::ARG);
+        let first = arguments.next().and_then(|argument| argument.first_child());
+        let is_number = first.is_some_and(|first| first.kind() == K::LITERAL && has(&first, K::INT_NUMBER));
+        if is_number && arguments.next().is_none() {
+            return None;
+        }
+        let fact = format!("the length of a type is one number: found {}", kind::shown(self.written(&length)));
+        self.refused(super::bytes(length.text_range()), fact, "write `(10)`, for example".to_owned())
+    }
+
+    /// `float(10, 2)` is MySQL's.
+    fn precision_of_float(&self) -> Option<ParserFinding> {
+        let name = self.node.first_child()?;
+        if !self.written(&name).eq_ignore_ascii_case("float") {
+            return None;
+        }
+        let wrong = self.one_number()?;
+        let fact = "`float` takes one number, its binary digits".to_owned();
+        self.refused(wrong.range, fact, "write `double precision`, or `numeric(10, 2)` for decimal digits".to_owned())
+    }
+
+    /// Only a few words follow `IS`.
+    fn is_value(&self) -> Option<ParserFinding> {
+        let negated = self.node.children().any(|part| part.kind() == K::IS_NOT);
+        if !negated && !has(self.node, K::IS_KW) {
+            return None;
+        }
+        let right = self.node.last_child()?;
+        let known = ["null", "true", "false", "unknown", "document"];
+        if !matches!(right.kind(), K::LITERAL | K::NAME_REF)
+            || known.iter().any(|known| known.eq_ignore_ascii_case(self.written(&right)))
+        {
+            return None;
+        }
+        let fact = "`IS` takes `NULL`, `TRUE`, `FALSE`, `UNKNOWN` or `DISTINCT FROM`, and no value".to_owned();
+        let words = if negated { "IS DISTINCT FROM" } else { "IS NOT DISTINCT FROM" };
+        let repair = format!("write `{}`, or `{words}` if it may be NULL", if negated { "<>" } else { "=" });
+        self.refused(super::bytes(right.text_range()), fact, repair)
+    }
+
+    /// `ESCAPE` belongs to a pattern.
+    fn escape_alone(&self) -> Option<ParserFinding> {
+        let escape = self.node.children_with_tokens().find(|part| part.kind() == K::ESCAPE_KW)?;
+        // The parser may read the pattern before it as any expression.
+        let text = self.text.to_ascii_lowercase();
+        if ["like", "similar"].into_iter().any(|word| text.contains(word)) {
+            return None;
+        }
+        let fact = "`ESCAPE` follows the pattern of `LIKE`, `ILIKE` or `SIMILAR TO`".to_owned();
+        self.refused(super::bytes(escape.text_range()), fact, "write `LIKE` and the pattern before it".to_owned())
+    }
+
+    /// `DEFAULT VALUES` is for all columns.
+    fn columns_of_defaults(&self) -> Option<ParserFinding> {
+        let columns = self.node.children().find(|child| child.kind() == K::COLUMN_TARGET_LIST)?;
+        self.node.children().find(|child| child.kind() == K::DEFAULT_VALUES)?;
+        let fact = "`DEFAULT VALUES` takes no list of columns".to_owned();
+        self.refused(super::bytes(columns.text_range()), fact, "delete the list".to_owned())
+    }
+
+    fn second_action(&self) -> Option<ParserFinding> {
+        [(K::ON_DELETE_ACTION, "ON DELETE"), (K::ON_UPDATE_ACTION, "ON UPDATE")].into_iter().find_map(|(kind, name)| {
+            let second = self.node.children().filter(|child| child.kind() == kind).nth(1)?;
+            let fact = format!("a foreign key has one `{name}` at most");
+            self.refused(super::bytes(second.text_range()), fact, "delete one of them".to_owned())
+        })
+    }
+
+    /// A generated column is always generated.
+    fn generated_by_default(&self) -> Option<ParserFinding> {
+        let by = self.node.children().find(|child| child.kind() == K::GENERATED_BY_DEFAULT)?;
+        let fact = "a column that is generated from an expression is `GENERATED ALWAYS`".to_owned();
+        let repair = "write `ALWAYS`, or `DEFAULT (…)` for a value that can be given".to_owned();
+        self.refused(super::bytes(by.text_range()), fact, repair)
+    }
+
+    /// A table has a schema and a database at most.
+    fn too_qualified(&self) -> Option<ParserFinding> {
+        const DOTS_MAX: usize = 2;
+        let dots = self.node.descendants_with_tokens().filter(|part| part.kind() == K::DOT).count();
+        if dots <= DOTS_MAX {
+            return None;
+        }
+        let fact = format!("the name {} has too many parts", kind::shown(self.written(self.node)));
+        let repair =
+            "write the schema and the table: PostgreSQL reads no other server's tables by their names".to_owned();
+        self.refused(super::bytes(self.node.text_range()), fact, repair)
+    }
+
+    /// Some keywords are labels of columns after `AS` alone.
+    fn bare_label(&self) -> Option<ParserFinding> {
+        let label = self.node.children().find(|child| child.kind() == K::AS_NAME && !has(child, K::AS_KW))?;
+        let name = label.first_child()?;
+        let word = self.written(&name);
+        if !super::keywords::is_label_after_as(word) {
+            return None;
+        }
+        let fact = format!("{} is the label of a column after `AS` alone", kind::shown(word));
+        self.refused(super::bytes(name.text_range()), fact, format!("write `AS {word}`"))
     }
 
     /// `RENAME` and `SET SCHEMA` are statements of their own.
