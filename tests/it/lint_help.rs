@@ -144,7 +144,7 @@ const ON_POSTGRES: [Case; 34] = [
             1,
         )
     },
-    case("set-not-null", TABLE, "ALTER TABLE {t} ALTER COLUMN {c} SET NOT NULL", 2),
+    case("set-not-null", TABLE, "ALTER TABLE {t} ALTER COLUMN {c} SET NOT NULL", 3),
     Case { done: "ALTER TABLE {t} RENAME TO {i}", ..case("rename", TABLE, "ALTER TABLE {t} RENAME TO {i}", 1) },
     Case {
         done: "ALTER TABLE {t} ADD COLUMN {d} text",
@@ -179,7 +179,7 @@ const ON_POSTGRES: [Case; 34] = [
         "ALTER TABLE {t} ALTER {c} TYPE text",
         1,
     ),
-    case("set-not-null", TABLE, "ALTER TABLE IF EXISTS ONLY {t} ALTER {c} SET NOT NULL, ALTER n SET DEFAULT 1", 2),
+    case("set-not-null", TABLE, "ALTER TABLE IF EXISTS ONLY {t} ALTER {c} SET NOT NULL, ALTER n SET DEFAULT 1", 3),
     case("blocking-unique", TABLE, "ALTER TABLE {t} ADD CONSTRAINT {i} UNIQUE ({c}, id)", 2),
     case("blocking-index", TABLE, "CREATE INDEX IF NOT EXISTS {i} ON {t} USING btree ({c} varchar_pattern_ops)", 1),
     case(

@@ -427,8 +427,9 @@ fn not_null(cx: &mut Context<'_, '_>, table: &Name, column: &Name, range: std::o
     let check = Written::joined(&[table.written.last(), column.last(), "not_null"]);
     let help = vec![format!(
         "prove it with a check first: `ALTER TABLE {shown} ADD CONSTRAINT {check} CHECK ({column} IS NOT NULL) NOT VALID`; in \
-             the next migration `ALTER TABLE {shown} VALIDATE CONSTRAINT {check}`, while others can write; then `SET \
-             NOT NULL` scans no row"
+         the next migration `ALTER TABLE {shown} VALIDATE CONSTRAINT {check}`, while others can write; in the one after it \
+         this statement, which then scans no row, and `ALTER TABLE {shown} DROP CONSTRAINT {check}`, as the check is no \
+         longer needed"
     )];
     cx.report("set-not-null", range, message, help);
 }

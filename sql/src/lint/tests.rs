@@ -301,6 +301,11 @@ fn a_valid_check_makes_set_not_null_quick() {
     on_users("ALTER TABLE users ALTER age SET NOT NULL;", &[]);
     let checked = "ALTER TABLE users ADD CONSTRAINT n CHECK (\"name\" IS NOT NULL) NOT VALID;";
     postgres().released(USERS).released(checked).draft("ALTER TABLE users ALTER name SET NOT NULL;").finds(&[]);
+    // As the help says.
+    let last = "ALTER TABLE users ALTER name SET NOT NULL; ALTER TABLE users DROP CONSTRAINT n;";
+    let validated = "ALTER TABLE users VALIDATE CONSTRAINT n;";
+    postgres().released(USERS).released(checked).draft(validated).finds(&[]);
+    postgres().released(USERS).released(checked).released(validated).draft(last).finds(&[]);
     on_users("ALTER TABLE users ADD CONSTRAINT n NOT NULL name;", &["set-not-null: ADD CONSTRAINT n NOT NULL name"]);
 }
 
