@@ -123,12 +123,15 @@ pub(crate) fn text(absolute: &Path, shown: &str) -> Result<String, Box<Diagnosti
     String::from_utf8(bytes).map_err(|error| {
         let good = error.utf8_error().valid_up_to();
         let bytes = error.into_bytes();
-        let line = bytes[..good].iter().filter(|byte| **byte == b'\n').count() + 1;
+        let before = String::from_utf8_lossy(&bytes[..good]);
+        let line = before.matches('\n').count() + 1;
+        let column =
+            before.rsplit('\n').next().map_or(0, |last| last.trim_start_matches('\u{feff}').chars().count()) + 1;
         let utf16 = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
         let message = if utf16 {
             "the file is UTF-16, not UTF-8".to_owned()
         } else {
-            format!("the file is not UTF-8: byte {:#04x} in line {line}", bytes[good])
+            format!("the file is not UTF-8: byte {:#04x} in line {line}, column {column}", bytes[good])
         };
         Box::new(Diagnostic::error(Code::NotUtf8, shown, message).help("save it as UTF-8"))
     })

@@ -94,11 +94,11 @@ fn every_problem_is_found_at_once() {
 #[test]
 fn bytes_that_are_not_text() {
     let project = Project::new(&[("0001_a.sql", A)]);
-    project.write("0002_b.sql", b"SELECT 1;\n-- caf\xe9\n");
+    project.write("0002_b.sql", b"SELECT 1;\n-- \xc3\xa4 caf\xe9\n");
     project.write("0003_c.sql", b"\xff\xfeS\0");
     project.check(
         "
-migrations/0002_b.sql not-utf8: the file is not UTF-8: byte 0xe9 in line 2
+migrations/0002_b.sql not-utf8: the file is not UTF-8: byte 0xe9 in line 2, column 9
   save it as UTF-8
 migrations/0003_c.sql not-utf8: the file is UTF-16, not UTF-8
   save it as UTF-8
@@ -111,7 +111,7 @@ migrations/0003_c.sql not-utf8: the file is UTF-16, not UTF-8
     project.write("0002_b.sql", b"\xe9");
     project.check(
         "
-migrations/0002_b.sql not-utf8: the file is not UTF-8: byte 0xe9 in line 1
+migrations/0002_b.sql not-utf8: the file is not UTF-8: byte 0xe9 in line 1, column 1
   save it as UTF-8
 ",
     );
