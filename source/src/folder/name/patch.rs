@@ -142,8 +142,10 @@ pub(super) fn right(stem: &str, suffix: &str) -> ProposedName {
         },
     };
     let database = or(identifier(&parts[..at].join("_")), "<database>");
+    // Eight zeros are those of a bootstrap, if it can be one.
+    let is_bootstrap = parts[at] == "00000000" && suffix != Kind::Down.suffix() && suffix != Kind::Rust.suffix();
     let major = match padded(parts[at], 8) {
-        Some(major) if major == "00000000" => "00000001".to_owned(),
+        Some(major) if major == "00000000" && !is_bootstrap => "00000001".to_owned(),
         major => or(major.unwrap_or_default(), "<MAJOR>"),
     };
     let minor_of = if minor == at + 2 { parts[at + 1] } else { "" };
@@ -259,6 +261,15 @@ mod tests {
         check(
             "billing.00000001.0002.owner.x.up.rs",
             "bad-name: ends in `.up.rs`, which is not a direction: rename it to `billing.00000001.0002.owner.x.rs`",
+        );
+    }
+
+    #[test]
+    fn a_bootstrap_stays_one_in_the_proposed_name() {
+        check(
+            "My Shop.00000000.0001.postgres.create.sql",
+            "bad-name: names the database \"My Shop\": one is a letter or `_`, followed by letters, digits, `_` and `-`: \
+             rename it to `My_Shop.00000000.0001.postgres.create.sql`",
         );
     }
 
