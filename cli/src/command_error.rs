@@ -38,6 +38,17 @@ impl CommandError {
     pub(crate) fn on_database(self, name: &str) -> Self {
         match self {
             Self::Lockgate(error) => Self::Lockgate(error.on_database(name)),
+            Self::Usage { message, help } => Self::Usage { message, help: lockgate::on_database(&help, name) },
+            other => other,
+        }
+    }
+
+    /// The same error about the bootstraps of a database.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn on_bootstraps(self, name: &str) -> Self {
+        match self {
+            Self::Lockgate(error) => Self::Lockgate(error.on_bootstraps(name)),
+            Self::Usage { message, help } => Self::Usage { message, help: lockgate::on_bootstraps(&help, name) },
             other => other,
         }
     }

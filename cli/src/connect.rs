@@ -206,19 +206,19 @@ fn chosen(url: DatabaseUrl, note: Option<String>, source: &str) -> Result<Chosen
     Ok(Chosen { url, note })
 }
 
-/// The URL of a server's administrator: the flag wins over the variable.
+/// The URL of a server's administrator, and the flag or the variable that gave it: the flag wins.
 pub(crate) fn administrator(
     flag: Option<&DatabaseUrl>,
     variables: &Variables<'_>,
-) -> Result<DatabaseUrl, CommandError> {
+) -> Result<(DatabaseUrl, String), CommandError> {
     let name = variables.name("ADMIN_URL");
     let given = match flag {
-        Some(url) => Some(url.clone()),
+        Some(url) => Some((url.clone(), "--admin-url".to_owned())),
         None => variables.value("ADMIN_URL")?.map(|url| match url.parse() {
-            Ok(url) => url,
+            Ok(url) => (url, name.clone()),
         }),
     };
-    let url = given.ok_or_else(|| {
+    let (url, given_by) = given.ok_or_else(|| {
         CommandError::usage(
             "there is no administrator's URL",
             format!("set {name}, or write `--admin-url URL`: `postgres://postgres@host/postgres`"),
@@ -230,8 +230,14 @@ pub(crate) fn administrator(
             "name the server of the database: `postgres://postgres@host/postgres`",
         ));
     }
-    lockgate::__private::understood(url.reveal())?;
-    Ok(url)
+    if !["postgres://", "postgresql://"].into_iter().any(|scheme| url.reveal().starts_with(scheme)) {
+        return Err(CommandError::usage(
+            format!("`{given_by}` is not a URL of PostgreSQL"),
+            "name an administrator and the server of the database: `postgres://postgres@host/postgres`",
+        ));
+    }
+    lockgate::__private::understood(url.reveal()).map_err(|error| error.of_administrator(&given_by))?;
+    Ok((url, given_by))
 }
 
 fn both(url: &str, parts: &[String], verb: &str) -> CommandError {

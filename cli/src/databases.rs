@@ -95,7 +95,7 @@ pub enum DatabasesVerb {
     /// Record everything up to a patch as applied, and execute nothing, in the database that `--database` names
     Baseline(baseline::Arguments),
     /// Correct the history of the database that `--database` names, and execute nothing
-    Repair(repair::Arguments),
+    Repair(RepairOf),
     /// Look at everything that could stop a run in the database that `--database` names
     Doctor(doctor::Arguments),
     /// Compare the databases with their mirror, or accept one as it is
@@ -135,6 +135,17 @@ pub struct StatusOf {
     pub all: bool,
 }
 
+/// The arguments of `repair`.
+#[derive(clap::Args, Clone, Debug)]
+pub struct RepairOf {
+    /// What is corrected.
+    #[command(flatten)]
+    pub repair: repair::Arguments,
+    /// Correct what is recorded of the bootstraps of that database while they run, in the database of the URL
+    #[arg(long)]
+    pub bootstraps: bool,
+}
+
 /// The arguments of `plan`.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub struct PlanOf {
@@ -165,6 +176,7 @@ enum Task {
     Wait(wait::Arguments),
     Ready,
     Mirror(mirror::Arguments),
+    RepairBootstraps(repair::Arguments),
     /// On one database, as a program with that database alone would do it.
     One(Verb),
     /// Without any database.
@@ -231,6 +243,7 @@ impl DatabasesCli {
             Task::Redo(arguments) => !arguments.dry_run,
             Task::Mirror(arguments) => arguments.what.is_some(),
             Task::One(verb) => verb.writes(),
+            Task::RepairBootstraps(_) => true,
             Task::Status(_) | Task::Plan(_) | Task::Wait(_) | Task::Ready | Task::Without(_) => false,
         };
         let run = cli::finished(output.clone(), verb.name(), self.answer(output.clone(), options, task));
@@ -244,6 +257,9 @@ impl DatabasesCli {
                 return answer.expect("a verb without a database answers without one");
             }
             Task::One(verb) => return self.on_one(output, options, &verb).await,
+            Task::RepairBootstraps(arguments) => {
+                return self.repair_bootstraps(output, options, &Verb::Repair(arguments)).await;
+            }
             Task::Down(arguments) => return self.down(output, options, &arguments).await,
             Task::Redo(arguments) => return self.redo(output, options, &arguments).await,
             task => task,
@@ -284,7 +300,9 @@ impl DatabasesCli {
                     Ok(mirror::accepted(accepted))
                 }
             },
-            Task::Down(_) | Task::Redo(_) | Task::One(_) | Task::Without(_) => unreachable!("they are answered above"),
+            Task::Down(_) | Task::Redo(_) | Task::RepairBootstraps(_) | Task::One(_) | Task::Without(_) => {
+                unreachable!("they are answered above")
+            }
         }
     }
 
@@ -376,6 +394,26 @@ impl DatabasesCli {
         Ok(answer)
     }
 
+    /// Corrects what the database of the URL has of bootstraps, as the user of the URL.
+    async fn repair_bootstraps(
+        &self,
+        output: Output,
+        options: &DatabasesOptions,
+        repair: &Verb,
+    ) -> Result<Answer, CommandError> {
+        let (databases, name) = self.named(options, "repair --bootstraps")?;
+        let Chosen { url, note } = self.cli.choose(&options.options)?;
+        let several = self.migrator(options, databases);
+        let migrator = several.bootstraps(name)?;
+        let Ok(url) = several.maintenance_url(url.reveal())?.parse();
+        let of = databases.get(name).expect("its bootstraps were found");
+        // The migrator has the options already, and the name of its set is made of `--set`.
+        let of_run = Options { set: None, mirror: None, ..options.options.clone() };
+        let chosen = Chosen { url, note };
+        let invocation = Invocation::new(of.bootstraps(), migrator, chosen, &of_run, self.cli.prefix(), output);
+        repair.run(&invocation).await.map_err(|error| error.on_bootstraps(name))
+    }
+
     async fn down(
         &self,
         output: Output,
@@ -406,6 +444,24 @@ impl DatabasesCli {
         carry_out(&invocation, migrator, server.reveal(), name, planned, of_run, Counts::Steps).await
     }
 
+    /// The database that was named.
+    fn named<'o>(
+        &self,
+        options: &'o DatabasesOptions,
+        verb: &str,
+    ) -> Result<(&'static Databases, &'o str), CommandError> {
+        let databases = self.databases(options)?;
+        let known: Vec<String> = databases.iter().map(|database| format!("`{}`", database.name())).collect();
+        let which = format!("write `--database NAME` with one of {}", known.join(", "));
+        let Some(name) = &options.database else {
+            return Err(CommandError::usage(format!("`{verb}` works on one database"), which));
+        };
+        if databases.get(name).is_none() {
+            return Err(CommandError::usage(format!("there are no patches for the database `{name}`"), which));
+        }
+        Ok((databases, name))
+    }
+
     /// The database that was named, and the invocation of a verb on it, as the user of the URL.
     fn one<'o>(
         &'o self,
@@ -413,17 +469,10 @@ impl DatabasesCli {
         options: &'o DatabasesOptions,
         verb: &str,
     ) -> Result<(&'static Databases, &'o str, Invocation<'o>), CommandError> {
-        let databases = self.databases(options)?;
-        let known: Vec<String> = databases.iter().map(|database| format!("`{}`", database.name())).collect();
-        let which = format!("write `--database NAME` with one of {}", known.join(", "));
-        let Some(name) = &options.database else {
-            return Err(CommandError::usage(format!("`{verb}` works on one database"), which));
-        };
-        let Some(database) = databases.get(name) else {
-            return Err(CommandError::usage(format!("there are no patches for the database `{name}`"), which));
-        };
+        let (databases, name) = self.named(options, verb)?;
+        let database = databases.get(name).expect("it was found by its name");
         let Chosen { url, note } = self.cli.choose(&options.options)?;
-        let parts = DatabaseParts { name: Some(name.clone()), ..DatabaseParts::default() };
+        let parts = DatabaseParts { name: Some(name.to_owned()), ..DatabaseParts::default() };
         let Some(url) = lockgate::__private::with_parts(url.reveal(), &parts) else {
             return Err(CommandError::usage(
                 "the URL of the server is not one of PostgreSQL",
@@ -490,6 +539,7 @@ impl DatabasesVerb {
             Task::Wait(_) => "wait",
             Task::Ready => "ready",
             Task::Mirror(_) => "mirror",
+            Task::RepairBootstraps(_) => "repair",
             Task::One(verb) | Task::Without(verb) => verb.name(),
         }
     }
@@ -507,7 +557,8 @@ impl DatabasesVerb {
             Self::Drift(arguments) => Task::One(Verb::Drift(arguments)),
             Self::History(arguments) => Task::One(Verb::History(arguments)),
             Self::Baseline(arguments) => Task::One(Verb::Baseline(arguments)),
-            Self::Repair(arguments) => Task::One(Verb::Repair(arguments)),
+            Self::Repair(RepairOf { repair, bootstraps: true }) => Task::RepairBootstraps(repair),
+            Self::Repair(RepairOf { repair, bootstraps: false }) => Task::One(Verb::Repair(repair)),
             Self::Doctor(arguments) => Task::One(Verb::Doctor(arguments)),
             Self::MarkStage(arguments) => Task::One(Verb::MarkStage(arguments)),
             #[cfg(feature = "completions")]

@@ -77,8 +77,8 @@ impl<'a> Invocation<'a> {
         self.options
     }
 
-    /// The administrator's URL, from the flag or the variable.
-    pub(crate) fn administrator(&self, flag: Option<&DatabaseUrl>) -> Result<DatabaseUrl, CommandError> {
+    /// The administrator's URL, and the flag or the variable that gave it.
+    pub(crate) fn administrator(&self, flag: Option<&DatabaseUrl>) -> Result<(DatabaseUrl, String), CommandError> {
         connect::administrator(flag, &Variables::of_process(self.variables))
     }
 

@@ -217,13 +217,20 @@ impl Audience {
 /// Advice for a command line of several databases: the commands in it that work on one database name it.
 pub fn on_database(advice: &str, database: &str) -> String {
     const ON_ONE: [&str; 8] = ["baseline", "doctor", "down", "drift", "history", "mark-stage", "redo", "repair"];
+    typed(advice, &ON_ONE, &format!("--database {database}"))
+}
+
+/// Advice about the bootstraps of a database, which are recorded elsewhere while they run: commands that correct the
+/// history say so.
+pub fn on_bootstraps(advice: &str, database: &str) -> String {
+    on_database(&typed(advice, &["repair"], &format!("--database {database} --bootstraps")), database)
+}
+
+/// Adds these flags to commands with these verbs, unless they name a database.
+fn typed(advice: &str, verbs: &[&str], flags: &str) -> String {
     let named = |code: &str| {
         let verb = code.split(' ').next().unwrap_or_default();
-        if ON_ONE.contains(&verb) && !code.contains("--database") {
-            format!("{code} --database {database}")
-        } else {
-            code.to_owned()
-        }
+        if verbs.contains(&verb) && !code.contains("--database") { format!("{code} {flags}") } else { code.to_owned() }
     };
     // Between backticks is what is typed: every second piece.
     let pieces = advice.split('`').enumerate();
@@ -384,5 +391,9 @@ mod tests {
         check("restore `down`", "restore `down --database shop`");
         check("`repair --database a` of `2_down`", "`repair --database a` of `2_down`");
         check("no code", "no code");
+        assert_eq!(
+            on_bootstraps("`repair --again 2`, then `up`, or look at it with `history`", "shop"),
+            "`repair --again 2 --database shop --bootstraps`, then `up`, or look at it with `history --database shop`"
+        );
     }
 }

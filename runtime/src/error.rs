@@ -6,7 +6,7 @@ use std::num::NonZero;
 use std::sync::Arc;
 
 #[cfg(feature = "postgres")]
-use lockgate_core::audience::on_database;
+use lockgate_core::audience::{on_bootstraps, on_database};
 use lockgate_core::plan::Reason;
 use lockgate_core::psql::FilePlace;
 use lockgate_core::{Audience, Drift, Refusal, Script};
@@ -227,16 +227,61 @@ impl Error {
         self.with(|_, report| report.summary = format!("{words}: {}", report.summary))
     }
 
+    /// The same error about a URL that is not the one of the database.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn of_url(self, named: &str) -> Self {
+        let name = |text: &mut String| *text = text.replace("the database URL", named);
+        self.with(|_, report| [&mut report.summary].into_iter().chain(&mut report.help).for_each(name))
+    }
+
+    /// The same error about the URL of an administrator, which was given by this flag or variable.
+    #[cfg(feature = "postgres")]
+    #[doc(hidden)]
+    #[must_use]
+    pub fn of_administrator(self, given_by: &str) -> Self {
+        let error = self.of_url(&format!("the URL of `{given_by}`")).in_front(&format!("`{given_by}`"));
+        match error.report().database_code() {
+            // The help says otherwise how the database is created, which is what the administrator was asked to do.
+            Some("SQLSTATE 3D000") => {
+                error.with_help_instead("name a database that exists on the server, such as `postgres`")
+            }
+            _ => error,
+        }
+    }
+
     /// The same error about one of several databases: the commands in its advice name the database.
     #[cfg(feature = "postgres")]
     #[doc(hidden)]
     #[must_use]
     pub fn on_database(self, name: &str) -> Self {
+        self.with_advice(|audience, help| match audience {
+            Audience::CommandLine => on_database(help, name),
+            Audience::Rust => help.to_owned(),
+        })
+    }
+
+    /// The same error about the bootstraps of a database, which are recorded elsewhere while they run: its advice says how
+    /// that history is corrected.
+    #[cfg(feature = "postgres")]
+    #[doc(hidden)]
+    #[must_use]
+    pub fn on_bootstraps(self, name: &str) -> Self {
+        self.with_advice(|audience, help| match audience {
+            Audience::CommandLine => on_bootstraps(help, name),
+            Audience::Rust => help.replace(
+                "(`Migrator::repair`)",
+                &format!(
+                    "(`Migrator::repair`, on the migrator that `DatabasesMigrator::bootstraps(\"{name}\")` returns)"
+                ),
+            ),
+        })
+    }
+
+    #[cfg(feature = "postgres")]
+    fn with_advice(self, change: impl Fn(Audience, &str) -> String) -> Self {
         self.with(|audience, report| {
-            if audience == Audience::CommandLine {
-                let reasons = report.reasons.iter_mut().map(|(_, help)| help);
-                reasons.chain(&mut report.help).for_each(|help| *help = on_database(help, name));
-            }
+            let reasons = report.reasons.iter_mut().map(|(_, help)| help);
+            reasons.chain(&mut report.help).for_each(|help| *help = change(audience, help));
         })
     }
 

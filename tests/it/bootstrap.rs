@@ -242,6 +242,34 @@ fn what_stands_in_the_way_is_named_and_left_alone() {
     assert_eq!(file.code, Some(2), "{file:#?}");
     assert!(file.err.contains("the administrator's URL is one of SQLite"), "{file:#?}");
     assert!(!std::path::Path::new("administrator.db").exists(), "nothing was created");
+    // The message says which of the URLs is wrong.
+    let with = |admin: &str| {
+        answer(command(&["bootstrap", "--admin-url", admin, "--database-url", "postgres://a:b@h/a"]).output().unwrap())
+    };
+    let at = administrator.trim_end_matches("/postgres");
+    for (admin, code, words) in [
+        ("x".to_owned(), 2, ["`--admin-url` is not a URL of PostgreSQL", "postgres://postgres@host/postgres"]),
+        (String::new(), 2, ["`--admin-url` is not a URL of PostgreSQL", "postgres://postgres@host/postgres"]),
+        (
+            format!("{at}/postgres?foo=1"),
+            2,
+            ["`--admin-url`: the URL of `--admin-url` has a parameter `foo`", "leave it out"],
+        ),
+        (
+            format!("{at}/nowhere"),
+            4,
+            ["database \"nowhere\" does not exist", "name a database that exists on the server"],
+        ),
+    ] {
+        let wrong = with(&admin);
+        assert_eq!(wrong.code, Some(code), "{admin}: {wrong:#?}");
+        for word in words {
+            assert!(wrong.err.contains(word), "no «{word}»: {wrong:#?}");
+        }
+        assert!(!wrong.err.contains("the database URL") && !wrong.err.contains("`bootstrap`"), "{wrong:#?}");
+    }
+    let variable = run(&["bootstrap"], &url(&server, "library", None, "new"), "mysql://x");
+    assert!(variable.err.contains("`DATABASE_ADMIN_URL` is not a URL of PostgreSQL"), "{variable:#?}");
     let nobody = answer(command(&["bootstrap", "--database-url", "postgres://a@h/a"]).output().unwrap());
     assert_eq!(nobody.code, Some(2), "{nobody:#?}");
     assert!(nobody.err.contains("set DATABASE_ADMIN_URL, or write `--admin-url URL`"), "{nobody:#?}");

@@ -25,10 +25,11 @@ pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> R
     options.set_password = arguments.set_password;
     options.stage = invocation.options().stage;
     bootstrap::check(invocation.url(), options)?;
-    let url = invocation.administrator(arguments.admin_url.as_ref())?;
+    let (url, given_by) = invocation.administrator(arguments.admin_url.as_ref())?;
     invocation.output().remark(&format!("the administrator's URL is {url}"));
     let wait = invocation.options().wait_for_server.unwrap_or_default();
-    let mut administrator = Database::connect_within(url.reveal(), wait).await?;
+    let connected = Database::connect_within(url.reveal(), wait).await;
+    let mut administrator = connected.map_err(|error| error.of_administrator(&given_by))?;
     let outcome = bootstrap::create(&mut administrator, invocation.url(), options).await?;
     // Everything is done, whether or not the server says goodbye.
     let _ = administrator.close().await;

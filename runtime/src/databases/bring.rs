@@ -16,7 +16,8 @@ pub(super) async fn bring(site: &Site<'_>, survey: &Survey, report: &mut Databas
     }
     report.left_out.clone_from(&survey.left_out);
     if !survey.exists || survey.unfinished {
-        bootstrap::run(site, &mut report.steps).await?;
+        let made = bootstrap::run(site, &mut report.steps).await;
+        made.map_err(|error| error.on_bootstraps(site.name()))?;
     } else if let Ok(plan) = &survey.plan
         && plan.is_empty()
     {

@@ -14,9 +14,9 @@ use super::as_roles::{self, Goal};
 use super::bring;
 use super::mirroring;
 use super::password::Passwords;
-use super::server::Server;
+use super::server::{Login, Server};
 use super::set::{DatabaseMigrations, Databases};
-use super::survey::{Roles, Site};
+use super::survey::{self, Roles, Site};
 use crate::error::Error;
 use crate::history_table::TableName;
 use crate::migrations::Migrations;
@@ -348,6 +348,39 @@ impl DatabasesMigrator {
         let sites = one.sites(&server)?;
         let site = sites.first().expect("a database that is not known is an error");
         as_roles::planned(site, &site.own(), goal).await.map_err(|error| error.on_database(site.name()))
+    }
+
+    /// The migrator of the bootstraps of a database, with the history that they have while they run: it is in the database of
+    /// the server's URL, because their own does not exist yet. It corrects that history after a run that was interrupted.
+    ///
+    /// ```no_run
+    /// # async fn run() -> Result<(), lockgate::Error> {
+    /// use lockgate::{Database, DatabasesMigrator, Repair, patch};
+    ///
+    /// # static PATCHES: lockgate::Databases = lockgate::Databases::EMPTY;
+    /// let mut server = Database::connect("postgres://admin@db.internal/postgres").await?;
+    /// let second = patch::version(0, 2).expect("a bootstrap has these numbers");
+    /// DatabasesMigrator::new(&PATCHES).bootstraps("billing")?.repair(&mut server, Repair::Again(second)).await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) for a database without patches, or without bootstraps.
+    pub fn bootstraps(&self, database: &str) -> Result<Migrator, Error> {
+        let of = self.databases.get(database).ok_or_else(|| self.unknown(database))?;
+        if of.bootstraps().is_empty() {
+            return Err(Error::usage(format!("the database `{database}` has no bootstraps"))
+                .with_help("leave the bootstraps out: its history is its own"));
+        }
+        Ok(survey::running(&self.migrator, of).without_mirror())
+    }
+
+    /// The database to connect to while another one does not exist, by its URL.
+    #[doc(hidden)]
+    pub fn maintenance_url(&self, server: &str) -> Result<String, Error> {
+        let server = self.server(server)?;
+        server.url_of(&server.maintenance, Login::OfUrl)
     }
 
     /// Whether a service may work on each database, and what is missing, as [`wait::readiness`] says it.

@@ -103,7 +103,7 @@ impl Site<'_> {
 
     /// The bootstraps, as the maintenance database records them while they run.
     pub(super) fn running(&self) -> Migrator {
-        self.migrator.with_migrations(self.of.bootstraps(), &format!("/bootstraps of {}", self.name()))
+        running(&self.migrator, self.of)
     }
 
     /// Where its bootstraps run.
@@ -309,7 +309,7 @@ impl Site<'_> {
     }
 
     fn in_maintenance(&self, error: Error) -> Error {
-        error.in_front(&place(&self.server.maintenance, Login::OfUrl))
+        error.in_front(&place(&self.server.maintenance, Login::OfUrl)).on_bootstraps(self.name())
     }
 
     /// What the server has of the database and of these roles.
@@ -434,6 +434,11 @@ impl Site<'_> {
         let Some(access) = access.filter(|access| access.owner == owner) else { return Ok(()) };
         access.open_to(connection, &self.table, &writers, reader).await.map_err(failed)
     }
+}
+
+/// The bootstraps of a database, as the maintenance database records them while they run.
+pub(super) fn running(migrator: &Migrator, of: &'static DatabaseMigrations) -> Migrator {
+    migrator.with_migrations(of.bootstraps(), &format!("{BOOTSTRAPS} of {}", of.name()))
 }
 
 /// The roles in the names of patches, the newest first.

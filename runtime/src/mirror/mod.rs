@@ -452,6 +452,10 @@ pub(crate) fn accepting<'a>(url: Option<&'a str>, reason: &str) -> Result<&'a st
 
 /// The URL of the database of this name on the same server. A URL stays as it is.
 pub(crate) fn url(named: &str, server: &str) -> Result<String, Error> {
+    if named.trim().is_empty() {
+        return Err(Error::usage("the name of the mirror is empty")
+            .with_help("name a database for it alone, such as `lockgate_state`"));
+    }
     if named.contains("://") {
         return Ok(named.to_owned());
     }
@@ -512,7 +516,7 @@ fn lost() -> Error {
 
 /// An error of the mirror, with the way to do without it.
 fn unusable(error: Error) -> Error {
-    error.in_front("the mirror").with_help(Wording::each(|audience| {
+    error.of_url("the URL of the mirror").in_front("the mirror").with_help(Wording::each(|audience| {
         format!(
             "or leave the mirror out of this run, {}: the next run with it adds what it lacks",
             audience.without_mirror()

@@ -288,3 +288,80 @@ async fn patches_beside_the_binary_have_the_same_rules() {
     let without = billing(&["baseline", "1.1", "--accept", "real"]);
     assert_eq!(without.code, Some(2), "{without:#?}");
 }
+
+/// A run that stops while it makes a database leaves its rows in another one. Each command that an error names is typed.
+#[tokio::test]
+async fn an_interrupted_bootstrap_is_repaired_as_its_error_says() {
+    let Some(server) = Server::new().await else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    let typed = |arguments: &[&str]| {
+        run(&server.url(), &[arguments, &["--files", "*.sql"]].concat(), |command| {
+            command.current_dir(folder.path());
+        })
+    };
+    // What the message says, as a shell reads it.
+    let advised = |answer: &Answer, begins: &str| {
+        let line = answer.err.split('`').find(|code| code.starts_with(begins));
+        let line = line.unwrap_or_else(|| panic!("no command `{begins}`: {answer:#?}"));
+        let words: Vec<String> = line.split(' ').map(|word| word.trim_matches('"').to_owned()).collect();
+        typed(&words.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    let (role, database) = ("shop.00000000.0001.postgres.role.sql", "shop.00000000.0002.postgres.database.sql");
+    let create = "-- lockgate: no-transaction\nCREATE DATABASE shop OWNER shopkeeper;\n";
+    write(role, "CREATE ROLE shopkeeper LOGIN PASSWORD 'shopkeeper';\n");
+    write(database, &format!("{create}SELECT 1 / 0;\n"));
+    write("shop.00000001.0001.shopkeeper.good.sql", "CREATE TABLE good (id int);\n");
+    let failed = typed(&["up"]);
+    assert_eq!(failed.code, Some(1), "{failed:#?}");
+
+    // The statement that has finished, and a bootstrap that has run, are written anew.
+    write(role, "CREATE ROLE shopkeeper LOGIN CREATEDB PASSWORD 'shopkeeper';\n");
+    write(database, "-- lockgate: no-transaction\nCREATE DATABASE shop TEMPLATE template0 OWNER shopkeeper;\n");
+    let refused = typed(&["up"]);
+    assert_eq!(refused.code, Some(3), "{refused:#?}");
+    let forgot = advised(&refused, "repair --forget shop.00000000.0002");
+    assert_eq!(forgot.code, Some(0), "{forgot:#?}");
+    assert!(forgot.out.contains("forgot shop.00000000.0002.postgres.database"), "{forgot:#?}");
+    let refused = typed(&["up"]);
+    assert_eq!(refused.code, Some(3), "{refused:#?}");
+    let accepted = advised(&refused, "repair --accept-edited");
+    assert_eq!(accepted.code, Some(0), "{accepted:#?}");
+    // As the advice says, what the forgotten one did is undone by hand.
+    server.admin("DROP DATABASE shop").await;
+    let up = typed(&["up"]);
+    assert_eq!(up.code, Some(0), "{up:#?}");
+    assert!(server.owners("shop").await.contains(&"good shopkeeper".to_owned()));
+    assert_eq!(typed(&["status"]).code, Some(0));
+
+    // The database was dropped, and a bootstrap edited since. This time it is finished by hand.
+    server.admin("DROP DATABASE shop").await;
+    server.admin("DROP ROLE shopkeeper").await;
+    write(database, &format!("{create}SELECT 1 / 0;\n"));
+    let accepted = advised(&typed(&["up"]), "repair --accept-edited");
+    assert_eq!(accepted.code, Some(0), "{accepted:#?}");
+    let failed = typed(&["up"]);
+    assert_eq!(failed.code, Some(1), "{failed:#?}");
+    write(database, "-- lockgate: no-transaction\nCREATE DATABASE shop TEMPLATE template0 OWNER shopkeeper;\n");
+    let marked = advised(&typed(&["up"]), "repair --mark-applied shop.00000000.0002");
+    assert_eq!(marked.code, Some(0), "{marked:#?}");
+    assert_eq!(typed(&["up"]).code, Some(0));
+
+    for (arguments, words) in [
+        (vec!["repair", "--forget", "0.1", "--bootstraps"], "write `--database NAME` with one of `shop`"),
+        (
+            vec!["repair", "--accept-edited", "--bootstraps", "--database", "shop"],
+            "`repair --accept-edited --reason \"why\" --database shop --bootstraps`",
+        ),
+        (
+            vec!["repair", "--accept-edited", "--database", "shop"],
+            "`repair --accept-edited --reason \"why\" --database shop`",
+        ),
+    ] {
+        let wrong = typed(&arguments);
+        assert_eq!(wrong.code, Some(2), "{wrong:#?}");
+        assert!(wrong.err.contains(words), "no «{words}»: {wrong:#?}");
+    }
+    let none = patches(&server, &["repair", "--forget", "1", "--bootstraps", "--database", "shop"]);
+    assert!(none.err.contains("there are no patches for the database `shop`"), "{none:#?}");
+}
