@@ -19,7 +19,7 @@ use crate::runner::{self, Order, Verb, Via};
 use crate::set::{self, Flavour, Set};
 use crate::several::On;
 use crate::table::{self, Lines};
-use crate::{Backend, Options, say, session_state, several};
+use crate::{Backend, Options, created, say, session_state, several};
 
 /// A fault. Numbers are thousandths of the run, at which the fault happens.
 #[derive(Clone, Debug, PartialEq)]
@@ -223,10 +223,13 @@ enum Job {
     One(Case),
     /// A case with several databases.
     Several(several::Case),
+    /// A case with a create tree.
+    Created(created::Case),
 }
 
 impl Job {
-    /// The cases that are asked for. Of those with several databases there are a quarter as many.
+    /// The cases that are asked for. Of those with several databases there are a quarter as many, and of those with a create
+    /// tree a tenth.
     fn all(options: &Options) -> Vec<Self> {
         let numbers = |count: u64| options.case.map_or(0..count, |case| case..case + 1);
         let mut jobs = Vec::new();
@@ -237,6 +240,10 @@ impl Job {
             let numbers = numbers(options.count.div_ceil(4));
             jobs.extend(numbers.map(|number| Self::Several(several::draw(options.seed, number))));
         }
+        if options.created {
+            let numbers = numbers(options.count.div_ceil(10));
+            jobs.extend(numbers.map(|number| Self::Created(created::draw(options.seed, number))));
+        }
         jobs.retain(|job| options.only.as_ref().is_none_or(|only| job.fault().starts_with(only.as_str())));
         jobs
     }
@@ -245,6 +252,7 @@ impl Job {
         match self {
             Self::One(case) => case.number,
             Self::Several(case) => case.number,
+            Self::Created(case) => case.number,
         }
     }
 
@@ -252,6 +260,7 @@ impl Job {
         match self {
             Self::One(case) => case.fault.name(),
             Self::Several(case) => case.fault(),
+            Self::Created(case) => case.fault(),
         }
     }
 
@@ -260,6 +269,7 @@ impl Job {
         match self {
             Self::One(case) => format!("{:?}", case.backend).to_lowercase(),
             Self::Several(_) => "databases".to_owned(),
+            Self::Created(_) => "create".to_owned(),
         }
     }
 }
@@ -298,7 +308,7 @@ pub(crate) fn main(options: &Options) -> ExitCode {
 }
 
 async fn campaign(options: &Options) -> ExitCode {
-    let server = if options.several || options.backends.contains(&Backend::Postgres) {
+    let server = if options.several || options.created || options.backends.contains(&Backend::Postgres) {
         match Server::start(false).await {
             Ok(server) => Some(server),
             Err(why) => {
@@ -374,6 +384,7 @@ fn report(campaign: &Campaign, job: &Job, outcome: &Outcome, took: Duration) {
     let what = match job {
         Job::One(case) => format!("{case:?} ({} migrations, {took:.1?})", SIZES[case.set]),
         Job::Several(case) => format!("{case:?} ({took:.1?})"),
+        Job::Created(case) => format!("{case:?} ({took:.1?})"),
     };
     let mut text =
         format!("VIOLATION --backend {} --seed {} --case {}: {what}\n", job.backend(), campaign.seed, job.number());
@@ -398,6 +409,10 @@ async fn one(campaign: &Campaign, job: &Job) -> Outcome {
                 let server = campaign.server.as_ref().ok_or("there is no server")?;
                 return Box::pin(several::run(case, campaign.place.path(), &mut On::Shared(server), &mut outcome))
                     .await;
+            }
+            Job::Created(case) => {
+                let server = campaign.server.as_ref().ok_or("there is no server")?;
+                return Box::pin(created::run(case, campaign.place.path(), server, &mut outcome)).await;
             }
             Job::Several(case) => {
                 let mut mortal = campaign.mortal.lock().await;

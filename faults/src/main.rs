@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod campaign;
+mod created;
 mod databases;
 mod oracle;
 mod outcome;
@@ -33,6 +34,8 @@ pub(crate) struct Options {
     pub(crate) backends: Vec<Backend>,
     /// Whether there are cases with several databases.
     pub(crate) several: bool,
+    /// Whether there are cases with a create tree.
+    pub(crate) created: bool,
     pub(crate) count: u64,
     pub(crate) seed: u64,
     pub(crate) case: Option<u64>,
@@ -44,7 +47,7 @@ pub(crate) struct Options {
     pub(crate) only: Option<String>,
 }
 
-const USAGE: &str = "faults [--backend sqlite|postgres|databases] [--count N] [--seed S] [--case K] [--only FAULT] [--jobs N] [--calm] [--record]";
+const USAGE: &str = "faults [--backend sqlite|postgres|databases|create] [--count N] [--seed S] [--case K] [--only FAULT] [--jobs N] [--calm] [--record]";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -66,6 +69,7 @@ fn options(words: &[String]) -> Result<Options, String> {
     let mut options = Options {
         backends: vec![Backend::Sqlite, Backend::Postgres],
         several: true,
+        created: true,
         count: 100,
         seed: 1,
         case: None,
@@ -87,11 +91,15 @@ fn options(words: &[String]) -> Result<Options, String> {
         let value = words.next().ok_or_else(|| format!("`{word}` needs a value"))?;
         let number = || value.parse::<u64>().map_err(|_| format!("`{word}` needs a number"));
         match word.as_str() {
-            "--backend" if value == "sqlite" => (options.backends, options.several) = (vec![Backend::Sqlite], false),
-            "--backend" if value == "postgres" => {
-                (options.backends, options.several) = (vec![Backend::Postgres], false)
+            "--backend" => {
+                (options.backends, options.several, options.created) = match value.as_str() {
+                    "sqlite" => (vec![Backend::Sqlite], false, false),
+                    "postgres" => (vec![Backend::Postgres], false, false),
+                    "databases" => (Vec::new(), true, false),
+                    "create" => (Vec::new(), false, true),
+                    _ => return Err(format!("`{word} {value}` is not understood")),
+                }
             }
-            "--backend" if value == "databases" => options.backends = Vec::new(),
             "--count" => options.count = number()?,
             "--seed" => options.seed = number()?,
             "--case" => options.case = Some(number()?),

@@ -140,6 +140,28 @@ pub(crate) async fn look_at_bootstraps(url: &str, bootstraps: &[&Migration]) -> 
     Ok(facts)
 }
 
+/// Compares the history of a database with what the mirror has of it.
+pub(crate) async fn unmirrored(mirror: &str, name: &str, url: &str) -> Result<Vec<String>, sqlx::Error> {
+    let read = async |url: &str, sql: String| -> Result<Vec<String>, sqlx::Error> {
+        let mut connection = PgConnection::connect(url).await?;
+        let rows = sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(&mut connection).await?;
+        connection.close().await?;
+        Ok(rows)
+    };
+    let rows = "set_name || ' ' || version || ' ' || checksum";
+    let own = format!("SELECT {rows} FROM public.lockgate_history WHERE state = 'applied' ORDER BY 1");
+    let kept = format!(
+        "SELECT {rows} || CASE WHEN leaving THEN ' leaving' ELSE '' END FROM lockgate_mirror.history \
+         WHERE database = '{name}' ORDER BY 1"
+    );
+    let (own, kept) = (read(url, own).await?, read(mirror, kept).await?);
+    let only = |these: &[String], others: &[String], who: &str| -> Vec<String> {
+        let alone = these.iter().filter(|row| !others.contains(row));
+        alone.map(|row| format!("only {who} of `{name}` has `{row}`")).collect()
+    };
+    Ok([only(&own, &kept, "the history"), only(&kept, &own, "the mirror")].concat())
+}
+
 /// Returns what a migration has put into the database, according to its history row.
 fn expected(migration: &Migration, row: Option<&Row>) -> (Things, Option<Statement>) {
     let mut things = Things::new();

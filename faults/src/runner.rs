@@ -49,7 +49,11 @@ pub(crate) enum Verb {
     /// Up, on several databases. The folder is that of the patches.
     Databases {
         set_role: bool,
+        /// The database with the mirror.
+        mirror: Option<String>,
     },
+    /// Makes a database from the create tree of the folder.
+    Create,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -156,16 +160,22 @@ pub(crate) fn main(order: &str) -> ExitCode {
     let order: Order = serde_json::from_str(order).expect("an order that was written here");
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.expect("a runtime starts");
-    if let Verb::Databases { set_role } = order.verb {
-        runtime.block_on(several(&order, set_role));
-        say(&OutputLine::End);
-        return ExitCode::SUCCESS;
+    match &order.verb {
+        Verb::Databases { set_role, mirror } => runtime.block_on(several(&order, *set_role, mirror.as_deref())),
+        Verb::Create => runtime.block_on(create(&order)),
+        Verb::Up | Verb::Down(_) | Verb::DownOne | Verb::Typed(_) => return one(&order, &runtime),
     }
+    say(&OutputLine::End);
+    ExitCode::SUCCESS
+}
+
+/// Runs a verb on one database.
+fn one(order: &Order, runtime: &tokio::runtime::Runtime) -> ExitCode {
     let migrations = embedded(&order.folder);
     if let Verb::Typed(words) = &order.verb {
         return runtime.block_on(typed(migrations, words));
     }
-    runtime.block_on(run(&order, migrations));
+    runtime.block_on(run(order, migrations));
     say(&OutputLine::End);
     ExitCode::SUCCESS
 }
@@ -188,7 +198,7 @@ async fn typed(migrations: &'static Migrations, words: &[String]) -> ExitCode {
 }
 
 /// Brings several databases up. Their roles have their own names as passwords.
-async fn several(order: &Order, set_role: bool) {
+async fn several(order: &Order, set_role: bool, mirror: Option<&str>) {
     let each = folder_at(&order.folder).each_database().expect("the names of patches have databases");
     let leaked = |folder: &lockgate_source::Folder| folder.leak("faults 1.2.3");
     let each = each.iter().map(|one| (one.name.clone(), leaked(&one.bootstraps), leaked(&one.patches)));
@@ -197,11 +207,29 @@ async fn several(order: &Order, set_role: bool) {
     if set_role {
         migrator = migrator.set_role();
     }
+    if let Some(mirror) = mirror {
+        migrator = migrator.mirror(mirror);
+    }
     match migrator.apply(&order.url).await {
         Ok(report) => {
             let steps = report.steps().map(|step| (step.id.clone(), step.action.past().to_owned()));
             say(&OutputLine::Done(steps.collect()));
         }
+        Err(error) => failed(&error),
+    }
+}
+
+/// Makes a database from a create tree. The tables that every case uses are in it before.
+async fn create(order: &Order) {
+    let set = folder_at(&order.folder).leak("faults 1.2.3");
+    let migrations: &'static Migrations = Box::leak(Box::new(lockgate::__private::migrations(set, &[])));
+    let migrator = options(Migrator::new(migrations), order).beside_other_tools();
+    let created = async {
+        let mut database = Database::connect(&order.url).await?;
+        migrator.create(&mut database).await
+    };
+    match created.await {
+        Ok(report) => say(&OutputLine::Done(steps(&report))),
         Err(error) => failed(&error),
     }
 }
@@ -302,7 +330,7 @@ async fn limit(connection: &mut SqliteConnection, pages: u64) {
 async fn go(order: &Order, migrator: &Migrator, target: impl lockgate::Target) {
     let work = async {
         match &order.verb {
-            Verb::Up | Verb::Typed(_) | Verb::Databases { .. } => migrator.apply(target).await,
+            Verb::Up | Verb::Typed(_) | Verb::Databases { .. } | Verb::Create => migrator.apply(target).await,
             Verb::Down(0) => migrator.revert(target, DownTo::Empty).await,
             Verb::Down(version) => {
                 let version = lockgate::Version::new(*version).expect("a version is positive");

@@ -41,12 +41,17 @@ pub(crate) struct Case {
     pub(crate) number: u64,
     seed: u64,
     set_role: bool,
+    /// Whether their histories are kept in a mirror too, which the first run makes.
+    mirror: bool,
     /// Which of the databases exist before the run.
     exist: [bool; 3],
     fault: Fault,
 }
 
 const LETTERS: [char; 3] = ['a', 'b', 'c'];
+
+/// The database with the mirror.
+const MIRROR: char = 'm';
 
 pub(crate) fn draw(seed: u64, number: u64) -> Case {
     let mut rng = Rng::with_seed(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ number.wrapping_mul(0xC2B2_AE3D_27D4_EB4F));
@@ -66,11 +71,17 @@ pub(crate) fn draw(seed: u64, number: u64) -> Case {
         86..=93 => Fault::ServerKill { far },
         _ => Fault::Password,
     };
-    Case { number, seed: rng.u64(..), set_role: rng.u8(..100) < 40, exist: [rng.bool(), true, rng.bool()], fault }
+    let (seed, set_role, exist) = (rng.u64(..), rng.u8(..100) < 40, [rng.bool(), true, rng.bool()]);
+    Case { number, seed, set_role, mirror: rng.u8(..100) < 40, exist, fault }
 }
 
 impl Case {
     pub(crate) fn fault(&self) -> String {
+        let fault = self.fault_itself();
+        if self.mirror { format!("{fault}, with a mirror") } else { fault }
+    }
+
+    fn fault_itself(&self) -> String {
         match &self.fault {
             Fault::Kill { .. } => "kill the runner".to_owned(),
             Fault::Wire { how, .. } => how.name().to_owned(),
@@ -181,7 +192,7 @@ pub(crate) async fn run(case: &Case, place: &Path, server: &mut On<'_>, outcome:
         server.of_everyone(&case.database(*letter), &roles[0]).await.map_err(text)?;
     }
     let ran = Box::pin(struck(case, &set, &folder, server, outcome)).await;
-    for letter in LETTERS.into_iter().chain(['z']) {
+    for letter in LETTERS.into_iter().chain(['z', MIRROR]) {
         let _ = server.administer(&format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", case.database(letter))).await;
     }
     let _ = server.administer(&format!("DROP ROLE IF EXISTS {}, {}", roles[0], roles[1])).await;
@@ -198,7 +209,7 @@ async fn struck(
     let order = Order {
         folder: folder.to_owned(),
         url: server.admin_url(&case.database('z')),
-        verb: Verb::Databases { set_role: case.set_role },
+        verb: Verb::Databases { set_role: case.set_role, mirror: case.mirror.then(|| case.database(MIRROR)) },
         target: Via::Database,
         whole_run: false,
         lock_wait_ms: 30_000,
@@ -240,6 +251,14 @@ async fn struck(
     outcome.violations.extend(oracle::disagreements(set, &end));
     outcome.violations.extend(oracle::false_claims(set, &output, &after, &end, false, true));
     outcome.violations.extend(oracle::unfinished(set, &end, None));
+    if case.mirror {
+        for letter in LETTERS {
+            let name = case.database(letter);
+            let (mirror, url) = (server.admin_url(&case.database(MIRROR)), server.admin_url(&name));
+            let found = oracle::unmirrored(&mirror, &name, &url).await;
+            outcome.violations.extend(found.map_err(|error| error.to_string())?);
+        }
+    }
     Ok(())
 }
 
@@ -277,7 +296,7 @@ async fn count(server: &Server, database: &str, sql: &str) -> Result<i64, String
 async fn settle(case: &Case, server: &Server, outcome: &mut Outcome) -> Result<(), String> {
     let text = |error: sqlx::Error| error.to_string();
     let mut admin = PgConnection::connect(&server.admin_url("postgres")).await.map_err(text)?;
-    for letter in LETTERS.into_iter().chain(['z']) {
+    for letter in LETTERS.into_iter().chain(['z', MIRROR]) {
         let name = case.database(letter);
         outcome.violations.extend(oracle::quiet(&mut admin, &name, Duration::from_secs(20)).await);
     }
@@ -304,8 +323,9 @@ async fn strike(
             Ok(vec![output])
         }
         Fault::Wire { far, how } => {
-            // A run has some twelve messages for each patch, of both directions and of all connections.
-            let at = 1 + set.migrations.len() * 12 * *far as usize / 1000;
+            // A run has some twelve messages for each patch, of both directions and of all connections. Before, each database
+            // is read and each role logs in, with some 25 messages each.
+            let at = 100 + (200 + set.migrations.len() * 30) * *far as usize / 1000;
             let proxy = Proxy::start(server.cluster.port(), at, Some(*how)).await.map_err(|error| error.to_string())?;
             let port = |port: u16| format!(":{port}/");
             let url = order.url.replace(&port(server.cluster.port()), &port(proxy.port()));
