@@ -660,6 +660,11 @@ impl Class {
                      pg_stat_activity` lists them), or wait for one to end: {} does",
                     audience.wait_for_server()
                 ),
+                "SQLSTATE 55000" => {
+                    "name another database, or let this one be connected to, as a superuser in another \
+                                     database: `ALTER DATABASE … ALLOW_CONNECTIONS true`"
+                        .to_owned()
+                }
                 _ => "check that the server runs and that host, port and database name are right".to_owned(),
             },
             Self::Encryption => {

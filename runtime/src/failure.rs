@@ -196,7 +196,7 @@ pub(crate) fn failed(run: &Run<'_>, stopped: FailedJob, kept: bool) -> Error {
     let row = history.as_ref().and_then(|history| history.row(job.entry.version));
     let place = place(&job, &failure);
     let (headline, at, class) = (headline(&job, &failure), failure.at, failure.cause.class);
-    let released = Released::of(run, &job, failure.cause.detail.as_deref());
+    let released = Released::of(run, &job, &failure.cause);
     let cause = match own_limit(&job, class) {
         Some((limit, path)) => failure.cause.with_advice(format!(
             "if `-- lockgate: {limit}` in {path} ended it: no option overrides it, so raise it there, then run again; if \
@@ -328,6 +328,19 @@ fn advised(error: Error, at: FailedAt, class: Class, path: String, released: Opt
     }
 }
 
+/// Of PostgreSQL: a cursor, database, prepared statement, schema, table, column, object, alias or function of the name exists.
+const NAME_TAKEN: [&str; 9] = [
+    "SQLSTATE 42P03",
+    "SQLSTATE 42P04",
+    "SQLSTATE 42P05",
+    "SQLSTATE 42P06",
+    "SQLSTATE 42P07",
+    "SQLSTATE 42701",
+    "SQLSTATE 42710",
+    "SQLSTATE 42712",
+    "SQLSTATE 42723",
+];
+
 /// A migration that the lockfile records. It does not compile any more once it is edited.
 struct Released {
     id: String,
@@ -335,12 +348,14 @@ struct Released {
     word: String,
     /// The server's detail about the rows.
     detail: Option<String>,
+    /// Whether the script made something whose name was taken.
+    is_name_taken: bool,
     /// Whether its file lies beside the program.
     is_beside: bool,
 }
 
 impl Released {
-    fn of(run: &Run<'_>, job: &Job, detail: Option<&str>) -> Option<Self> {
+    fn of(run: &Run<'_>, job: &Job, cause: &Cause) -> Option<Self> {
         let migration = run.migrations.set().find(job.entry.version).filter(|migration| migration.is_frozen())?;
         let id = migration.id().to_owned();
         let word = match Patch::parse(&id) {
@@ -348,13 +363,20 @@ impl Released {
             None => id.chars().take_while(char::is_ascii_digit).collect(),
         };
         let is_beside = run.migrations.set().is_beside();
-        Some(Self { id, word, detail: detail.map(str::to_owned), is_beside })
+        // SQLite has one code for this and for much else.
+        let is_name_taken = cause.code.as_deref().is_some_and(|code| NAME_TAKEN.contains(&code));
+        Some(Self { id, word, detail: cause.detail.as_deref().map(str::to_owned), is_name_taken, is_beside })
     }
 
     fn advise(self, mut error: Error, class: Class, path: &str) -> Error {
-        let Self { id, word, detail, is_beside } = self;
+        let Self { id, word, detail, is_name_taken, is_beside } = self;
         // Rows are not at fault for a missing object or a syntax error.
-        if class == Class::Other {
+        if is_name_taken {
+            error = error.with_help(format!(
+                "`{id}` is released, and something else has made what it makes: find out what did, rename or drop it, \
+                 then run again"
+            ));
+        } else if class == Class::Other {
             let rows = detail.map(|detail| format!(" ({detail})")).unwrap_or_default();
             error = error.with_help(format!(
                 "`{id}` is released, so the data of this database may be at fault{rows}: fix the rows, then run \

@@ -96,7 +96,7 @@ async fn nothing_else_is_dropped() {
     for none in ["a b", "a.b.c", "\"a"] {
         let error = migrator.drop_invalid_index(&mut db.open().await, none).await.unwrap_err();
         assert_eq!(error.to_string(), format!("`{none}` does not name an index"));
-        assert_eq!(error.kind(), lockgate::ErrorKind::Usage);
+        assert_eq!(error.kind(), ErrorKind::Usage);
     }
 
     db.execute("UPDATE pg_index SET indisvalid = true WHERE indexrelid = 'keyed_pkey'::regclass").await;

@@ -199,6 +199,14 @@ async fn a_missing_database_is_created_as_the_message_says() {
     let mut admin = database.connect().await;
     admin.execute(AssertSqlSafe(quoted(&text, "CREATE DATABASE").to_owned())).await.unwrap();
     Database::connect(&format!("{server}/{missing}")).await.unwrap().close().await.unwrap();
+
+    // One that takes no connections.
+    admin.execute(AssertSqlSafe(format!("ALTER DATABASE \"{missing}\" ALLOW_CONNECTIONS false"))).await.unwrap();
+    let error = Database::connect(&format!("{server}/{missing}")).await.unwrap_err();
+    let text = read(&error, &["accepting connections"]);
+    let allow = quoted(&text, "ALTER DATABASE").replace('…', &format!("\"{missing}\""));
+    admin.execute(AssertSqlSafe(allow)).await.unwrap();
+    Database::connect(&format!("{server}/{missing}")).await.unwrap().close().await.unwrap();
     admin.execute(AssertSqlSafe(format!("DROP DATABASE \"{missing}\""))).await.unwrap();
 }
 

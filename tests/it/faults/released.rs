@@ -56,6 +56,12 @@ async fn a_released_migration_that_fails_names_the_data_and_how_to_amend(db: Db)
     let misspelt = "INSERT INTO b VALUES (1);\n";
     let migrator = Migrator::new(migrations(&[("0001_a.sql", misspelt), ("migrations.lock", &lock_of(misspelt))]));
     let shown = migrator.set("other").apply(&mut database).await.unwrap_err().report().to_string();
+    // Nor do they fix a name that is taken.
+    let taken = "CREATE TABLE a (id INTEGER);\n";
+    let migrator = Migrator::new(migrations(&[("0001_a.sql", taken), ("migrations.lock", &lock_of(taken))]));
+    let found = migrator.set("third").apply(&mut database).await.unwrap_err().report().to_string();
+    assert!(found.contains("something else has made what it makes") != db.is_sqlite(), "{found}");
+
     // SQLite has the same code for both.
     let blames_rows = shown.contains("may be at fault");
     assert!(shown.contains("amend 0001 --reason") && blames_rows == db.is_sqlite(), "{shown}");

@@ -113,7 +113,8 @@ fn class(code: &str, last: bool) -> Class {
         // By a timeout or by a person: only the message says which, and it may be in any language.
         "57014" => Class::Cancelled,
         "53100" => Class::Full,
-        "3D000" | "53300" | "57P03" if last => Class::Unreachable,
+        // A database with `ALLOW_CONNECTIONS false`, such as `template0`, has 55000.
+        "3D000" | "53300" | "55000" | "57P03" if last => Class::Unreachable,
         // An administrator's command, a crash or an idle timeout.
         _ if last => Class::Lost,
         _ => Class::Other,
