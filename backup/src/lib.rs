@@ -1,6 +1,42 @@
 //! Backups, restores and data for databases that Lockgate migrates.
 //!
 //! The command line uses this crate behind its feature `backup`. A program that does not ask for it has nothing of it.
+//!
+//! A [`Store`] keeps backups: a folder, or with the features `s3`, `gcs` and `azure` a bucket. A [`Subject`] is a database
+//! with its migrator and the store of its backups, and every command is a function of it: [`create`], [`list`](list::list),
+//! [`fetch`].
 
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    not(all(feature = "sqlite", feature = "postgres")),
+    allow(dead_code, unused_imports, reason = "what one backend alone needs is dead without it")
+)]
+
+#[cfg(feature = "postgres")]
+mod client;
+mod create;
+mod error;
+mod event;
+mod fetch;
+pub mod list;
+pub mod meta;
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod schema;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+mod store;
+mod subject;
+
+pub use create::create;
+pub use error::Error;
+pub use event::{Event, Phase};
+pub use fetch::{Fetched, fetch};
+pub use meta::{Meta, Purpose};
+pub use store::Store;
+pub use subject::{Choice, Of, Subject};
+
+/// The release of `object_store` that [`Store::over`] takes a store of.
+pub use object_store;

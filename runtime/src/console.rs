@@ -1,5 +1,6 @@
 //! The client of a database, `psql` or `sqlite3`, with the settings that a run has.
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::process::Command;
 
@@ -50,13 +51,24 @@ impl Console {
 
     /// The command that starts it. More arguments can follow.
     pub fn command(&self) -> Command {
-        let mut command = Command::new(self.program);
+        let mut command = self.command_of(self.program);
         command.args(&self.arguments);
+        command
+    }
+
+    /// The command that starts another client of PostgreSQL in the same way, without an argument: `pg_dump`, say.
+    pub fn command_of(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new(program);
         for name in self.without {
             command.env_remove(name);
         }
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command
+    }
+
+    /// The name of the database on its server. `None` if it is a file.
+    pub fn database(&self) -> Option<&str> {
+        self.variables.iter().find(|(name, _)| *name == "PGDATABASE").map(|(_, value)| &**value)
     }
 }
 

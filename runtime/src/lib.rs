@@ -219,6 +219,50 @@ pub mod __private {
         Ok(url.to_owned())
     }
 
+    /// The same text, with `***` for each secret of this URL.
+    pub fn masked(text: &str, url: &str) -> String {
+        crate::secret::secrets(url).iter().fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
+    }
+
+    /// The file of a SQLite URL. `None` if the database is in memory, or of another kind.
+    #[cfg(feature = "sqlite")]
+    pub fn file_of(url: &str) -> Option<std::path::PathBuf> {
+        let (path, parameters) = url.starts_with("sqlite:").then(|| crate::url::file(url))?;
+        let is_in_memory = parameters.iter().any(|(key, value)| key == "mode" && value == "memory");
+        (!path.is_empty() && path != ":memory:" && !is_in_memory).then(|| path.into())
+    }
+
+    /// The name under which a migrator records its set.
+    pub fn name_of_set(migrator: &Migrator) -> &str {
+        migrator.name_of_set()
+    }
+
+    /// The stage of a database whose content is about to be replaced or dropped as a whole.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) on a protected stage without an override, and where another stage
+    /// is demanded.
+    pub async fn may_replace(
+        migrator: &Migrator,
+        target: impl crate::Target,
+    ) -> Result<Option<crate::Stage>, crate::Error> {
+        migrator.may_replace(target).await
+    }
+
+    /// Logs that an override let somebody replace a database. A database without a log has nothing of it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Migrator::apply`].
+    pub async fn log_replaced(
+        migrator: &Migrator,
+        target: impl crate::Target,
+        detail: &str,
+    ) -> Result<(), crate::Error> {
+        migrator.log_replaced(target, detail).await
+    }
+
     /// The value of `embed_migrations!(databases)`.
     pub const fn databases(
         each: &'static [crate::DatabaseMigrations],

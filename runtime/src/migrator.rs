@@ -699,6 +699,25 @@ impl Migrator {
         Ok(stage::guard(&mut *backend, &run).await?.database)
     }
 
+    pub(crate) fn name_of_set(&self) -> &str {
+        &self.set
+    }
+
+    /// Returns the stage of a database that is about to be replaced as a whole, if that is allowed.
+    pub(crate) async fn may_replace(&self, target: impl Target) -> Result<Option<Stage>, Error> {
+        let run = self.run()?;
+        let mut backend = open(target).await?;
+        stage::may_replace(&mut *backend, &run).await
+    }
+
+    /// Logs why a database was replaced although its stage is protected.
+    pub(crate) async fn log_replaced(&self, target: impl Target, detail: &str) -> Result<(), Error> {
+        let run = self.run()?;
+        let mut backend = open(target).await?;
+        let history = executor::read(&mut *backend, &run).await?;
+        stage::log_replaced(&mut *backend, &run, &history, detail).await
+    }
+
     /// Returns the findings of a backend, and the history if it can be read. If it cannot, the reason is a finding.
     pub(crate) async fn examined(
         &self,

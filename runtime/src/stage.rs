@@ -86,21 +86,51 @@ pub(crate) async fn mark(
             let reasons = vec![Reason::MarkedOtherwise { asked: stage, database: protected }];
             return Err(refused(&Refusal { reasons }));
         };
-        // The log is about migrations. Where none is applied, there is nothing to protect yet.
-        if let Some(row) = history.rows().last() {
-            let (version, name, checksum) = (row.version, row.name.clone(), row.checksum);
-            let entry = HistoryEntry { version, name, checksum, adopted: None, reason: None };
-            let locked = backend.lock(run.lock_request(), &mut |_| ()).await;
-            locked.map_err(|failure| failure::no_lock(failure, run))?;
-            let why = format!("{protected}, now marked as {stage}: {why}");
-            let logged = backend.log_override(&run.history_table, &entry, &why).await;
-            let end = if logged.is_ok() { RunEnd::Completed } else { RunEnd::Stopped };
-            let released = backend.release(end).await;
-            logged.and(released).map_err(unlogged)?;
-        }
+        log_overridden(backend, run, history, &format!("{protected}, now marked as {stage}: {why}")).await?;
     }
     backend.mark(stage).await.map_err(|cause| Error::from_cause("the database cannot be marked", cause))?;
     Ok(before)
+}
+
+/// Logs an override of the stage that is not about one migration.
+async fn log_overridden(
+    backend: &mut dyn Backend,
+    run: &Run<'_>,
+    history: &History,
+    detail: &str,
+) -> Result<(), Error> {
+    // The log is about migrations. Where none is applied, there is nothing to protect yet.
+    let Some(row) = history.rows().last() else { return Ok(()) };
+    let (version, name, checksum) = (row.version, row.name.clone(), row.checksum);
+    let entry = HistoryEntry { version, name, checksum, adopted: None, reason: None };
+    let locked = backend.lock(run.lock_request(), &mut |_| ()).await;
+    locked.map_err(|failure| failure::no_lock(failure, run))?;
+    let logged = backend.log_override(&run.history_table, &entry, detail).await;
+    let end = if logged.is_ok() { RunEnd::Completed } else { RunEnd::Stopped };
+    let released = backend.release(end).await;
+    logged.and(released).map_err(unlogged)
+}
+
+/// Returns the stage of a database that is about to be replaced or dropped as a whole, if that is allowed.
+pub(crate) async fn may_replace(backend: &mut dyn Backend, run: &Run<'_>) -> Result<Option<Stage>, Error> {
+    let guard = guard(backend, run).await?;
+    match guard.mismatch().or_else(|| guard.keeps()) {
+        Some(reason) => Err(refused(&Refusal { reasons: vec![reason] })),
+        None => Ok(guard.database),
+    }
+}
+
+/// Logs in the database that took the place of a protected one why it did.
+pub(crate) async fn log_replaced(
+    backend: &mut dyn Backend,
+    run: &Run<'_>,
+    history: &History,
+    detail: &str,
+) -> Result<(), Error> {
+    match &run.stage.why {
+        Some(why) => log_overridden(backend, run, history, &format!("{detail}: {why}")).await,
+        None => Ok(()),
+    }
 }
 
 pub(crate) async fn guard(backend: &mut dyn Backend, run: &Run<'_>) -> Result<Guard, Error> {

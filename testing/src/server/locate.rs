@@ -29,6 +29,19 @@ pub fn all_folders() -> Vec<PathBuf> {
     with_servers(places)
 }
 
+/// Returns the paths of a client program, such as `pg_dump`, in the same places: that of the variable first, then PATH, then
+/// those of distributions. Package managers that bring servers alone have none.
+pub fn clients(program: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for folder in variable().into_iter().chain(usual_places()) {
+        let path = folder.join(program);
+        if path.is_file() && !found.contains(&path) {
+            found.push(path);
+        }
+    }
+    found
+}
+
 fn variable() -> Option<PathBuf> {
     env::var_os(VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from)
 }

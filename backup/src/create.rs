@@ -1,0 +1,244 @@
+//! Makes a backup: dump, read back, and the meta file last.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use lockgate::{ErrorKind, Stage, Status};
+
+use crate::error::Error;
+use crate::event::{Phase, Progress};
+use crate::meta::{Locale, Meta, Purpose, TableRows, VERSION};
+use crate::store::{Content, Name};
+use crate::subject::{Of, Subject};
+
+/// How many seconds later a backup is named, if others have the names before.
+const TRIES: u64 = 60;
+
+/// Makes a backup of the database, and gives its meta file.
+///
+/// The dump is of one snapshot. It goes to the store in parts, is read back, and is a backup once its meta file is written
+/// beside it. Whatever fails before that leaves no backup, and those that exist as they are.
+///
+/// # Errors
+///
+/// [`ErrorKind::Refused`] for another stage than the one that is demanded; those of [`Migrator::status`]; and
+/// [`ErrorKind::Failed`] if the dump fails, or the store does not give back what it took.
+///
+/// [`Migrator::status`]: lockgate::Migrator::status
+pub async fn create(subject: &Subject<'_>, purpose: Purpose) -> Result<Meta, Error> {
+    let database = subject.name()?;
+    match subject.url.split_once(':').map_or("", |(scheme, _)| scheme) {
+        #[cfg(feature = "sqlite")]
+        "sqlite" => of_sqlite(subject, &database, purpose).await,
+        #[cfg(feature = "postgres")]
+        _ => of_postgres(subject, &database, purpose).await,
+        #[cfg(not(feature = "postgres"))]
+        _ => unreachable!("such a database has no name"),
+    }
+}
+
+#[cfg(feature = "postgres")]
+async fn of_postgres(subject: &Subject<'_>, database: &str, purpose: Purpose) -> Result<Meta, Error> {
+    let snapshot = crate::postgres::snapshot(subject.url, subject.migrator).await?;
+    let schema_sha256 = {
+        let mut second = lockgate::Database::connect(subject.url).await?;
+        let digest = crate::schema::digest(subject.migrator, &mut second).await?;
+        let _ = second.close().await;
+        digest
+    };
+    let begun = Begun::reserve(subject, database, &snapshot.status).await?;
+    let key = begun.name.dump();
+    let progress = Progress::begin(Phase::Dump, &key, None, subject.on_event);
+    let facts = Facts {
+        dialect: "postgres",
+        server_version: snapshot.server_version.clone(),
+        database_bytes: snapshot.database_bytes,
+        roles: snapshot.roles.clone(),
+        locale: Some(snapshot.locale.clone()),
+        schema_sha256,
+    };
+    let dumped = match snapshot.dump(subject.url, subject.store, &key, progress).await {
+        Ok(dumped) => dumped,
+        Err(error) => return Err(begun.undo(subject, error).await),
+    };
+    begun.finish(subject, purpose, facts, dumped.content, dumped.tables, dumped.made_by).await
+}
+
+#[cfg(feature = "sqlite")]
+async fn of_sqlite(subject: &Subject<'_>, database: &str, purpose: Purpose) -> Result<Meta, Error> {
+    use tokio::io::AsyncReadExt;
+
+    let folder = tempfile::Builder::new().prefix("lockgate-backup-").tempdir();
+    let folder = folder.map_err(|error| {
+        Error::failed(format!("there is no folder for the snapshot: {error}")).help("name one in TMPDIR")
+    })?;
+    let file = folder.path().join("snapshot.db");
+    crate::sqlite::snapshot(subject.url, subject.migrator, &file).await?;
+    let snapshot = crate::sqlite::examine(subject.migrator, &file).await?;
+    let read = |error: std::io::Error| Error::failed(format!("the snapshot cannot be read: {error}"));
+    let mut content = tokio::fs::File::open(&file).await.map_err(read)?;
+    let size = content.metadata().await.map_err(read)?.len();
+    let facts = Facts {
+        dialect: "sqlite",
+        server_version: snapshot.server_version,
+        database_bytes: size,
+        roles: Vec::new(),
+        locale: None,
+        schema_sha256: snapshot.schema_sha256,
+    };
+    let begun = Begun::reserve(subject, database, &snapshot.status).await?;
+    let key = begun.name.dump();
+    let mut progress = Progress::begin(Phase::Dump, &key, Some(size), subject.on_event);
+    let written = async {
+        let mut upload = subject.store.upload(&key, size).await?;
+        let mut buffer = vec![0; 256 << 10];
+        let pumped = async {
+            loop {
+                match content.read(&mut buffer).await.map_err(read)? {
+                    0 => return Ok::<(), Error>(()),
+                    read => {
+                        upload.write(&buffer[..read]).await?;
+                        progress.moved(read);
+                    }
+                }
+            }
+        }
+        .await;
+        match pumped {
+            Ok(()) => upload.finish().await,
+            Err(error) => {
+                upload.abort().await;
+                Err(error)
+            }
+        }
+    }
+    .await;
+    match written {
+        Ok(content) => {
+            progress.end();
+            begun.finish(subject, purpose, facts, content, snapshot.tables, "VACUUM INTO".to_owned()).await
+        }
+        Err(error) => Err(begun.undo(subject, error).await),
+    }
+}
+
+/// What is known of the database besides its history.
+struct Facts {
+    dialect: &'static str,
+    server_version: String,
+    database_bytes: u64,
+    roles: Vec<String>,
+    locale: Option<Locale>,
+    schema_sha256: Option<String>,
+}
+
+/// A backup whose name is reserved.
+struct Begun {
+    name: Name,
+    taken_at: u64,
+    database: String,
+    stage: Option<Stage>,
+    head: Option<String>,
+    applied: usize,
+}
+
+impl Begun {
+    async fn reserve(subject: &Subject<'_>, database: &str, status: &Status) -> Result<Self, Error> {
+        let head = status.current().map(|entry| entry.id.clone());
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
+        for taken_at in now..now + TRIES {
+            let name = Name::new(database, Of::of(status.stage), taken_at, head.as_deref());
+            if subject.store.reserve(&name).await? {
+                let applied = status.entries.iter().filter(|entry| entry.row.is_some()).count();
+                let (database, stage) = (database.to_owned(), status.stage);
+                return Ok(Self { name, taken_at, database, stage, head, applied });
+            }
+        }
+        let what = format!("{TRIES} backups of `{database}` were begun within a minute");
+        Err(Error::new(ErrorKind::Locked, what).help("find out what makes them; `backup list` shows them"))
+    }
+
+    async fn finish(
+        self,
+        subject: &Subject<'_>,
+        purpose: Purpose,
+        facts: Facts,
+        content: Content,
+        tables: Vec<TableRows>,
+        made_by: String,
+    ) -> Result<Meta, Error> {
+        let key = self.name.dump();
+        let meta = Meta {
+            version: VERSION,
+            key: key.clone(),
+            taken_at: self.taken_at,
+            size: content.size,
+            sha256: content.sha256.clone(),
+            database: self.database.clone(),
+            stage: self.stage.map(|stage| stage.as_str().to_owned()),
+            set: lockgate::__private::name_of_set(subject.migrator).to_owned(),
+            head: self.head.clone(),
+            applied: self.applied,
+            dialect: facts.dialect.to_owned(),
+            server_version: facts.server_version,
+            made_by,
+            program: subject.migrator.migrations().set().application().to_owned(),
+            purpose,
+            database_bytes: facts.database_bytes,
+            roles: facts.roles,
+            tables,
+            schema_sha256: facts.schema_sha256,
+            locale: facts.locale,
+        };
+        let kept = async {
+            let mut progress = Progress::begin(Phase::ReadBack, &key, Some(content.size), subject.on_event);
+            let stored = subject.store.read(&key, &mut progress, async |_| Ok(())).await?;
+            if stored != content {
+                return Err(altered(subject, &key, &content, &stored));
+            }
+            progress.end();
+            subject.store.put(&self.name.meta(), meta.text()).await?;
+            let found = subject.store.get(&self.name.meta()).await?;
+            if found != meta.text().into_bytes() {
+                let what = format!("the store {} gives back another meta file than it took", subject.store);
+                return Err(Error::failed(what).help("use another store"));
+            }
+            Ok(())
+        }
+        .await;
+        match kept {
+            Ok(()) => {
+                // It only says that a backup was begun, and this one has ended.
+                let _ = subject.store.delete(&self.name.mark()).await;
+                Ok(meta)
+            }
+            Err(error) => Err(self.undo(subject, error).await),
+        }
+    }
+
+    /// Deletes what this backup wrote, the meta file first, and says what is left.
+    async fn undo(self, subject: &Subject<'_>, error: Error) -> Error {
+        let mut left = None;
+        for key in [self.name.meta(), self.name.dump(), self.name.mark()] {
+            if left.is_none()
+                && let Err(error) = subject.store.delete(&key).await
+            {
+                left = Some(error);
+            }
+        }
+        let error = error.state("there is no new backup, and the older ones are as they were");
+        match left {
+            None => error,
+            Some(why) => error
+                .state(format!("what was written of `{}` could not be deleted: {why}", self.name.dump()))
+                .help("`backup prune` deletes it later"),
+        }
+    }
+}
+
+fn altered(subject: &Subject<'_>, key: &str, written: &Content, stored: &Content) -> Error {
+    let what = format!("the store {} gives back another `{key}` than it took", subject.store);
+    Error::failed(what)
+        .state(format!("{} bytes were written, with the SHA-256 {}", written.size, written.sha256))
+        .state(format!("{} bytes were read back, with the SHA-256 {}", stored.size, stored.sha256))
+        .help("find out why the store alters data, or use another one")
+}

@@ -1,0 +1,156 @@
+//! What is in a store: backups, and what is none.
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use crate::error::Error;
+use crate::meta::Meta;
+use crate::store::{Name, Store};
+use crate::subject::{Choice, Of, Subject};
+
+/// How many meta files are read at once.
+const AT_ONCE: usize = 8;
+
+/// What a store has of a database.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Listing {
+    /// The backups, the oldest first.
+    pub backups: Vec<Meta>,
+    /// What was begun and is no backup, or no longer one.
+    pub broken: Vec<Broken>,
+}
+
+/// Something in a store that is no backup.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Broken {
+    /// The key that the dump has, or would have.
+    pub key: String,
+    /// Why it is no backup.
+    pub why: String,
+    /// How many bytes it takes.
+    pub size: u64,
+    /// When it was written last, in seconds since 1970.
+    pub changed_at: u64,
+    /// Whether it may become a backup still: nothing of it is wrong, and it is not complete.
+    pub is_unfinished: bool,
+}
+
+/// Lists the backups of a database, of one stage or of all.
+///
+/// # Errors
+///
+/// [`ErrorKind::Denied`](lockgate::ErrorKind::Denied) and [`ErrorKind::Failed`](lockgate::ErrorKind::Failed) if the store
+/// cannot be read.
+pub async fn list(store: &Store, database: &str, of: Option<Of>) -> Result<Listing, Error> {
+    let folder = of.map_or_else(|| Name::folder_of_all(database), |of| Name::folder_of(database, of));
+    let mut names: std::collections::BTreeMap<Name, Parts> = std::collections::BTreeMap::new();
+    for (key, object) in store.objects_in(&folder).await? {
+        let Some(name) = Name::of_key(&key) else { continue };
+        let parts = names.entry(name.clone()).or_default();
+        parts.size += object.size;
+        parts.changed_at = parts.changed_at.max(u64::try_from(object.last_modified.timestamp()).unwrap_or_default());
+        if key == name.dump() {
+            parts.dump = Some(object.size);
+        } else if key == name.meta() {
+            parts.has_meta = true;
+        }
+    }
+    let read: Vec<Result<Meta, Broken>> =
+        stream::iter(names).map(|(name, parts)| examine(store, name, parts)).buffered(AT_ONCE).try_collect().await?;
+    let mut listing = Listing::default();
+    for found in read {
+        match found {
+            Ok(meta) => listing.backups.push(meta),
+            Err(broken) => listing.broken.push(broken),
+        }
+    }
+    listing.backups.sort_by(|a, b| (a.taken_at, &a.key).cmp(&(b.taken_at, &b.key)));
+    Ok(listing)
+}
+
+/// The objects of one name.
+#[derive(Clone, Copy, Default)]
+struct Parts {
+    dump: Option<u64>,
+    has_meta: bool,
+    size: u64,
+    changed_at: u64,
+}
+
+async fn examine(store: &Store, name: Name, parts: Parts) -> Result<Result<Meta, Broken>, Error> {
+    let broken = |why: String, is_unfinished| Broken {
+        key: name.dump(),
+        why,
+        size: parts.size,
+        changed_at: parts.changed_at,
+        is_unfinished,
+    };
+    if !parts.has_meta {
+        return Ok(Err(broken("it has no meta file: it is being made, or was interrupted".to_owned(), true)));
+    }
+    let meta = match Meta::read(&store.get(&name.meta()).await?, &name.dump()) {
+        Ok(meta) => meta,
+        Err(error) => return Ok(Err(broken(error.to_string(), false))),
+    };
+    Ok(match parts.dump {
+        None => Err(broken("its dump is gone".to_owned(), false)),
+        Some(size) if size != meta.size => {
+            Err(broken(format!("its dump has {size} bytes instead of {}", meta.size), false))
+        }
+        Some(_) => Ok(meta),
+    })
+}
+
+/// Finds the backup that is meant.
+///
+/// # Errors
+///
+/// [`ErrorKind::Refused`](lockgate::ErrorKind::Refused) if there is none, if it is broken, or if there are backups of several
+/// stages and none is named; and those of [`list`].
+pub async fn choose(subject: &Subject<'_>, choice: &Choice) -> Result<Meta, Error> {
+    let database = match &choice.database {
+        Some(database) => database.clone(),
+        None => subject.name()?,
+    };
+    let listing = list(subject.store, &database, choice.of).await?;
+    let shows = || match &choice.database {
+        Some(database) => format!("`backup list --database {database}` shows what there is"),
+        None => "`backup list` shows what there is".to_owned(),
+    };
+    if let Some(key) = &choice.key {
+        let is_meant = |found: &str| {
+            let plain = found.strip_suffix(".dump").unwrap_or(found);
+            let asked = key.strip_suffix(".dump").unwrap_or(key);
+            plain == asked || plain.rsplit('/').next() == Some(asked)
+        };
+        if let Some(broken) = listing.broken.iter().find(|broken| is_meant(&broken.key)) {
+            return Err(Error::refused(format!("`{}` is no backup: {}", broken.key, broken.why)).help(shows()));
+        }
+        let mut found = listing.backups.into_iter().filter(|meta| is_meant(&meta.key));
+        return match (found.next(), found.next()) {
+            (Some(meta), None) => Ok(meta),
+            (Some(first), Some(second)) => {
+                let what = format!("`{key}` may be `{}` or `{}`", first.key, second.key);
+                Err(Error::refused(what).help("write the whole key"))
+            }
+            (None, _) => {
+                let what = format!("the store {} has no backup `{key}` of `{database}`", subject.store);
+                Err(Error::refused(what).help(shows()))
+            }
+        };
+    }
+    let mut stages: Vec<&str> =
+        listing.backups.iter().map(|meta| meta.stage.as_deref().unwrap_or("unmarked")).collect();
+    stages.sort_unstable();
+    stages.dedup();
+    if stages.len() > 1 {
+        let what = format!("the store has backups of `{database}` at several stages: {}", stages.join(", "));
+        return Err(Error::refused(what).help(format!("say which: `--of {}`", stages[0])));
+    }
+    let of = choice.of.map(|of| format!(" at the stage {of}")).unwrap_or_default();
+    listing.backups.into_iter().next_back().ok_or_else(|| {
+        let what = format!("the store {} has no backup of `{database}`{of}", subject.store);
+        Error::refused(what).help("`backup create` makes one; `--database NAME` names another database")
+    })
+}

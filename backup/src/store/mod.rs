@@ -1,0 +1,206 @@
+//! Where backups are kept: a folder or a bucket. What is written appears whole or not at all, and is read back.
+//!
+//! Of each backup, the dump is written first and the meta file last. What has no meta file is no backup.
+
+mod name;
+mod open;
+mod upload;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use futures_util::TryStreamExt;
+use lockgate::ErrorKind;
+use object_store::path::Path;
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions};
+use sha2::{Digest, Sha256};
+
+use crate::error::Error;
+use crate::event::Progress;
+
+pub(crate) use name::Name;
+pub(crate) use upload::Upload;
+
+/// How much is read in one request.
+const PIECE: u64 = 8 << 20;
+
+/// Where backups are kept.
+#[derive(Clone)]
+pub struct Store {
+    objects: Arc<dyn ObjectStore>,
+    /// What stands before each key.
+    prefix: Path,
+    shown: String,
+    /// The folder, if it is one.
+    folder: Option<PathBuf>,
+}
+
+/// What a dump in the store is like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Content {
+    pub(crate) size: u64,
+    pub(crate) sha256: String,
+}
+
+impl Store {
+    /// A store of a kind that has no URL here.
+    pub fn over(objects: Arc<dyn ObjectStore>, shown: impl Into<String>) -> Self {
+        Self { objects, prefix: Path::default(), shown: shown.into(), folder: None }
+    }
+
+    /// Its folder, if it is one: for messages that say where a dump is.
+    pub fn folder(&self) -> Option<&std::path::Path> {
+        self.folder.as_deref()
+    }
+
+    fn path(&self, key: &str) -> Path {
+        // Keys are written as they are listed: what is special in a name is escaped already.
+        let parts = Path::parse(key).unwrap_or_else(|_| Path::from(key));
+        self.prefix.parts().chain(parts.parts()).collect()
+    }
+
+    /// Reserves a name, so that no other backup gets it. `false` if another has it.
+    pub(crate) async fn reserve(&self, name: &Name) -> Result<bool, Error> {
+        self.make_private(name)?;
+        for key in [name.dump(), name.meta()] {
+            match self.objects.head(&self.path(&key)).await {
+                Ok(_) => return Ok(false),
+                Err(object_store::Error::NotFound { .. }) => {}
+                Err(error) => return Err(self.failed("cannot be read", &error)),
+            }
+        }
+        let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+        let content = format!("process {}\n", std::process::id());
+        match self.objects.put_opts(&self.path(&name.mark()), content.into(), options).await {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => Ok(false),
+            Err(error) => Err(self.failed("cannot be written", &error)),
+        }
+    }
+
+    /// A dump has what the database has: nobody else may read the folder that it is in.
+    fn make_private(&self, name: &Name) -> Result<(), Error> {
+        let Some(folder) = &self.folder else { return Ok(()) };
+        let folder = name.folder().parts().fold(folder.clone(), |folder, part| folder.join(part.as_ref()));
+        let mut builder = std::fs::DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(&folder).map_err(|error| {
+            Error::failed(format!("the folder `{}` cannot be made: {error}", folder.display()))
+                .help("let this user write into the folder of the store")
+        })
+    }
+
+    /// Begins to write a dump. `estimate` is about how large it will be.
+    pub(crate) async fn upload(&self, key: &str, estimate: u64) -> Result<Upload, Error> {
+        let begun = self.objects.put_multipart(&self.path(key)).await;
+        Ok(Upload::new(begun.map_err(|error| self.failed("cannot be written", &error))?, estimate))
+    }
+
+    /// Writes a small file that no other may have.
+    pub(crate) async fn put(&self, key: &str, content: String) -> Result<(), Error> {
+        let written = self.objects.put(&self.path(key), content.into()).await;
+        written.map(drop).map_err(|error| self.failed("cannot be written", &error))
+    }
+
+    /// Reads a small file.
+    pub(crate) async fn get(&self, key: &str) -> Result<Vec<u8>, Error> {
+        let read = async { self.objects.get(&self.path(key)).await?.bytes().await }.await;
+        read.map(|bytes| bytes.to_vec()).map_err(|error| self.failed("cannot be read", &error))
+    }
+
+    /// Reads a dump, piece by piece, and says what it is like. Each piece is one request, so that none lasts long.
+    pub(crate) async fn read(
+        &self,
+        key: &str,
+        progress: &mut Progress<'_>,
+        mut take: impl AsyncFnMut(&[u8]) -> Result<(), Error>,
+    ) -> Result<Content, Error> {
+        let path = self.path(key);
+        let head = self.objects.head(&path).await.map_err(|error| self.failed("cannot be read", &error))?;
+        let mut hash = Sha256::new();
+        let mut at = 0;
+        while at < head.size {
+            let range = at..head.size.min(at + PIECE);
+            let piece = self.objects.get_range(&path, range.clone()).await;
+            let piece = piece.map_err(|error| self.failed("cannot be read", &error))?;
+            if piece.len() as u64 != range.end - range.start {
+                let what = format!("{self} gave {} of {} bytes of `{key}`", piece.len(), range.end - range.start);
+                return Err(Error::new(ErrorKind::Interrupted, what).help("try again"));
+            }
+            hash.update(&piece);
+            take(&piece).await?;
+            progress.moved(piece.len());
+            at = range.end;
+        }
+        Ok(Content { size: head.size, sha256: hex(&hash.finalize()) })
+    }
+
+    /// Deletes objects, as far as they exist.
+    pub(crate) async fn delete(&self, key: &str) -> Result<(), Error> {
+        match self.objects.delete(&self.path(key)).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(self.failed(&format!("cannot delete `{key}`"), &error)),
+        }
+    }
+
+    /// What is in a folder of the store, and in those inside it: each key with its size, and when it was written.
+    pub(crate) async fn objects_in(&self, folder: &Path) -> Result<Vec<(String, ObjectMeta)>, Error> {
+        let prefix: Path = self.prefix.parts().chain(folder.parts()).collect();
+        let found: Vec<ObjectMeta> = self
+            .objects
+            .list(Some(&prefix))
+            .try_collect()
+            .await
+            .map_err(|error| self.failed("cannot be listed", &error))?;
+        let outside = self.prefix.parts().count();
+        let key = |object: &ObjectMeta| object.location.parts().skip(outside).collect::<Path>().to_string();
+        Ok(found.into_iter().map(|object| (key(&object), object)).collect())
+    }
+
+    fn failed(&self, what: &str, error: &object_store::Error) -> Error {
+        use object_store::Error as Cause;
+        let (kind, help) = match error {
+            Cause::NotFound { .. } => (ErrorKind::Unreachable, Some("`backup list` shows what there is")),
+            Cause::PermissionDenied { .. } | Cause::Unauthenticated { .. } => {
+                (ErrorKind::Denied, Some("let these credentials read, write, list and delete there"))
+            }
+            _ => (ErrorKind::Failed, None),
+        };
+        let error = Error::new(kind, format!("the store {self} {what}: {}", reason(error)));
+        match help {
+            Some(help) => error.help(help),
+            None => error,
+        }
+    }
+}
+
+/// The innermost cause: the outer ones repeat it, or name what only the library knows.
+fn reason(error: &object_store::Error) -> String {
+    if let object_store::Error::NotFound { path, .. } = error {
+        return format!("there is no `{path}`");
+    }
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl fmt::Display for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`", self.shown)
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Store").field(&self.shown).finish()
+    }
+}

@@ -1,0 +1,5 @@
+//! Backups on real databases: a folder as the store, and stores that fail.
+
+mod faults;
+mod round_trip;
+mod support;
