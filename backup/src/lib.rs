@@ -23,6 +23,7 @@ pub mod list;
 pub mod meta;
 #[cfg(feature = "postgres")]
 mod postgres;
+pub mod restore;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod schema;
 #[cfg(feature = "sqlite")]

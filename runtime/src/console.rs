@@ -68,7 +68,16 @@ impl Console {
 
     /// The name of the database on its server. `None` if it is a file.
     pub fn database(&self) -> Option<&str> {
-        self.variables.iter().find(|(name, _)| *name == "PGDATABASE").map(|(_, value)| &**value)
+        self.variable("PGDATABASE")
+    }
+
+    /// The name or address of the server, or the directory of its socket. `None` for a file.
+    pub fn host(&self) -> Option<&str> {
+        self.variable("PGHOST")
+    }
+
+    fn variable(&self, name: &str) -> Option<&str> {
+        self.variables.iter().find(|(variable, _)| *variable == name).map(|(_, value)| &**value)
     }
 }
 

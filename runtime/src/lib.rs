@@ -237,6 +237,12 @@ pub mod __private {
         migrator.name_of_set()
     }
 
+    /// The same migrator, which demands no stage: for a copy of a database that is not marked yet.
+    #[must_use]
+    pub fn of_any_stage(migrator: &Migrator) -> Migrator {
+        migrator.of_any_stage()
+    }
+
     /// The stage of a database whose content is about to be replaced or dropped as a whole.
     ///
     /// # Errors

@@ -703,6 +703,12 @@ impl Migrator {
         &self.set
     }
 
+    pub(crate) fn of_any_stage(&self) -> Self {
+        let mut migrator = self.clone();
+        migrator.stage.asked = None;
+        migrator
+    }
+
     /// Returns the stage of a database that is about to be replaced as a whole, if that is allowed.
     pub(crate) async fn may_replace(&self, target: impl Target) -> Result<Option<Stage>, Error> {
         let run = self.run()?;

@@ -1,5 +1,6 @@
 //! Backups on real databases: a folder as the store, and stores that fail.
 
 mod faults;
+mod restore;
 mod round_trip;
 mod support;

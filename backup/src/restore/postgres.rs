@@ -1,0 +1,628 @@
+//! A backup takes the place of a PostgreSQL database.
+//!
+//! It is restored into a database of another name. One transaction renames both, so that there is never none. Settings,
+//! privileges and the comment of the database itself, which `pg_dump` leaves out, are taken over from the old one.
+
+use std::process::Stdio;
+
+use lockgate::{Console, Database, DatabaseParts, ErrorKind, Stage};
+use sqlx::{AssertSqlSafe, PgConnection};
+use tokio::io::AsyncWriteExt;
+
+use super::said::{self, Failure};
+use super::{Ignored, Obstacles, Options, Restored, compare, free_bytes, shown_bytes};
+use crate::client::{self, Client};
+use crate::error::Error;
+use crate::event::{Phase, Progress};
+use crate::meta::{Locale, Meta, major};
+use crate::postgres::{connection, locale};
+use crate::subject::Subject;
+
+/// PostgreSQL cuts longer names off.
+const LONGEST: usize = 63;
+/// The ending of a database that is being restored. An interrupted restore leaves it, and the next one drops it.
+const RESTORING: &str = "_lockgate_restoring";
+/// What stands before the time in the name of an old database.
+const BEFORE: &str = "_before_";
+/// How often the databases are renamed again, where sessions come back at once.
+const TRIES: u32 = 20;
+
+/// A database that exists.
+struct Old {
+    oid: i64,
+    owner: String,
+    comment: Option<String>,
+    locale: Locale,
+    tablespace: String,
+    stage: Option<Stage>,
+}
+
+pub(crate) fn identifier(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+fn literal(text: &str) -> String {
+    let quoted = text.replace('\'', "''");
+    if quoted.contains('\\') { format!("E'{}'", quoted.replace('\\', "\\\\")) } else { format!("'{quoted}'") }
+}
+
+/// The name with an ending, cut so that PostgreSQL takes it.
+fn with_ending(name: &str, ending: &str) -> String {
+    let mut end = name.len().min(LONGEST - ending.len());
+    while !name.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}{ending}", &name[..end])
+}
+
+/// The URL of another database on the same server.
+pub(crate) fn beside(url: &str, name: &str) -> String {
+    let parts = DatabaseParts { name: Some(name.to_owned()), ..DatabaseParts::default() };
+    lockgate::__private::with_parts(url, &parts).unwrap_or_else(|| url.to_owned())
+}
+
+async fn run(session: &mut PgConnection, what: &str, sql: String) -> Result<(), Error> {
+    let done = sqlx::raw_sql(AssertSqlSafe(sql)).execute(session).await;
+    done.map(drop).map_err(|error| Error::of_driver(what, &error))
+}
+
+/// Connects to a database of the server that is not the one to be replaced.
+async fn administer(subject: &Subject<'_>, options: &Options, name: &str) -> Result<(Database, String), Error> {
+    if let Some(url) = &options.admin_url
+        && Console::of(url)?.database() != Some(name)
+    {
+        return Ok((Database::connect(url).await?, url.clone()));
+    }
+    let url = options.admin_url.as_deref().unwrap_or(subject.url);
+    let mut failed = None;
+    for other in ["postgres", "template1"] {
+        let beside = beside(url, other);
+        match Database::connect(&beside).await {
+            Ok(database) => return Ok((database, beside)),
+            Err(error) if matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::Denied) => {
+                failed.get_or_insert(error);
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(failed.expect("one of two attempts has failed").into())
+}
+
+pub(super) async fn restore(subject: &Subject<'_>, options: &Options, meta: Meta) -> Result<Restored, Error> {
+    let name = subject.name()?;
+    let (mut administrator, url) = administer(subject, options, &name).await?;
+    let session = connection(&mut administrator)?;
+    // Held until this session ends, whatever ends it.
+    if !lock(session, &name).await? {
+        let error = Error::new(ErrorKind::Locked, format!("another restore of `{name}` is running"));
+        return Err(error.state("nothing was changed").help("wait until it ends"));
+    }
+    let (client, old) = examine(subject, options, &meta, &name, session).await?;
+    let mut restored =
+        Restored { meta, database: name.clone(), kept: None, ignored: Vec::new(), is_dry_run: options.dry_run };
+    if options.dry_run {
+        return Ok(restored);
+    }
+    let meta = &restored.meta;
+    let new = with_ending(&name, RESTORING);
+    let made = async {
+        drop_database(session, &new).await?;
+        let owner = old.as_ref().map(|old| old.owner.clone());
+        let target = old.as_ref().map(|old| &old.locale).or(meta.locale.as_ref());
+        let place = old.as_ref().map(|old| &*old.tablespace);
+        create(session, &new, owner.as_deref(), target, place).await?;
+        let ignored = fill(subject, meta, &client, &url, &new, &options.ignored).await?;
+        check(subject, meta, &beside(&url, &new), session, !ignored.is_empty()).await?;
+        if let Some(old) = &old {
+            take_over(session, old, &new).await?;
+        }
+        let mut database = Database::connect(&beside(&url, &new)).await?;
+        match (&old, options.stage) {
+            (None, Some(stage)) => drop(subject.migrator.mark_stage(&mut database, stage).await?),
+            (Some(old), _) if old.stage.is_some_and(Stage::is_protected) => {
+                let detail = format!("replaced by the backup `{}`", meta.key);
+                lockgate::__private::log_replaced(subject.migrator, &mut database, &detail).await?;
+            }
+            (Some(_) | None, _) => {}
+        }
+        database.close().await?;
+        swap(session, &name, &new, old.is_some(), options.disconnect).await.map(|kept| (kept, ignored))
+    }
+    .await;
+    match made {
+        Ok((kept, ignored)) => {
+            restored.kept = kept;
+            restored.ignored = ignored;
+            let _ = administrator.close().await;
+            Ok(restored)
+        }
+        Err(error) => {
+            let as_it_was = match &old {
+                Some(_) => format!("the database `{name}` is as it was"),
+                None => format!("there is no database `{name}` yet"),
+            };
+            // The next restore drops it, if this one cannot.
+            let _ = drop_database(connection(&mut administrator)?, &new).await;
+            let _ = administrator.close().await;
+            Err(error.state(as_it_was))
+        }
+    }
+}
+
+async fn lock(session: &mut PgConnection, name: &str) -> Result<bool, Error> {
+    let sql = "SELECT pg_try_advisory_lock(hashtextextended($1, 0))";
+    let locked = sqlx::query_scalar(sql).bind(format!("lockgate restore {name}")).fetch_one(session).await;
+    locked.map_err(|error| Error::of_driver("the restore cannot be locked", &error))
+}
+
+/// Finds everything that stands in the way.
+async fn examine(
+    subject: &Subject<'_>,
+    options: &Options,
+    meta: &Meta,
+    name: &str,
+    session: &mut PgConnection,
+) -> Result<(Client, Option<Old>), Error> {
+    let read = |error: sqlx::Error| Error::of_driver("the server cannot be read", &error);
+    let mut obstacles = Obstacles::default();
+    let (version, may_create, role): (String, bool, String) = sqlx::query_as(
+        "SELECT current_setting('server_version'), r.rolcreatedb OR r.rolsuper, r.rolname::text \
+         FROM pg_roles r WHERE r.rolname = current_user",
+    )
+    .fetch_one(&mut *session)
+    .await
+    .map_err(read)?;
+    if !may_create {
+        obstacles.add(
+            format!("the role `{role}` may not create databases"),
+            "name a role that may: `--admin-url postgres://postgres@host/postgres`",
+        );
+    }
+    let of_server = major(&version).unwrap_or_default();
+    if let Some(of_backup) = meta.server_major().filter(|of_backup| *of_backup > of_server) {
+        obstacles.add(
+            format!("the backup is of PostgreSQL {of_backup}, and this server is {version}"),
+            format!("restore it on PostgreSQL {of_backup} or newer"),
+        );
+    }
+    let roles: Vec<String> = sqlx::query_scalar(
+        "SELECT name FROM unnest($1::text[]) AS wanted (name) \
+         WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) ORDER BY 1",
+    )
+    .bind(&meta.roles)
+    .fetch_all(&mut *session)
+    .await
+    .map_err(read)?;
+    for role in roles {
+        let is_ignored = options.ignored.iter().any(|ignored| ignored.sqlstate == "42704" && ignored.object == role);
+        if !is_ignored {
+            obstacles.add(
+                format!("the server has no role `{role}`, which the backup mentions"),
+                format!(
+                    "`CREATE ROLE {}`, or leave out what is about it: `--ignore-error 42704:{role}`",
+                    identifier(&role)
+                ),
+            );
+        }
+    }
+    let old = old(subject, session, name).await?;
+    if let Some((found, is_empty)) = &old {
+        obstacles.add_stage(found.stage, *is_empty, options, name);
+        let of_server = "SELECT pg_has_role(current_user, datdba, 'MEMBER') FROM pg_database WHERE datname = $1";
+        let owns: bool = sqlx::query_scalar(of_server).bind(name).fetch_one(&mut *session).await.map_err(read)?;
+        if !owns {
+            obstacles.add(
+                format!("the role `{role}` may not rename `{name}`, which belongs to `{}`", found.owner),
+                "name a role that may: `--admin-url postgres://postgres@host/postgres`",
+            );
+        }
+        let sessions = sessions(session, name).await?;
+        if !sessions.is_empty() && !options.disconnect {
+            obstacles.add(
+                format!("other sessions use `{name}`: {}", sessions.join(", ")),
+                "end the programs that use it, or let the restore end their sessions: `--disconnect`",
+            );
+        }
+        let prepared: i64 = sqlx::query_scalar("SELECT count(*) FROM pg_prepared_xacts WHERE database = $1")
+            .bind(name)
+            .fetch_one(&mut *session)
+            .await
+            .map_err(read)?;
+        if prepared > 0 {
+            obstacles.add(
+                format!("`{name}` has {prepared} prepared transactions, with which it cannot be renamed"),
+                "commit or roll them back: `SELECT gid FROM pg_prepared_xacts`",
+            );
+        }
+    }
+    if let Some((free, place)) = free_on_server(subject.url, session).await
+        && free < meta.database_bytes
+    {
+        let needed = shown_bytes(meta.database_bytes);
+        obstacles.add(
+            format!("{} are free in `{place}`, and the database takes {needed}", shown_bytes(free)),
+            "make room there; the old database stays until `restore --drop-old`",
+        );
+    }
+    let least = meta.made_by.rsplit(' ').next().and_then(major).unwrap_or(of_server).max(of_server);
+    let client = match Client::find("pg_restore", least).await {
+        Ok(client) => Some(client),
+        Err(error) => {
+            obstacles.add(error.summary(), error.advice().join("; "));
+            None
+        }
+    };
+    obstacles.check(name)?;
+    Ok((client.expect("without it, there is an obstacle"), old.map(|(old, _)| old)))
+}
+
+/// The database that is to be replaced, and whether it is empty. A wrong or protected stage is an error.
+async fn old(subject: &Subject<'_>, session: &mut PgConnection, name: &str) -> Result<Option<(Old, bool)>, Error> {
+    let read = |error: sqlx::Error| Error::of_driver("the server cannot be read", &error);
+    let found: Option<(i64, String, Option<String>, String, String, String)> = sqlx::query_as(
+        "SELECT d.oid::int8, pg_get_userbyid(d.datdba)::text, shobj_description(d.oid, 'pg_database'), \
+         pg_encoding_to_char(d.encoding)::text, to_jsonb(d)::text, t.spcname::text \
+         FROM pg_database d JOIN pg_tablespace t ON t.oid = d.dattablespace WHERE d.datname = $1",
+    )
+    .bind(name)
+    .fetch_optional(session)
+    .await
+    .map_err(read)?;
+    let Some((oid, owner, comment, encoding, row, tablespace)) = found else { return Ok(None) };
+    let mut database = Database::connect(subject.url).await?;
+    let stage = lockgate::__private::may_replace(subject.migrator, &mut database).await?;
+    let objects: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+         WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND c.relkind <> 'i'",
+    )
+    .fetch_one(connection(&mut database)?)
+    .await
+    .map_err(read)?;
+    database.close().await?;
+    Ok(Some((Old { oid, owner, comment, locale: locale(encoding, &row), tablespace, stage }, objects == 0)))
+}
+
+/// The sessions of others in a database, for a message.
+async fn sessions(session: &mut PgConnection, name: &str) -> Result<Vec<String>, Error> {
+    let sql = "SELECT format('%s (%s%s)', pid, usename, \
+         CASE WHEN application_name = '' THEN '' ELSE ', ' || application_name END) \
+         FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid() AND backend_type = 'client backend' \
+         ORDER BY pid";
+    // A session that has just ended is still listed for a moment, such as our own.
+    for _ in 0..TRIES {
+        let found: Vec<String> = sqlx::query_scalar(sql)
+            .bind(name)
+            .fetch_all(&mut *session)
+            .await
+            .map_err(|error| Error::of_driver("the sessions cannot be listed", &error))?;
+        if found.is_empty() {
+            return Ok(found);
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    sqlx::query_scalar(sql)
+        .bind(name)
+        .fetch_all(session)
+        .await
+        .map_err(|error| Error::of_driver("the sessions cannot be listed", &error))
+}
+
+/// The free room of the server's disk, if the server is on this machine and says where its data is.
+async fn free_on_server(url: &str, session: &mut PgConnection) -> Option<(u64, String)> {
+    let host = Console::of(url).ok()?.host()?.to_owned();
+    if !(host.starts_with('/') || matches!(&*host, "localhost" | "127.0.0.1" | "::1")) {
+        return None;
+    }
+    let place: String = sqlx::query_scalar("SHOW data_directory").fetch_one(session).await.ok()?;
+    Some((free_bytes(std::path::Path::new(&place))?, place))
+}
+
+/// Drops a database of ours, if it exists, and ends what is left of an earlier restore in it.
+async fn drop_database(session: &mut PgConnection, name: &str) -> Result<(), Error> {
+    let ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid()";
+    let mut failed = None;
+    for _ in 0..TRIES {
+        let _ = sqlx::query(ended).bind(name).execute(&mut *session).await;
+        let what = format!("the database `{name}` cannot be dropped");
+        match run(session, &what, format!("DROP DATABASE IF EXISTS {}", identifier(name))).await {
+            Ok(()) => return Ok(()),
+            Err(error) => failed = Some(error),
+        }
+    }
+    Err(failed.expect("every attempt has failed"))
+}
+
+/// Creates a database with this character set and order.
+pub(crate) async fn create(
+    session: &mut PgConnection,
+    name: &str,
+    owner: Option<&str>,
+    locale: Option<&Locale>,
+    tablespace: Option<&str>,
+) -> Result<(), Error> {
+    let mut sql = format!("CREATE DATABASE {} TEMPLATE template0", identifier(name));
+    if let Some(owner) = owner {
+        sql += &format!(" OWNER {}", identifier(owner));
+    }
+    if let Some(place) = tablespace {
+        sql += &format!(" TABLESPACE {}", identifier(place));
+    }
+    if let Some(locale) = locale {
+        sql += &format!(
+            " ENCODING {} LC_COLLATE {} LC_CTYPE {}",
+            literal(&locale.encoding),
+            literal(&locale.collate),
+            literal(&locale.ctype)
+        );
+        match (&*locale.provider, &locale.name) {
+            ("i", Some(name)) => sql += &format!(" LOCALE_PROVIDER icu ICU_LOCALE {}", literal(name)),
+            ("b", Some(name)) => sql += &format!(" LOCALE_PROVIDER builtin BUILTIN_LOCALE {}", literal(name)),
+            _ => {}
+        }
+    }
+    run(session, &format!("the database `{name}` cannot be created"), sql).await
+}
+
+/// Restores the dump into an empty database, and gives the errors that were ignored.
+pub(crate) async fn fill(
+    subject: &Subject<'_>,
+    meta: &Meta,
+    client: &Client,
+    url: &str,
+    name: &str,
+    ignored: &[Ignored],
+) -> Result<Vec<String>, Error> {
+    let mut command = client.command(url)?;
+    // The name may look like the parameters of a connection, and so is given as one.
+    let quoted = name.replace('\\', "\\\\").replace('\'', "\\'");
+    command.arg(format!("--dbname=dbname='{quoted}'")).stdin(Stdio::piped());
+    if ignored.is_empty() {
+        command.arg("--exit-on-error");
+    }
+    let mut child = client.start(&mut command)?;
+    let (stdin, stderr) = (child.stdin.take(), child.stderr.take());
+    let mut stdin = stdin.expect("it is a pipe");
+    let mut ended_early = false;
+    let feed = async {
+        let progress = Progress::begin(Phase::Restore, &meta.key, Some(meta.size), subject.on_event);
+        let take = async |piece: &[u8]| {
+            // It reads no further after an error. What it says of that counts.
+            if !ended_early && stdin.write_all(piece).await.is_err() {
+                ended_early = true;
+            }
+            Ok(())
+        };
+        let read = crate::fetch::read(subject.store, meta, progress, take).await;
+        if read.is_err() {
+            let _ = child.start_kill();
+        }
+        drop(stdin);
+        read
+    };
+    let (fed, said) = tokio::join!(feed, client::said(stderr.expect("it is a pipe")));
+    let status = child.wait().await;
+    let status = status.map_err(|error| Error::failed(format!("`pg_restore` cannot be waited for: {error}")))?;
+    fed?;
+    if status.success() {
+        return Ok(Vec::new());
+    }
+    let failure = client.failed(status, &said, url);
+    if ignored.is_empty() || status.code() != Some(1) || ended_early {
+        return Err(failure);
+    }
+    let Some(failures) = said::failures(&said).filter(|failures| !failures.is_empty()) else { return Err(failure) };
+    // How many there were, as the program counts them.
+    if !said.contains(&format!("errors ignored on restore: {}", failures.len())) {
+        return Err(failure);
+    }
+    let mut database = Database::connect(&beside(url, name)).await?;
+    let mut notes = Vec::new();
+    for failure in failures {
+        notes.push(is_ignored(connection(&mut database)?, &failure, ignored).await?);
+    }
+    database.close().await?;
+    Ok(notes)
+}
+
+/// Whether a failure is on the list. Its SQLSTATE is not in what `pg_restore` says, and so the command is tried once more.
+async fn is_ignored(session: &mut PgConnection, failure: &Failure, ignored: &[Ignored]) -> Result<String, Error> {
+    let about = format!("`{}`: {}", failure.entry, failure.message);
+    let not_on_the_list = |code: Option<&str>| {
+        let error = Error::failed(format!("the backup cannot be restored: {about}"));
+        match code {
+            Some(code) => error
+                .help(format!("mend it; if it may be ignored, say so with its object: `--ignore-error {code}:OBJECT`")),
+            None => error,
+        }
+    };
+    let Some(command) = &failure.command else { return Err(not_on_the_list(None)) };
+    let tried = async {
+        sqlx::raw_sql("BEGIN").execute(&mut *session).await?;
+        let tried = sqlx::raw_sql(AssertSqlSafe(command.clone())).execute(&mut *session).await;
+        sqlx::raw_sql("ROLLBACK").execute(&mut *session).await?;
+        Ok::<_, sqlx::Error>(tried.err())
+    }
+    .await;
+    let again = tried.map_err(|error| Error::of_driver("the failure cannot be examined", &error))?;
+    let code = again.as_ref().and_then(|error| error.as_database_error()?.code()).map(|code| code.into_owned());
+    let Some(code) = code else { return Err(not_on_the_list(None)) };
+    let is_word = |object: &str| {
+        let is_part = |c: char| c.is_alphanumeric() || c == '_';
+        command
+            .match_indices(object)
+            .any(|(at, _)| !command[..at].ends_with(is_part) && !command[at + object.len()..].starts_with(is_part))
+    };
+    match ignored.iter().find(|ignored| ignored.sqlstate == code && is_word(&ignored.object)) {
+        Some(rule) => Ok(format!("ignored, as {rule} says: {about}")),
+        None => Err(not_on_the_list(Some(&code))),
+    }
+}
+
+/// Compares a restored database with what the backup says of itself.
+pub(crate) async fn check(
+    subject: &Subject<'_>,
+    meta: &Meta,
+    url: &str,
+    administrator: &mut PgConnection,
+    has_ignored: bool,
+) -> Result<(), Error> {
+    let progress = Progress::begin(Phase::Check, &meta.key, None, subject.on_event);
+    let mut database = Database::connect(url).await?;
+    // It is not marked yet.
+    let migrator = lockgate::__private::of_any_stage(subject.migrator);
+    let tables = crate::postgres::tables(connection(&mut database)?).await?;
+    let status = migrator.status(&mut database).await?;
+    let head = status.current().map(|entry| entry.id.clone());
+    let version: String = sqlx::query_scalar("SHOW server_version")
+        .fetch_one(administrator)
+        .await
+        .map_err(|error| Error::of_driver("the server cannot be read", &error))?;
+    // Each release writes some definitions in its own way; and what was ignored is missing.
+    let schema = match has_ignored || major(&version) != meta.server_major() {
+        true => None,
+        false => crate::schema::digest(&migrator, &mut database).await?,
+    };
+    database.close().await?;
+    compare(meta, head.as_deref(), &tables, schema.as_deref())?;
+    progress.end();
+    Ok(())
+}
+
+/// Gives the new database what belongs to the old one itself, and not to what is in it.
+async fn take_over(session: &mut PgConnection, old: &Old, new: &str) -> Result<(), Error> {
+    let read = |error: sqlx::Error| Error::of_driver("the settings of the database cannot be read", &error);
+    let what = "the settings of the database cannot be taken over";
+    let target = identifier(new);
+    if let Some(comment) = &old.comment {
+        run(session, what, format!("COMMENT ON DATABASE {target} IS {}", literal(comment))).await?;
+    }
+    let limit: i32 = sqlx::query_scalar("SELECT datconnlimit FROM pg_database WHERE oid = $1::int8::oid")
+        .bind(old.oid)
+        .fetch_one(&mut *session)
+        .await
+        .map_err(read)?;
+    if limit != -1 {
+        run(session, what, format!("ALTER DATABASE {target} CONNECTION LIMIT {limit}")).await?;
+    }
+    // `pg_db_role_setting` has `name=value`; lists keep their quotes, as in `pg_dump`.
+    let settings: Vec<(Option<String>, String, String)> = sqlx::query_as(
+        "SELECT r.rolname::text, split_part(c, '=', 1), substr(c, strpos(c, '=') + 1) \
+         FROM pg_db_role_setting s CROSS JOIN unnest(s.setconfig) AS c LEFT JOIN pg_roles r ON r.oid = s.setrole \
+         WHERE s.setdatabase = $1::int8::oid",
+    )
+    .bind(old.oid)
+    .fetch_all(&mut *session)
+    .await
+    .map_err(read)?;
+    const LISTS: [&str; 5] = [
+        "local_preload_libraries",
+        "search_path",
+        "session_preload_libraries",
+        "temp_tablespaces",
+        "unix_socket_directories",
+    ];
+    for (role, setting, value) in settings {
+        let of = match role {
+            Some(role) => format!("ALTER ROLE {} IN DATABASE {target}", identifier(&role)),
+            None => format!("ALTER DATABASE {target}"),
+        };
+        let value = match LISTS.contains(&&*setting.to_ascii_lowercase()) {
+            true if value.is_empty() => "''".to_owned(),
+            // Each name is quoted already, if it has to be.
+            true => value,
+            false => literal(&value),
+        };
+        run(session, what, format!("{of} SET {} TO {value}", identifier(&setting))).await?;
+    }
+    let grants: Vec<(Option<String>, String, bool)> = sqlx::query_as(
+        "SELECT r.rolname::text, a.privilege_type, a.is_grantable FROM pg_database d \
+         CROSS JOIN aclexplode(d.datacl) a LEFT JOIN pg_roles r ON r.oid = a.grantee \
+         WHERE d.oid = $1::int8::oid AND (a.grantee = 0 OR r.rolname IS NOT NULL)",
+    )
+    .bind(old.oid)
+    .fetch_all(&mut *session)
+    .await
+    .map_err(read)?;
+    let has_own: bool = sqlx::query_scalar("SELECT datacl IS NOT NULL FROM pg_database WHERE oid = $1::int8::oid")
+        .bind(old.oid)
+        .fetch_one(&mut *session)
+        .await
+        .map_err(read)?;
+    if has_own {
+        run(session, what, format!("REVOKE ALL ON DATABASE {target} FROM PUBLIC")).await?;
+        for (grantee, privilege, is_grantable) in grants {
+            let to = grantee.as_deref().map_or_else(|| "PUBLIC".to_owned(), identifier);
+            let more = if is_grantable { " WITH GRANT OPTION" } else { "" };
+            run(session, what, format!("GRANT {privilege} ON DATABASE {target} TO {to}{more}")).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Renames both databases in one transaction.
+async fn swap(
+    session: &mut PgConnection,
+    name: &str,
+    new: &str,
+    has_old: bool,
+    disconnect: bool,
+) -> Result<Option<String>, Error> {
+    let what = "the databases cannot be swapped";
+    let rename = |from: &str, to: &str| format!("ALTER DATABASE {} RENAME TO {}; ", identifier(from), identifier(to));
+    if !has_old {
+        run(session, what, rename(new, name)).await?;
+        return Ok(None);
+    }
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |time| time.as_secs());
+    let kept = with_ending(name, &format!("{BEFORE}{now}"));
+    let ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid()";
+    let mut failed = None;
+    for _ in 0..if disconnect { TRIES } else { 1 } {
+        if disconnect {
+            let done = sqlx::query(ended).bind(name).execute(&mut *session).await;
+            done.map_err(|error| Error::of_driver("the sessions of others cannot be ended", &error))?;
+        }
+        // Several statements in one message are one transaction.
+        let sql = format!("{}{}", rename(name, &kept), rename(new, name));
+        match run(session, what, sql).await {
+            Ok(()) => return Ok(Some(kept)),
+            Err(error) => failed = Some(error),
+        }
+    }
+    let error = failed.expect("every attempt has failed");
+    Err(error.help("end the programs that use the database, or let the restore end their sessions: `--disconnect`"))
+}
+
+pub(super) async fn drop_old(subject: &Subject<'_>, options: &Options) -> Result<Vec<String>, Error> {
+    let name = subject.name()?;
+    let (mut administrator, url) = administer(subject, options, &name).await?;
+    let session = connection(&mut administrator)?;
+    let all: Vec<String> = sqlx::query_scalar("SELECT datname::text FROM pg_database ORDER BY 1")
+        .fetch_all(&mut *session)
+        .await
+        .map_err(|error| Error::of_driver("the databases cannot be listed", &error))?;
+    let is_kept = |found: &String| {
+        let time = found.rsplit_once(BEFORE).map_or("", |(_, time)| time);
+        let is_time = time.len() >= 10 && time.bytes().all(|byte| byte.is_ascii_digit());
+        is_time && *found == with_ending(&name, &format!("{BEFORE}{time}"))
+    };
+    let kept: Vec<String> = all.into_iter().filter(is_kept).collect();
+    for name in &kept {
+        let mut obstacles = Obstacles::default();
+        let mut database = Database::connect(&beside(&url, name)).await?;
+        let stage = lockgate::__private::may_replace(subject.migrator, &mut database).await?;
+        database.close().await?;
+        obstacles.add_stage(stage, false, options, name);
+        let sessions = sessions(session, name).await?;
+        if !sessions.is_empty() {
+            let what = format!("other sessions use it: {}", sessions.join(", "));
+            obstacles.add(what, "end the programs that use it");
+        }
+        obstacles.check(name)?;
+    }
+    for name in &kept {
+        run(session, "an old database cannot be dropped", format!("DROP DATABASE {}", identifier(name))).await?;
+    }
+    let _ = administrator.close().await;
+    Ok(kept)
+}

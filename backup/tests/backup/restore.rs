@@ -1,0 +1,387 @@
+//! A backup takes the place of a database: the old one or the new one, and never half of either.
+
+use lockgate::{Database, ErrorKind, Stage};
+use lockgate_backup::restore::{Options, Restored};
+use lockgate_backup::{Choice, Error, Event, Store, Subject, restore};
+
+use crate::support::{Place, cluster, execute, migrator, number};
+
+async fn back(place: &Place, options: &Options) -> Result<Restored, Error> {
+    let migrator = match options.stage {
+        Some(stage) => migrator().stage(stage),
+        None => migrator(),
+    };
+    place.with(&migrator, &place.store(), async |subject| restore::restore(&subject, options).await).await
+}
+
+async fn mark(place: &Place, stage: Stage) {
+    let mut database = Database::connect(&place.url).await.unwrap();
+    migrator().mark_stage(&mut database, stage).await.unwrap();
+    database.close().await.unwrap();
+}
+
+fn options(stage: Stage) -> Options {
+    let mut options = Options::default();
+    options.stage = Some(stage);
+    options
+}
+
+/// The databases of the cluster whose names begin like this.
+async fn databases(place: &Place) -> Vec<String> {
+    let mut session =
+        <sqlx::PgConnection as sqlx::Connection>::connect(&cluster().unwrap().url("postgres")).await.unwrap();
+    let sql = "SELECT datname::text FROM pg_database WHERE datname LIKE $1 ORDER BY 1";
+    sqlx::query_scalar(sql).bind(format!("{}%", place.name)).fetch_all(&mut session).await.unwrap()
+}
+
+/// Migrated, with rows, marked as development, and backed up.
+async fn prepared(place: &Place) {
+    place.migrate().await;
+    place.fill(500).await;
+    mark(place, Stage::Development).await;
+    place.backup(&place.store()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_deleted_row_is_back_after_a_restore() {
+    for place in Place::each().await {
+        prepared(&place).await;
+        place.sql("DELETE FROM books WHERE id = 7; INSERT INTO loans VALUES (1, 8)").await;
+        let asked = back(&place, &Options::default()).await.unwrap_err();
+        assert!(asked.report().contains("`--stage development`"), "{asked:?}");
+        let mut dry = options(Stage::Development);
+        dry.dry_run = true;
+        assert!(back(&place, &dry).await.unwrap().is_dry_run);
+        assert_eq!(place.number("SELECT count(*) FROM books WHERE id = 7").await, 0);
+
+        let restored = back(&place, &options(Stage::Development)).await.unwrap();
+        assert_eq!(place.number("SELECT count(*) FROM books WHERE id = 7").await, 1);
+        assert_eq!(place.number("SELECT count(*) FROM loans").await, 0);
+        // The old one is kept, as it was.
+        let kept = restored.kept.unwrap();
+        let kept_url = if place.is_sqlite() { format!("sqlite://{kept}") } else { cluster().unwrap().url(&kept) };
+        assert_eq!(number(&kept_url, "SELECT count(*) FROM books WHERE id = 7").await, 0);
+        // The stage is that of the database, and another restore works.
+        back(&place, &options(Stage::Development)).await.unwrap();
+        let place_ref = &place;
+        let dropped = async |options: Options| {
+            let migrator = migrator();
+            place_ref
+                .with(&migrator, &place_ref.store(), async |subject| restore::drop_old(&subject, &options).await)
+                .await
+        };
+        let unnamed = dropped(Options::default()).await.unwrap_err();
+        assert!(unnamed.report().contains("`--stage development`"), "{unnamed:?}");
+        let dropped = dropped(options(Stage::Development)).await.unwrap();
+        assert_eq!(dropped.len(), 2, "{dropped:?}");
+        assert!(dropped.contains(&kept), "{dropped:?}");
+        assert_eq!(place.number("SELECT count(*) FROM books").await, 500);
+        if !place.is_sqlite() {
+            assert_eq!(databases(&place).await, [place.name.clone()]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_does_not_exist_is_made_and_marked() {
+    for place in Place::each().await {
+        prepared(&place).await;
+        if place.is_sqlite() {
+            std::fs::remove_file(place.folder.path().join("library.db")).unwrap();
+        } else {
+            execute(&cluster().unwrap().url("postgres"), &format!("DROP DATABASE {} WITH (FORCE)", place.name)).await;
+        }
+        let restored = back(&place, &options(Stage::Test)).await.unwrap();
+        assert_eq!(restored.kept, None);
+        assert_eq!(place.number("SELECT count(*) FROM books").await, 500);
+        let mut database = Database::connect(&place.url).await.unwrap();
+        assert_eq!(migrator().stage_of(&mut database).await.unwrap(), Some(Stage::Test));
+        database.close().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn the_wrong_database_is_refused_and_nothing_changes() {
+    for place in Place::each().await {
+        place.migrate().await;
+        place.fill(5).await;
+        place.backup(&place.store()).await.unwrap();
+        place.sql("DELETE FROM books").await;
+        let unmarked = back(&place, &Options::default()).await.unwrap_err();
+        assert!(unmarked.report().contains("is not empty, and is not marked with a stage"), "{unmarked:?}");
+        let other = back(&place, &options(Stage::Development)).await.unwrap_err();
+        assert!(other.report().contains("is not marked with a stage, but development was asked for"), "{other:?}");
+        mark(&place, Stage::Production).await;
+        let wrong = back(&place, &options(Stage::Development)).await.unwrap_err();
+        assert!(wrong.report().contains("is marked as production, but development was asked for"), "{wrong:?}");
+        let protected = back(&place, &options(Stage::Production)).await.unwrap_err();
+        assert_eq!(protected.kind(), ErrorKind::Refused);
+        assert!(protected.report().contains("--override-stage"), "{protected:?}");
+        assert_eq!(place.number("SELECT count(*) FROM books").await, 0);
+
+        let why = migrator().stage(Stage::Production).override_stage("the rows are lost");
+        place
+            .with(&why, &place.store(), async |subject| restore::restore(&subject, &options(Stage::Production)).await)
+            .await
+            .unwrap();
+        assert_eq!(place.number("SELECT count(*) FROM books").await, 5);
+        let mut database = Database::connect(&place.url).await.unwrap();
+        assert_eq!(migrator().stage_of(&mut database).await.unwrap(), Some(Stage::Production));
+        let log = migrator().log(&mut database, 1).await.unwrap();
+        let shown = format!("{log:?}");
+        assert!(
+            shown.contains("production: replaced by the backup") || shown.contains("replaced by the backup"),
+            "{shown}"
+        );
+        assert!(shown.contains("the rows are lost"), "{shown}");
+        database.close().await.unwrap();
+    }
+}
+
+/// Changes a meta file.
+fn edit(place: &Place, change: impl Fn(&mut serde_json::Value)) {
+    let stored = place.stored().into_iter().find(|file| file.ends_with(".json")).unwrap();
+    let path = place.store_folder().join(stored);
+    let mut meta: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    change(&mut meta);
+    std::fs::write(path, meta.to_string()).unwrap();
+}
+
+#[tokio::test]
+async fn what_stands_in_the_way_is_found_before_anything_changes() {
+    use sqlx::Connection;
+
+    let Some(place) = Place::postgres().await else { return };
+    prepared(&place).await;
+    edit(&place, |meta| {
+        meta["server_version"] = "99.1".into();
+        meta["roles"].as_array_mut().unwrap().push("no such role".into());
+        meta["database_bytes"] = (1_u64 << 60).into();
+    });
+    let other = sqlx::PgConnection::connect(&place.url).await.unwrap();
+    let report = back(&place, &options(Stage::Development)).await.unwrap_err().report();
+    for said in [
+        "other sessions use",
+        "`--disconnect`",
+        "is of PostgreSQL 99",
+        "no role `no such role`",
+        "`CREATE ROLE \"no such role\"`",
+        "are free in",
+        "nothing was changed",
+    ] {
+        assert!(report.contains(said), "{said}: {report}");
+    }
+    assert_eq!(databases(&place).await, [place.name.clone()]);
+    drop(other);
+}
+
+#[tokio::test]
+async fn other_sessions_are_ended_if_that_is_asked_for() {
+    use sqlx::Connection;
+
+    let Some(place) = Place::postgres().await else { return };
+    prepared(&place).await;
+    place.sql("DELETE FROM books").await;
+    let mut other = sqlx::PgConnection::connect(&place.url).await.unwrap();
+    let mut disconnect = options(Stage::Development);
+    disconnect.disconnect = true;
+    back(&place, &disconnect).await.unwrap();
+    assert_eq!(place.number("SELECT count(*) FROM books").await, 500);
+    assert!(sqlx::query("SELECT 1").execute(&mut other).await.is_err());
+}
+
+#[tokio::test]
+async fn settings_and_privileges_of_the_database_stay() {
+    let Some(place) = Place::postgres().await else { return };
+    prepared(&place).await;
+    let name = &place.name;
+    place
+        .sql(&format!(
+            "CREATE ROLE {name}_r; ALTER DATABASE {name} SET search_path TO \"$user\", public, \"O'x\"; \
+             ALTER DATABASE {name} SET app.tenant TO 'it''s \\ 7'; ALTER ROLE {name}_r IN DATABASE {name} SET work_mem TO '9MB'; \
+             REVOKE ALL ON DATABASE {name} FROM PUBLIC; GRANT CONNECT ON DATABASE {name} TO {name}_r WITH GRANT OPTION; \
+             ALTER DATABASE {name} CONNECTION LIMIT 17"
+        ))
+        .await;
+    let facts = format!(
+        "SELECT hashtext(string_agg(x, '|' ORDER BY x))::int8 FROM (\
+         SELECT coalesce(r.rolname, '') || array_to_string(setconfig, ';') AS x FROM pg_db_role_setting s \
+         JOIN pg_database d ON d.oid = s.setdatabase LEFT JOIN pg_roles r ON r.oid = s.setrole WHERE d.datname = '{name}' \
+         UNION ALL SELECT a.grantee || a.privilege_type || a.is_grantable FROM pg_database, aclexplode(datacl) a WHERE datname = '{name}' \
+         UNION ALL SELECT datconnlimit || shobj_description(oid, 'pg_database') || datcollate FROM pg_database WHERE datname = '{name}') f"
+    );
+    let admin = cluster().unwrap().url("postgres");
+    let before = number(&admin, &facts).await;
+    back(&place, &options(Stage::Development)).await.unwrap();
+    assert_eq!(number(&admin, &facts).await, before);
+}
+
+#[tokio::test]
+async fn an_error_on_the_list_is_noted_and_any_other_is_a_failure() {
+    let Some(place) = Place::postgres().await else { return };
+    place.migrate().await;
+    mark(&place, Stage::Development).await;
+    let role = format!("{}_owner", place.name);
+    place.sql(&format!("CREATE ROLE {role}; CREATE TABLE extra (a INT); ALTER TABLE extra OWNER TO {role}")).await;
+    place.backup(&place.store()).await.unwrap();
+    place.sql(&format!("DROP TABLE extra; DROP ROLE {role}")).await;
+    let missing = back(&place, &options(Stage::Development)).await.unwrap_err();
+    let advice = format!("`--ignore-error 42704:{role}`");
+    assert!(missing.report().contains(&advice), "{missing:?}");
+
+    let mut ignoring = options(Stage::Development);
+    ignoring.ignored = vec![format!("42704:{role}").parse().unwrap()];
+    let restored = back(&place, &ignoring).await.unwrap();
+    assert_eq!(restored.ignored.len(), 1, "{:?}", restored.ignored);
+    assert!(restored.ignored[0].contains(&role), "{:?}", restored.ignored);
+    assert_eq!(place.number("SELECT count(*) FROM extra").await, 0);
+
+    // Another object is not on the list, although the code is.
+    edit(&place, |meta| meta["roles"] = serde_json::json!([]));
+    ignoring.ignored = vec!["42704:other".parse().unwrap()];
+    let failed = back(&place, &ignoring).await.unwrap_err();
+    assert!(failed.report().contains("`--ignore-error 42704:OBJECT`"), "{failed:?}");
+    assert!(failed.report().contains("is as it was"), "{failed:?}");
+    assert_eq!(place.number("SELECT count(*) FROM extra").await, 0);
+}
+
+#[tokio::test]
+async fn a_damaged_dump_is_not_restored() {
+    for place in Place::each().await {
+        prepared(&place).await;
+        let stored = place.stored().into_iter().find(|file| file.ends_with(".dump")).unwrap();
+        let path = place.store_folder().join(stored);
+        let mut bytes = std::fs::read(&path).unwrap();
+        let last = bytes.len() - 9;
+        bytes[last] ^= 1;
+        std::fs::write(path, bytes).unwrap();
+        place.sql("DELETE FROM books WHERE id > 3").await;
+        let error = back(&place, &options(Stage::Development)).await.unwrap_err();
+        assert!(error.report().contains("is damaged"), "{error:?}");
+        assert_eq!(place.number("SELECT count(*) FROM books").await, 3);
+    }
+}
+
+#[tokio::test]
+async fn an_open_sqlite_file_is_not_replaced() {
+    use sqlx::Connection;
+
+    for mode in ["delete", "wal"] {
+        let place = Place::sqlite();
+        prepared(&place).await;
+        place.sql(&format!("PRAGMA journal_mode = {mode}; DELETE FROM books")).await;
+        let mut other = sqlx::SqliteConnection::connect(&place.url).await.unwrap();
+        sqlx::raw_sql("BEGIN; SELECT count(*) FROM books").execute(&mut other).await.unwrap();
+        let error = back(&place, &options(Stage::Development)).await.unwrap_err();
+        assert!(error.report().contains("end the programs that use it"), "{error:?}");
+        other.close().await.unwrap();
+        back(&place, &options(Stage::Development)).await.unwrap();
+        assert_eq!(place.number("SELECT count(*) FROM books").await, 500);
+        let mode_now = format!("SELECT journal_mode = '{mode}' FROM pragma_journal_mode");
+        assert_eq!(place.number(&mode_now).await, 1);
+    }
+}
+
+/// Drops the restore at its n-th event, as a signal does.
+#[tokio::test]
+async fn a_restore_that_is_interrupted_leaves_the_old_or_the_new_database() {
+    for place in Place::each().await {
+        prepared(&place).await;
+        place.sql("DELETE FROM books WHERE id > 3").await;
+        let mut finished = false;
+        for stop in 1.. {
+            let (sender, stopped) = tokio::sync::oneshot::channel();
+            let state = std::sync::Mutex::new((0, Some(sender)));
+            let on_event = |_: &Event| {
+                let mut state = state.lock().unwrap();
+                state.0 += 1;
+                if state.0 == stop
+                    && let Some(sender) = state.1.take()
+                {
+                    sender.send(()).unwrap();
+                }
+            };
+            let (migrator, store) = (migrator().stage(Stage::Development), place.store());
+            let subject = Subject { url: &place.url, migrator: &migrator, store: &store, on_event: &on_event };
+            let options = options(Stage::Development);
+            tokio::select! {
+                biased;
+                Ok(()) = stopped => {}
+                restored = restore::restore(&subject, &options) => {
+                    restored.unwrap();
+                    finished = true;
+                }
+            }
+            let rows = place.number("SELECT count(*) FROM books").await;
+            assert!(rows == if finished { 500 } else { 3 }, "{stop}: {rows}");
+            if finished {
+                assert!(stop > 3, "{stop}");
+                break;
+            }
+        }
+        assert!(finished);
+    }
+}
+
+/// What the test below starts and kills.
+#[tokio::test]
+async fn child() {
+    let Ok(url) = std::env::var("BACKUP_TEST_URL") else { return };
+    let store = Store::open(&std::env::var("BACKUP_TEST_STORE").unwrap()).unwrap();
+    let migrator = migrator().stage(Stage::Development);
+    let subject = Subject { url: &url, migrator: &migrator, store: &store, on_event: &|_| () };
+    restore::restore(&subject, &options(Stage::Development)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restore_that_is_killed_leaves_the_old_or_the_new_database() {
+    for place in Place::each().await {
+        prepared(&place).await;
+        let start = || {
+            std::process::Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", "restore::child"])
+                .env("BACKUP_TEST_URL", &place.url)
+                .env("BACKUP_TEST_STORE", place.store_folder())
+                .stdout(std::process::Stdio::null())
+                .stderr(std::process::Stdio::null())
+                .spawn()
+                .unwrap()
+        };
+        let begun = std::time::Instant::now();
+        assert!(start().wait().unwrap().success());
+        let whole = begun.elapsed();
+        let mut were_old = 0;
+        for step in 1..8 {
+            place.sql("DELETE FROM books WHERE id > 3").await;
+            let mut child = start();
+            tokio::time::sleep(whole * step / 8).await;
+            child.kill().unwrap();
+            child.wait().unwrap();
+            let rows = place.number("SELECT count(*) FROM books").await;
+            assert!(rows == 3 || rows == 500, "{rows}");
+            were_old += usize::from(rows == 3);
+        }
+        assert!(were_old > 0);
+        place.sql("DELETE FROM books WHERE id > 3").await;
+        back(&place, &options(Stage::Development)).await.unwrap();
+        assert_eq!(place.number("SELECT count(*) FROM books").await, 500);
+        if !place.is_sqlite() {
+            assert!(!databases(&place).await.iter().any(|name| name.ends_with("_restoring")));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_backup_of_another_kind_and_one_of_a_future_release_are_refused_by_name() {
+    let place = Place::sqlite();
+    prepared(&place).await;
+    edit(&place, |meta| meta["dialect"] = "postgres".into());
+    let error = back(&place, &options(Stage::Development)).await.unwrap_err();
+    assert!(error.report().contains("is a backup of postgres, and the database is one of sqlite"), "{error:?}");
+    edit(&place, |meta| meta["version"] = 2.into());
+    let mut named = options(Stage::Development);
+    let stored = place.stored().into_iter().find(|file| file.ends_with(".dump")).unwrap();
+    named.choice = Choice { key: Some(stored), ..Choice::default() };
+    let error = back(&place, &named).await.unwrap_err();
+    assert!(error.report().contains("has the version 2, which this release does not know"), "{error:?}");
+}
