@@ -16,6 +16,7 @@
 #[cfg(feature = "postgres")]
 mod client;
 mod create;
+pub mod deploy;
 mod error;
 mod event;
 mod fetch;
@@ -23,13 +24,16 @@ pub mod list;
 pub mod meta;
 #[cfg(feature = "postgres")]
 mod postgres;
+pub mod prune;
 pub mod restore;
+pub mod schedule;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod schema;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod store;
 mod subject;
+mod verify;
 
 pub use create::create;
 pub use error::Error;
@@ -38,6 +42,7 @@ pub use fetch::{Fetched, fetch};
 pub use meta::{Meta, Purpose};
 pub use store::Store;
 pub use subject::{Choice, Of, Subject};
+pub use verify::{Verified, verify};
 
 /// The release of `object_store` that [`Store::over`] takes a store of.
 pub use object_store;

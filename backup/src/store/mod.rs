@@ -63,12 +63,10 @@ impl Store {
     /// Reserves a name, so that no other backup gets it. `false` if another has it.
     pub(crate) async fn reserve(&self, name: &Name) -> Result<bool, Error> {
         self.make_private(name)?;
-        for key in [name.dump(), name.meta()] {
-            match self.objects.head(&self.path(&key)).await {
-                Ok(_) => return Ok(false),
-                Err(object_store::Error::NotFound { .. }) => {}
-                Err(error) => return Err(self.failed("cannot be read", &error)),
-            }
+        // Also one of the same second and another head: the newest is found by its time.
+        let found = self.objects_in(name.folder()).await?;
+        if found.iter().filter_map(|(key, _)| Name::of_key(key)).any(|other| other.time() == name.time()) {
+            return Ok(false);
         }
         let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
         let content = format!("process {}\n", std::process::id());

@@ -64,6 +64,11 @@ impl Name {
         self.with(MARK)
     }
 
+    /// The time in the name.
+    pub(crate) fn time(&self) -> &str {
+        self.stem.split('-').next().unwrap_or_default()
+    }
+
     fn with(&self, ending: &str) -> String {
         self.folder.clone().join(format!("{}{ending}", self.stem)).to_string()
     }

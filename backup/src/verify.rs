@@ -1,0 +1,105 @@
+//! Tries a backup out: restores it where nobody needs it, and compares it with what it says of itself.
+
+use lockgate::{Dialect, ErrorKind};
+
+use crate::error::Error;
+use crate::list;
+use crate::meta::Meta;
+use crate::subject::{Choice, Subject};
+
+/// A backup that can be restored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Verified {
+    /// The backup.
+    pub meta: Meta,
+    /// Where it was tried out: `PostgreSQL 15.18`, `SQLite 3.50.2`.
+    pub on: String,
+    /// Whether its schema was compared too. Not where the release of the server is another one.
+    pub has_compared_schema: bool,
+}
+
+/// Restores a backup into a throwaway server (PostgreSQL) or a temporary file (SQLite), and compares the newest migration,
+/// the number of rows of each table, and the schema. The database that it is of is not used.
+///
+/// # Errors
+///
+/// Those of [`list::choose`]; [`ErrorKind::Failed`] if it cannot be restored, or is not what it says;
+/// [`ErrorKind::Unreachable`] if this machine has no server of its release or a newer one.
+pub async fn verify(subject: &Subject<'_>, choice: &Choice) -> Result<Verified, Error> {
+    let meta = list::choose(subject, choice).await?;
+    match meta.dialect()? {
+        #[cfg(feature = "postgres")]
+        Dialect::Postgres => of_postgres(subject, meta).await,
+        #[cfg(feature = "sqlite")]
+        Dialect::Sqlite => of_sqlite(subject, meta).await,
+        other => Err(Error::new(ErrorKind::Unsupported, format!("this build does not support {other}"))),
+    }
+}
+
+#[cfg(feature = "sqlite")]
+async fn of_sqlite(subject: &Subject<'_>, meta: Meta) -> Result<Verified, Error> {
+    let folder = tempfile::Builder::new().prefix("lockgate-verify-").tempdir();
+    let folder = folder.map_err(|error| {
+        Error::failed(format!("there is no folder for temporary files: {error}")).help("name one in TMPDIR")
+    })?;
+    let file = folder.path().join("restored.db");
+    crate::restore::sqlite::fetch_into(subject, &meta, &file, crate::event::Phase::Restore).await?;
+    crate::restore::sqlite::check(subject, &meta, &file).await?;
+    let on = format!("SQLite {}", meta.server_version);
+    Ok(Verified { on, has_compared_schema: meta.schema_sha256.is_some(), meta })
+}
+
+#[cfg(feature = "postgres")]
+async fn of_postgres(subject: &Subject<'_>, meta: Meta) -> Result<Verified, Error> {
+    use crate::client::Client;
+    use crate::meta::major;
+    use crate::postgres::connection;
+    use crate::restore::postgres::{check, create, fill, identifier};
+    use lockgate_testing::server::{Options, Postgres};
+
+    let of_backup = meta.server_major().unwrap_or_default();
+    let started = tokio::task::spawn_blocking(move || {
+        // The same release, or else any that is newer.
+        let of_release = Options::default().major(of_backup);
+        if Postgres::installed(&of_release).is_ok() {
+            return Postgres::start(&of_release);
+        }
+        Postgres::start(&Options::default())
+    })
+    .await;
+    let help = format!(
+        "install PostgreSQL {of_backup} (`apt install postgresql-{of_backup}`), or name the folder of its `initdb` and \
+         `postgres` in {}",
+        lockgate_testing::server::locate::VARIABLE
+    );
+    let server = match started {
+        Ok(Ok(server)) => server,
+        Ok(Err(error)) => return Err(Error::new(ErrorKind::Unreachable, error.to_string()).help(help)),
+        Err(panic) => return Err(Error::failed(format!("no server can be started: {panic}"))),
+    };
+    let (major_here, minor) = server.version();
+    if major_here < of_backup {
+        let what = format!("the backup is of PostgreSQL {of_backup}, and this machine has {major_here}.{minor}");
+        return Err(Error::new(ErrorKind::Unreachable, what).help(help));
+    }
+    let url = server.url("postgres");
+    let least = meta.made_by.rsplit(' ').next().and_then(major).unwrap_or(of_backup).max(major_here);
+    let client = Client::find("pg_restore", least).await?;
+    let mut administrator = lockgate::Database::connect(&url).await?;
+    let session = connection(&mut administrator)?;
+    for role in meta.roles.iter().filter(|role| *role != "postgres") {
+        let made = sqlx::raw_sql(sqlx::AssertSqlSafe(format!("CREATE ROLE {}", identifier(role))));
+        let made = made.execute(&mut *session).await;
+        made.map_err(|error| Error::of_driver(format!("the role `{role}` cannot be made"), &error))?;
+    }
+    create(session, "restored", None, meta.locale.as_ref(), None).await?;
+    fill(subject, &meta, &client, &url, "restored", &[]).await?;
+    check(subject, &meta, &server.url("restored"), session, false).await?;
+    let _ = administrator.close().await;
+    let on = format!("PostgreSQL {major_here}.{minor}");
+    let has_compared_schema = meta.schema_sha256.is_some() && major_here == of_backup;
+    // It waits until the processes are gone.
+    let _ = tokio::task::spawn_blocking(move || drop(server)).await;
+    Ok(Verified { on, has_compared_schema, meta })
+}

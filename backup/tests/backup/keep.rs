@@ -1,0 +1,210 @@
+//! Verify, prune and deploy.
+
+use lockgate::{ErrorKind, Migrations, Migrator, Stage, embed_migrations};
+use lockgate_backup::prune::{self, Policy, Pruned};
+use lockgate_backup::{Choice, Error, Of, Purpose, deploy, list};
+
+use crate::support::{Place, migrator};
+
+/// The migrations of the tests, and one more that fails.
+static FAILS: Migrations = embed_migrations!("tests/failing");
+
+async fn pruned(place: &Place, policy: Policy, change: impl Fn(&mut prune::Options)) -> Result<Pruned, Error> {
+    let mut options = prune::Options::default();
+    options.of = Some(Of::Unmarked);
+    options.policy = policy;
+    change(&mut options);
+    place.with(&migrator(), &place.store(), async |subject| prune::prune(&subject, &options).await).await
+}
+
+/// Makes copies of the only backup, which were made so many seconds after 2026-01-01 00:00 UTC.
+fn copies(place: &Place, times: &[u64]) {
+    let stored = place.stored();
+    let stem = stored[0].strip_suffix(".dump").unwrap();
+    let root = place.store_folder();
+    let meta: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(root.join(format!("{stem}.json"))).unwrap()).unwrap();
+    for time in times {
+        let taken = 1_767_225_600 + time;
+        let key = format!("library/unmarked/{taken}-0002_create_loans");
+        let mut meta = meta.clone();
+        meta["key"] = format!("{key}.dump").into();
+        meta["taken_at"] = taken.into();
+        std::fs::copy(root.join(&stored[0]), root.join(format!("{key}.dump"))).unwrap();
+        std::fs::write(root.join(format!("{key}.json")), meta.to_string()).unwrap();
+    }
+    for ending in ["dump", "json"] {
+        std::fs::remove_file(root.join(format!("{stem}.{ending}"))).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_policy_keeps_the_newest_of_each_period() {
+    const HOUR: u64 = 3600;
+    const DAY: u64 = 24 * HOUR;
+
+    let place = Place::sqlite();
+    place.migrate().await;
+    place.backup(&place.store()).await.unwrap();
+    let times = [0, DAY, 31 * DAY, 59 * DAY, 59 * DAY + HOUR, 59 * DAY + HOUR + 60, 60 * DAY, 60 * DAY + 5];
+    copies(&place, &times);
+    let since = |meta: &lockgate_backup::Meta| meta.taken_at - 1_767_225_600;
+    let policy = Policy { last: 1, hourly: 3, daily: 2, monthly: 3 };
+    let dry = pruned(&place, policy, |options| options.dry_run = true).await.unwrap();
+    assert_eq!(place.stored().len(), 16);
+    let done = pruned(&place, policy, |_| ()).await.unwrap();
+    assert_eq!((&dry.kept, &dry.deleted), (&done.kept, &done.deleted));
+    let kept: Vec<_> = done.kept.iter().map(|(meta, why)| (since(meta), &why[..])).collect();
+    assert_eq!(
+        kept,
+        [
+            (DAY, &["monthly"][..]),
+            (31 * DAY, &["monthly"]),
+            (59 * DAY, &["hourly"]),
+            (59 * DAY + HOUR + 60, &["hourly", "daily"]),
+            (60 * DAY + 5, &["newest", "last", "hourly", "daily", "monthly"]),
+        ]
+    );
+    assert_eq!(done.deleted.iter().map(since).collect::<Vec<_>>(), [0, 59 * DAY + HOUR, 60 * DAY]);
+    assert_eq!(place.stored().len(), 10);
+    // The only one that is left stays, whatever the policy says.
+    let last = Policy { monthly: 1, ..Policy::default() };
+    for _ in 0..2 {
+        pruned(&place, last, |_| ()).await.unwrap();
+        assert_eq!(list::list(&place.store(), "library", None).await.unwrap().backups.len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn what_may_not_be_pruned_is_refused() {
+    let place = Place::sqlite();
+    place.migrate().await;
+    place.backup(&place.store()).await.unwrap();
+    let one = Policy { last: 1, ..Policy::default() };
+    let nothing = pruned(&place, Policy::default(), |_| ()).await.unwrap_err();
+    assert!(nothing.kind() == ErrorKind::Usage && nothing.report().contains("`--keep-last 7"), "{nothing:?}");
+    let unnamed = pruned(&place, one, |options| options.of = None).await.unwrap_err();
+    assert!(unnamed.report().contains("`--of development`"), "{unnamed:?}");
+    let production = |options: &mut prune::Options| options.of = Some(Of::Stage(Stage::Production));
+    let protected = pruned(&place, one, production).await.unwrap_err();
+    assert!(protected.report().contains("`--override-stage \"why\"`"), "{protected:?}");
+    pruned(&place, one, |options| {
+        production(options);
+        options.why = Some("they are old".to_owned());
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
+async fn what_was_never_finished_is_deleted_a_day_later() {
+    let place = Place::sqlite();
+    place.migrate().await;
+    place.backup(&place.store()).await.unwrap();
+    let folder = place.store_folder().join("library/unmarked");
+    let (old, new) = (folder.join("1-empty.dump"), folder.join("2-empty.dump"));
+    for path in [&old, &new, &folder.join("1-empty.begun"), &folder.join("notes.txt")] {
+        std::fs::write(path, "x").unwrap();
+    }
+    let long_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(2 * 24 * 3600);
+    for name in ["1-empty.dump", "1-empty.begun"] {
+        std::fs::File::options().write(true).open(folder.join(name)).unwrap().set_modified(long_ago).unwrap();
+    }
+    let done = pruned(&place, Policy { last: 1, ..Policy::default() }, |_| ()).await.unwrap();
+    let keys = |found: &[list::Broken]| found.iter().map(|broken| broken.key.clone()).collect::<Vec<_>>();
+    assert_eq!(keys(&done.remains), ["library/unmarked/1-empty.dump"]);
+    assert_eq!(keys(&done.left), ["library/unmarked/2-empty.dump"]);
+    assert!(!old.exists() && new.exists() && folder.join("notes.txt").exists());
+}
+
+#[tokio::test]
+async fn a_backup_is_tried_out_where_nobody_needs_it() {
+    for place in Place::each().await {
+        place.migrate().await;
+        place.fill(300).await;
+        if !place.is_sqlite() {
+            place.sql(&format!("CREATE ROLE \"{}_v\"; GRANT SELECT ON books TO \"{0}_v\"", place.name)).await;
+        }
+        let store = place.store();
+        let meta = place.backup(&store).await.unwrap();
+        let verify = async || {
+            place
+                .with(&migrator(), &store, async |subject| lockgate_backup::verify(&subject, &Choice::default()).await)
+                .await
+        };
+        let verified = verify().await.unwrap();
+        assert_eq!(verified.meta, meta);
+        assert!(verified.has_compared_schema, "{verified:?}");
+        // A meta file that says something else than what is in the dump.
+        let path = place.store_folder().join(meta.key.replace(".dump", ".json"));
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(
+            &path,
+            text.replace("\"rows\": 300", "\"rows\": 301").replace("0002_create_loans\",", "0003_x\","),
+        )
+        .unwrap();
+        let report = verify().await.unwrap_err().report();
+        assert!(report.contains("has 300 rows instead of 301"), "{report}");
+        assert!(report.contains("the newest migration is `0002_create_loans` instead of `0003_x`"), "{report}");
+        let altered = text.replace(meta.schema_sha256.as_deref().unwrap(), &"0".repeat(64));
+        std::fs::write(&path, altered).unwrap();
+        let report = verify().await.unwrap_err().report();
+        assert!(report.contains("the schema is another one"), "{report}");
+    }
+}
+
+async fn deployed(place: &Place, migrator: &Migrator, resume: bool) -> Result<deploy::Deployed, Error> {
+    let mut options = deploy::Options::default();
+    options.resume = resume;
+    place.with(migrator, &place.store(), async |subject| deploy::deploy(&subject, options).await).await
+}
+
+#[tokio::test]
+async fn a_deploy_is_backed_up_before_and_after() {
+    for place in Place::each().await {
+        if place.is_sqlite() {
+            place.sql("PRAGMA user_version = 1").await;
+        }
+        let done = deployed(&place, &migrator(), false).await.unwrap();
+        assert_eq!((done.before.head, done.before.purpose), (None, Purpose::BeforeDeploy));
+        assert_eq!(done.report.steps.len(), 2);
+        let after = done.after.unwrap();
+        assert_eq!((after.head.as_deref(), after.purpose), (Some("0002_create_loans"), Purpose::AfterDeploy));
+        let nothing = deployed(&place, &migrator(), true).await.unwrap_err();
+        assert!(nothing.report().contains("there is no deploy to resume"), "{nothing:?}");
+        let again = deployed(&place, &migrator(), false).await.unwrap();
+        assert!(again.report.is_empty() && again.after.is_none());
+    }
+}
+
+#[tokio::test]
+async fn a_step_that_fails_stops_a_deploy_which_is_resumed_later() {
+    for place in Place::each().await {
+        place.migrate().await;
+        let fails = Migrator::new(&FAILS);
+        // Without a first backup, nothing is applied.
+        let store_folder = place.store_folder();
+        let aside = place.folder.path().join("aside");
+        let store = place.store();
+        std::fs::rename(&store_folder, &aside).unwrap();
+        std::fs::write(&store_folder, "not a folder").unwrap();
+        let on_event = |_: &lockgate_backup::Event| ();
+        let subject =
+            lockgate_backup::Subject { url: &place.url, migrator: &fails, store: &store, on_event: &on_event };
+        deploy::deploy(&subject, deploy::Options::default()).await.unwrap_err();
+        std::fs::remove_file(&store_folder).unwrap();
+        std::fs::rename(&aside, &store_folder).unwrap();
+        assert_eq!(place.number("SELECT count(*) FROM lockgate_history").await, 2);
+
+        let failed = deployed(&place, &fails, false).await.unwrap_err();
+        assert_eq!(failed.kind(), ErrorKind::Failed);
+        let advice = format!("{:?}", place.events.lock().unwrap());
+        assert!(advice.contains("`deploy --resume` goes on"), "{advice}");
+        // What stood in the way is gone: no second backup of the state before.
+        place.sql("CREATE TABLE missing (id INT)").await;
+        let resumed = deployed(&place, &fails, true).await.unwrap();
+        assert_eq!(resumed.report.steps.len(), 1);
+        assert_eq!(resumed.after.unwrap().head.as_deref(), Some("0003_fill_missing"));
+        assert_eq!(list::list(&place.store(), &place.name, None).await.unwrap().backups.len(), 2);
+    }
+}

@@ -1,0 +1,1 @@
+INSERT INTO missing (id) VALUES (1);
