@@ -146,7 +146,7 @@ impl Begun {
         let head = status.current().map(|entry| entry.id.clone());
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
         for taken_at in now..now + TRIES {
-            let name = Name::new(database, Of::of(status.stage), taken_at, head.as_deref());
+            let name = Name::new(database, Of::from(status.stage), taken_at, head.as_deref());
             if subject.store.reserve(&name).await? {
                 let applied = status.entries.iter().filter(|entry| entry.row.is_some()).count();
                 let (database, stage) = (database.to_owned(), status.stage);

@@ -70,7 +70,7 @@ async fn begun(subject: &Subject<'_>) -> Result<Meta, Error> {
     let mut database = Database::connect(subject.url).await?;
     let stage = subject.migrator.stage_of(&mut database).await;
     let _ = database.close().await;
-    let listing = list::list(subject.store, &subject.name()?, Some(Of::of(stage?))).await?;
+    let listing = list::list(subject.store, &subject.name()?, Some(Of::from(stage?))).await?;
     let newest = listing.backups.into_iter().next_back();
     match newest {
         Some(meta) if meta.purpose == Purpose::BeforeDeploy => Ok(meta),

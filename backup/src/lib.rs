@@ -5,12 +5,32 @@
 //! A [`Store`] keeps backups: a folder, or with the features `s3`, `gcs` and `azure` a bucket. A [`Subject`] is a database
 //! with its migrator and the store of its backups, and every command is a function of it: [`create`], [`list`](list::list),
 //! [`fetch`].
+//!
+//! ```
+//! # #[cfg(feature = "sqlite")]
+//! # tokio::runtime::Runtime::new().unwrap().block_on(async {
+//! use lockgate::{Migrations, Migrator};
+//! use lockgate_backup::{Choice, Purpose, Store, Subject, create, verify};
+//!
+//! # static MIGRATIONS: Migrations = Migrations::EMPTY;
+//! # let folder = tempfile::tempdir().unwrap();
+//! # let url = &format!("sqlite://{}?mode=rwc", folder.path().join("library.db").display());
+//! # lockgate::Database::connect(url).await.unwrap();
+//! let store = Store::open(folder.path().to_str().unwrap())?; // a folder on another disk
+//! let migrator = Migrator::new(&MIGRATIONS);
+//! let subject = Subject { url, migrator: &migrator, store: &store, on_event: &|_| () };
+//!
+//! let made = create(&subject, Purpose::Asked).await?;
+//! assert!(made.key.starts_with("library/unmarked/"));
+//! assert_eq!(verify(&subject, &Choice::default()).await?.meta, made);
+//! # Ok::<(), lockgate_backup::Error>(()) }).unwrap();
+//! ```
 
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(all(feature = "sqlite", feature = "postgres")),
-    allow(dead_code, unused_imports, reason = "what one backend alone needs is dead without it")
+    allow(dead_code, unused_imports, unused_variables, reason = "what one backend alone needs is dead without it")
 )]
 
 #[cfg(feature = "postgres")]

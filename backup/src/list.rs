@@ -65,6 +65,13 @@ pub async fn list(store: &Store, database: &str, of: Option<Of>) -> Result<Listi
             Err(broken) => listing.broken.push(broken),
         }
     }
+    listing.broken.extend(store.staged_in(&folder).into_iter().map(|(key, size, changed_at)| Broken {
+        key,
+        why: "it is a part of a dump: it is being written, or was interrupted".to_owned(),
+        size,
+        changed_at,
+        is_unfinished: true,
+    }));
     listing.backups.sort_by(|a, b| (a.taken_at, &a.key).cmp(&(b.taken_at, &b.key)));
     Ok(listing)
 }

@@ -58,6 +58,9 @@ pub struct Pruned {
     pub is_dry_run: bool,
 }
 
+/// The name of a kind of period, how many of it are kept, and the number of the period at a time.
+type Rule = (&'static str, usize, fn(u64) -> u64);
+
 impl Policy {
     /// Divides backups, the oldest first, into those that are kept, with the reasons, and the others.
     fn divide(self, backups: Vec<Meta>) -> (Vec<(Meta, Vec<&'static str>)>, Vec<Meta>) {
@@ -68,7 +71,7 @@ impl Policy {
         for place in (0..backups.len()).rev().take(self.last) {
             reasons.entry(place).or_default().push("last");
         }
-        let rules: [(&'static str, usize, fn(u64) -> u64); 3] =
+        let rules: [Rule; 3] =
             [("hourly", self.hourly, hour), ("daily", self.daily, day), ("monthly", self.monthly, month)];
         for (name, count, period) in rules {
             let mut seen = Vec::new();
@@ -148,7 +151,10 @@ pub async fn prune(subject: &Subject<'_>, options: &Options) -> Result<Pruned, E
     }
     let keys = pruned.deleted.iter().map(|meta| &meta.key).chain(pruned.remains.iter().map(|broken| &broken.key));
     for key in keys {
-        let Some(name) = Name::of_key(key) else { continue };
+        let Some(name) = Name::of_key(key) else {
+            subject.store.delete_staged(key)?;
+            continue;
+        };
         // Without its meta file it is no backup any more, whatever happens next.
         for key in [name.meta(), name.dump(), name.mark()] {
             subject.store.delete(&key).await?;

@@ -62,6 +62,19 @@ pub struct Change {
     pub after: Option<String>,
 }
 
+impl Clock {
+    /// A timer of systemd: in this folder of units, or in that of this user, or for root in that of the system.
+    pub fn systemd(folder: Option<PathBuf>) -> Self {
+        #[cfg(unix)]
+        let is_of_user = !rustix::process::geteuid().is_root();
+        #[cfg(not(unix))]
+        let is_of_user = true;
+        let of_user = || std::env::home_dir().unwrap_or_default().join(".config/systemd/user");
+        let usual = || if is_of_user { of_user() } else { PathBuf::from("/etc/systemd/system") };
+        Self::Systemd { folder: folder.unwrap_or_else(usual), is_of_user }
+    }
+}
+
 impl FromStr for When {
     type Err = String;
 

@@ -79,9 +79,11 @@ impl Of {
             Self::Stage(stage) => stage.as_str(),
         }
     }
+}
 
-    /// Of the stage of a database.
-    pub fn of(stage: Option<Stage>) -> Self {
+impl From<Option<Stage>> for Of {
+    /// Of the stage that a database is marked with.
+    fn from(stage: Option<Stage>) -> Self {
         stage.map_or(Self::Unmarked, Self::Stage)
     }
 }

@@ -67,8 +67,40 @@ pub(crate) enum Body {
     /// The mirror has taken a database over, which differed like this.
     #[cfg(feature = "postgres")]
     MirrorAccepted(lockgate::MirrorStatus),
+    /// What was done with backups.
+    #[cfg(feature = "backup")]
+    Kept(Box<Kept>),
     /// A text that is not about a database: a schema, a script for a shell, a page of the manual.
     Document(String),
+}
+
+/// What was done with backups.
+#[cfg(feature = "backup")]
+#[derive(Debug)]
+pub(crate) enum Kept {
+    /// A backup was made.
+    Created(lockgate_backup::Meta),
+    /// The backups of a database, and its name.
+    Listed(lockgate_backup::list::Listing, String),
+    /// A backup was fetched.
+    Fetched(lockgate_backup::Fetched),
+    /// A backup was tried out.
+    Verified(lockgate_backup::Verified),
+    /// Backups were deleted.
+    Pruned(lockgate_backup::prune::Pruned),
+    /// A backup has taken the place of the database.
+    Restored(lockgate_backup::restore::Restored),
+    /// What earlier restores had kept was dropped.
+    OldDropped(Vec<String>),
+    /// The migrations were applied between two backups.
+    Deployed(Box<lockgate_backup::deploy::Deployed>),
+    /// What is made at fixed times.
+    Scheduled {
+        /// What changes, or is there.
+        changes: Vec<lockgate_backup::schedule::Change>,
+        /// Whether nothing was changed yet.
+        is_dry_run: bool,
+    },
 }
 
 /// What would run.

@@ -58,6 +58,35 @@ impl Bar {
         self.bar.enable_steady_tick(TICK);
     }
 
+    /// Shows the bar, for bytes that are moved. Without a number of them it shows how many there are so far.
+    #[cfg(feature = "backup")]
+    pub(crate) fn begin_bytes(&self, what: &str, bytes: Option<u64>) {
+        let template = match bytes {
+            Some(_) => "{spinner} [{bar:16}] {bytes} of {total_bytes}, {binary_bytes_per_sec}, {eta} left  {msg}",
+            None => "{spinner} {bytes}, {binary_bytes_per_sec}  {msg}",
+        };
+        let style = ProgressStyle::with_template(template).expect("the template is well-formed");
+        let style = match self.charset {
+            Charset::Unicode => style.progress_chars("█▓░"),
+            Charset::Ascii => style.tick_chars("|/-\\ ").progress_chars("#>-"),
+        };
+        self.bar.reset();
+        self.bar.set_style(style);
+        match bytes {
+            Some(bytes) => self.bar.set_length(bytes),
+            None => self.bar.unset_length(),
+        }
+        self.bar.set_message(what.to_owned());
+        self.bar.set_draw_target(ProgressDrawTarget::stderr());
+        self.bar.enable_steady_tick(TICK);
+    }
+
+    /// Sets how many bytes were moved.
+    #[cfg(feature = "backup")]
+    pub(crate) fn moved(&self, bytes: u64) {
+        self.bar.set_position(bytes);
+    }
+
     /// Sets what runs from now on.
     pub(crate) fn runs(&self, what: &str) {
         *self.now() = Now { what: what.to_owned(), since: Some(Instant::now()), server: None };

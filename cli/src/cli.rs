@@ -221,7 +221,7 @@ impl Cli {
             return run.await;
         }
         let is_postgres = || self.choose(options).is_ok_and(|chosen| chosen.url.reveal().starts_with("postgres"));
-        stoppable(output, verb.name(), is_postgres, run).await
+        stoppable(output, verb.name(), |signal| verb.stopped(signal, is_postgres), run).await
     }
 
     async fn answer(&self, output: Output, options: &Options, verb: &Verb) -> Result<Answer, CommandError> {
@@ -340,7 +340,7 @@ pub(crate) fn block_on<F: Future<Output = Exit>>(
 pub(crate) async fn stoppable(
     output: Output,
     verb: &str,
-    is_postgres: impl FnOnce() -> bool,
+    stopped: impl FnOnce(&'static str) -> CommandError,
     run: impl Future<Output = Exit>,
 ) -> Exit {
     let signal = tokio::select! {
@@ -354,7 +354,7 @@ pub(crate) async fn stoppable(
         output.answered(false);
         CommandError::Declined("the question was not answered")
     } else {
-        CommandError::Stopped { signal, postgres: is_postgres() }
+        stopped(signal)
     };
     output.error(Some(verb), &error);
     output.finish();

@@ -20,12 +20,30 @@ pub(crate) enum CommandError {
     Declined(&'static str),
     /// A signal interrupted the run.
     Stopped { signal: &'static str, postgres: bool },
+    /// A signal interrupted this command, which moves a whole database.
+    #[cfg(feature = "backup")]
+    StoppedMoving { signal: &'static str, what: Moving },
     /// The client of the database cannot be started.
     NoClient { program: &'static str, why: String, url: String },
     /// The operating system refuses the program something that it needs, such as a thread.
     System(String),
+    /// An error of a backup.
+    #[cfg(feature = "backup")]
+    Backup(lockgate_backup::Error),
     /// An error of the runtime.
     Lockgate(lockgate::Error),
+}
+
+/// What a signal interrupted.
+#[cfg(feature = "backup")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Moving {
+    /// Something with backups that leaves the database as it is.
+    Backup,
+    /// A restore.
+    Restore,
+    /// A deploy.
+    Deploy,
 }
 
 impl CommandError {
@@ -59,6 +77,10 @@ impl CommandError {
             Self::Absent(_) => Exit::Unreachable,
             Self::Declined(_) => Exit::Refused,
             Self::Stopped { .. } | Self::NoClient { .. } | Self::System(_) => Exit::Failed,
+            #[cfg(feature = "backup")]
+            Self::StoppedMoving { .. } => Exit::Failed,
+            #[cfg(feature = "backup")]
+            Self::Backup(error) => Exit::of(error.kind()),
             Self::Lockgate(error) => Exit::of(error.kind()),
         }
     }
@@ -70,6 +92,10 @@ impl CommandError {
             Self::Absent(_) => "unreachable",
             Self::Declined(_) => "refused",
             Self::Stopped { .. } => "interrupted",
+            #[cfg(feature = "backup")]
+            Self::StoppedMoving { .. } => "interrupted",
+            #[cfg(feature = "backup")]
+            Self::Backup(error) => error.kind().as_str(),
             Self::NoClient { .. } | Self::System(_) => "failed",
             Self::Lockgate(error) => error.kind().as_str(),
         }
@@ -87,6 +113,17 @@ impl CommandError {
             Self::NoClient { program, why, .. } => format!("the client `{program}` cannot be started: {why}"),
             Self::Declined(answer) => (*answer).to_owned(),
             Self::Stopped { signal, .. } => format!("{signal} interrupted the run"),
+            #[cfg(feature = "backup")]
+            Self::StoppedMoving { signal, what } => {
+                let what = match what {
+                    Moving::Backup => "command",
+                    Moving::Restore => "restore",
+                    Moving::Deploy => "deploy",
+                };
+                format!("{signal} interrupted the {what}")
+            }
+            #[cfg(feature = "backup")]
+            Self::Backup(error) => error.summary().to_owned(),
             Self::Lockgate(error) => error.report_for(Audience::CommandLine).summary().to_owned(),
         }
     }
@@ -97,6 +134,17 @@ impl CommandError {
             Self::Usage { .. } | Self::Arguments(_) | Self::Absent(_) | Self::System(_) => Vec::new(),
             Self::NoClient { url, .. } => vec![format!("the database is {url}")],
             Self::Declined(_) => vec!["nothing was changed".to_owned()],
+            #[cfg(feature = "backup")]
+            Self::Backup(error) => error.facts().to_vec(),
+            #[cfg(feature = "backup")]
+            Self::StoppedMoving { what, .. } => vec![
+                match what {
+                    Moving::Backup => "the database was not changed; a backup that was being made is none",
+                    Moving::Restore => "the database is the one before, or the restored one, and nothing between",
+                    Moving::Deploy => "a migration is applied exactly if `status` lists it as applied",
+                }
+                .to_owned(),
+            ],
             Self::Stopped { postgres, .. } => {
                 let unknown = "the outcome is unknown: a migration is applied exactly if `status` lists it as applied";
                 let server = "PostgreSQL 14 or newer notices within a second that its client is gone, and stops; an \
@@ -130,6 +178,17 @@ impl CommandError {
                 vec![format!("install {package}; its folder must be in PATH")]
             }
             Self::Absent(_) | Self::System(_) | Self::Declined(_) => Vec::new(),
+            #[cfg(feature = "backup")]
+            Self::Backup(error) => error.advice().to_vec(),
+            #[cfg(feature = "backup")]
+            Self::StoppedMoving { what, .. } => vec![
+                match what {
+                    Moving::Backup => "`backup list` shows what there is",
+                    Moving::Restore => "`status` shows which it is; the same command works again",
+                    Moving::Deploy => "`deploy --resume` goes on, if `backup list` shows its first backup",
+                }
+                .to_owned(),
+            ],
             Self::Stopped { postgres, .. } => {
                 let look = "`status` shows how far the run came";
                 let server = "`SELECT pid, application_name, state, query_start FROM pg_stat_activity WHERE datname = \
@@ -154,6 +213,13 @@ impl CommandError {
             write!(report, "\n  = help: {line}").expect("writing to a String cannot fail");
         }
         report
+    }
+}
+
+#[cfg(feature = "backup")]
+impl From<lockgate_backup::Error> for CommandError {
+    fn from(error: lockgate_backup::Error) -> Self {
+        error.into_lockgate().map_or_else(Self::Backup, Self::Lockgate)
     }
 }
 

@@ -247,7 +247,11 @@ impl DatabasesCli {
             Task::Status(_) | Task::Plan(_) | Task::Wait(_) | Task::Ready | Task::Without(_) => false,
         };
         let run = cli::finished(output.clone(), verb.name(), self.answer(output.clone(), options, task));
-        if writes { cli::stoppable(output, verb.name(), || true, run).await } else { run.await }
+        if writes {
+            cli::stoppable(output, verb.name(), |signal| CommandError::Stopped { signal, postgres: true }, run).await
+        } else {
+            run.await
+        }
     }
 
     async fn answer(&self, output: Output, options: &DatabasesOptions, task: Task) -> Result<Answer, CommandError> {

@@ -60,6 +60,8 @@ mod exit;
 mod files;
 mod format;
 mod invocation;
+#[cfg(feature = "backup")]
+mod kept;
 mod migration_ref;
 mod options;
 mod output;

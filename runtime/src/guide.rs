@@ -24,6 +24,7 @@ macro_rules! links {
 [trees]: crate::guide::trees
 [structs]: crate::guide::structs
 [deploying]: crate::guide::deploying
+[backups]: crate::guide::backups
 [problems]: crate::guide::problems
 [coming-from]: crate::guide::coming_from
 [coming-from-sqlx]: crate::guide::coming_from_sqlx
@@ -73,6 +74,7 @@ chapters! {
     databases "databases"
     bootstrapping "bootstrapping"
     trees "trees"
+    backups "backups"
     structs "structs"
     deploying "deploying"
     problems "problems"

@@ -66,7 +66,25 @@ fn every_answer_fits_the_schema(place: &Place) {
         check(place, words);
     }
     check(place, &["repair", "--accept-edited", "--reason", "why"]);
+    std::fs::create_dir(place.folder().join("kept")).unwrap();
+    for words in [
+        &["backup", "create"][..],
+        &["backup", "list"],
+        &["backup", "fetch", "--to", "newest.dump"],
+        &["backup", "fetch", "unknown"],
+        &["backup", "verify"],
+        &["backup", "prune", "--of", "unmarked", "--keep-last", "1"],
+        &["deploy"],
+        &["restore"],
+    ] {
+        check(place, &[words, &["--store", "kept"]].concat());
+    }
     check(place, &["mark-stage", "test"]);
+    for words in [&["--of", "unmarked"][..], &["--drop-old"]] {
+        let done = check(place, &[&["restore", "--store", "kept", "--stage", "test"], words].concat());
+        assert_eq!(done["type"], "result", "{words:?}: {done}");
+    }
+    check(place, &["schedule", "install", "--at", "hourly", "--store", "kept", "--systemd", "--unit-folder", "units"]);
     check(place, &["mark-stage", "staging"]);
     check(place, &["status"]);
     check(place, &["down", "1"]);

@@ -7,6 +7,7 @@ mod advice;
 mod architecture;
 mod attribute;
 mod backends;
+mod backup;
 mod beside_sqlx;
 mod bootstrap;
 mod cancel;

@@ -407,12 +407,11 @@ pub(crate) async fn fill(
         return Ok(Vec::new());
     }
     let failure = client.failed(status, &said, url);
-    if ignored.is_empty() || status.code() != Some(1) || ended_early {
-        return Err(failure);
-    }
-    let Some(failures) = said::failures(&said).filter(|failures| !failures.is_empty()) else { return Err(failure) };
-    // How many there were, as the program counts them.
-    if !said.contains(&format!("errors ignored on restore: {}", failures.len())) {
+    let understood = said::failures(&said).filter(|failures| !failures.is_empty() && status.code() == Some(1));
+    let Some(failures) = understood else { return Err(failure) };
+    // Without a list it stops at the first. With one it says at the end how many there were.
+    let counted = format!("errors ignored on restore: {}", failures.len());
+    if !ignored.is_empty() && (ended_early || !said.contains(&counted)) {
         return Err(failure);
     }
     let mut database = Database::connect(&beside(url, name)).await?;

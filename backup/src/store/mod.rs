@@ -158,6 +158,44 @@ impl Store {
         Ok(found.into_iter().map(|object| (key(&object), object)).collect())
     }
 
+    /// The files of uploads into a folder that are not complete: each with its key, which no list has, its size, and when it was
+    /// written. An upload that was killed leaves its file. A bucket keeps such parts to itself.
+    pub(crate) fn staged_in(&self, folder: &Path) -> Vec<(String, u64, u64)> {
+        let Some(root) = &self.folder else { return Vec::new() };
+        let mut found = Vec::new();
+        let mut folders = vec![(folder.clone(), folder.parts().fold(root.clone(), |at, part| at.join(part.as_ref())))];
+        while let Some((key, path)) = folders.pop() {
+            for entry in std::fs::read_dir(&path).into_iter().flatten().flatten() {
+                let file = entry.file_name().to_string_lossy().into_owned();
+                let Ok(data) = entry.metadata() else { continue };
+                if data.is_dir() {
+                    folders.push((key.clone().join(&*file), entry.path()));
+                    continue;
+                }
+                let is_staged = file.rsplit_once('#').is_some_and(|(dump, number)| {
+                    dump.ends_with(name::DUMP) && number.bytes().all(|byte| byte.is_ascii_digit())
+                });
+                if is_staged {
+                    let time = data.modified().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+                    found.push((format!("{key}/{file}"), data.len(), time.map_or(0, |time| time.as_secs())));
+                }
+            }
+        }
+        found.sort();
+        found
+    }
+
+    /// Deletes such a file.
+    pub(crate) fn delete_staged(&self, key: &str) -> Result<(), Error> {
+        let Some(root) = &self.folder else { return Ok(()) };
+        match std::fs::remove_file(root.join(key)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(Error::failed(format!("`{key}` cannot be deleted: {error}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn failed(&self, what: &str, error: &object_store::Error) -> Error {
         use object_store::Error as Cause;
         let (kind, help) = match error {

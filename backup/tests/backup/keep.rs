@@ -103,18 +103,20 @@ async fn what_was_never_finished_is_deleted_a_day_later() {
     place.backup(&place.store()).await.unwrap();
     let folder = place.store_folder().join("library/unmarked");
     let (old, new) = (folder.join("1-empty.dump"), folder.join("2-empty.dump"));
-    for path in [&old, &new, &folder.join("1-empty.begun"), &folder.join("notes.txt")] {
+    // What a killed process leaves of a file.
+    let part = folder.join("3-empty.dump#1");
+    for path in [&old, &new, &part, &folder.join("1-empty.begun"), &folder.join("notes.txt")] {
         std::fs::write(path, "x").unwrap();
     }
     let long_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(2 * 24 * 3600);
-    for name in ["1-empty.dump", "1-empty.begun"] {
+    for name in ["1-empty.dump", "1-empty.begun", "3-empty.dump#1"] {
         std::fs::File::options().write(true).open(folder.join(name)).unwrap().set_modified(long_ago).unwrap();
     }
     let done = pruned(&place, Policy { last: 1, ..Policy::default() }, |_| ()).await.unwrap();
     let keys = |found: &[list::Broken]| found.iter().map(|broken| broken.key.clone()).collect::<Vec<_>>();
-    assert_eq!(keys(&done.remains), ["library/unmarked/1-empty.dump"]);
+    assert_eq!(keys(&done.remains), ["library/unmarked/1-empty.dump", "library/unmarked/3-empty.dump#1"]);
     assert_eq!(keys(&done.left), ["library/unmarked/2-empty.dump"]);
-    assert!(!old.exists() && new.exists() && folder.join("notes.txt").exists());
+    assert!(!old.exists() && !part.exists() && new.exists() && folder.join("notes.txt").exists());
 }
 
 #[tokio::test]

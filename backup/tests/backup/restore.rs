@@ -236,8 +236,13 @@ async fn an_error_on_the_list_is_noted_and_any_other_is_a_failure() {
     assert!(restored.ignored[0].contains(&role), "{:?}", restored.ignored);
     assert_eq!(place.number("SELECT count(*) FROM extra").await, 0);
 
-    // Another object is not on the list, although the code is.
+    // Without a list, the message says what to write.
     edit(&place, |meta| meta["roles"] = serde_json::json!([]));
+    let failed = back(&place, &options(Stage::Development)).await.unwrap_err();
+    assert!(failed.report().contains("`--ignore-error 42704:OBJECT`"), "{failed:?}");
+    assert!(failed.report().contains(&role), "{failed:?}");
+
+    // Another object is not on the list, although the code is.
     ignoring.ignored = vec!["42704:other".parse().unwrap()];
     let failed = back(&place, &ignoring).await.unwrap_err();
     assert!(failed.report().contains("`--ignore-error 42704:OBJECT`"), "{failed:?}");

@@ -93,6 +93,8 @@ pub(crate) fn answer(answer: &Answer, width: Option<u16>) -> Text {
             let differed = status.mismatch.as_ref().map(|mismatch| format!(", although {mismatch}"));
             out(format!("{} `{}` as it is{}", paint(GOOD, "accepted"), status.database, differed.unwrap_or_default()))
         }
+        #[cfg(feature = "backup")]
+        Body::Kept(kept) => super::backup::kept(kept, width),
         Body::Document(text) => out(text.trim_end().to_owned()),
     }
 }

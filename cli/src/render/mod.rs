@@ -5,6 +5,8 @@
 #[cfg(feature = "adopt")]
 mod adopt;
 mod answer;
+#[cfg(feature = "backup")]
+mod backup;
 mod charset;
 #[cfg(feature = "postgres")]
 mod databases;
@@ -20,6 +22,8 @@ mod text;
 mod wire;
 
 pub(crate) use answer::answer;
+#[cfg(feature = "backup")]
+pub(crate) use backup::backup_event;
 pub(crate) use charset::Charset;
 pub(crate) use error::command_error;
 pub(crate) use plan::question;

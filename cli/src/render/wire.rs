@@ -3,6 +3,9 @@
 //! The form is append-only. A field is never removed, renamed or given another meaning; a reader ignores what it does
 //! not know. [`VERSION`] changes only if that rule has to be broken.
 
+#[cfg(feature = "backup")]
+mod backup;
+
 use std::time::Duration;
 
 #[cfg(feature = "schema")]
@@ -17,6 +20,8 @@ use lockgate::{
 };
 use serde::Serialize;
 
+#[cfg(feature = "backup")]
+use crate::answer::Kept;
 use crate::answer::{Answer, Body, Planned, Stand};
 use crate::command_error::CommandError;
 use crate::exit::Exit;
@@ -101,6 +106,22 @@ enum Content {
         /// How long it took, if that is known.
         elapsed_ms: Option<u64>,
     },
+    /// A part of a backup, of a restore or of another command that moves data begins.
+    #[cfg(feature = "backup")]
+    PhaseBegan {
+        /// `dump`, `read back`, `fetch`, `restore` or `check`.
+        phase: &'static str,
+        /// What it is about: the key of a backup.
+        of: String,
+        /// How many bytes it will move; null if that is not known.
+        bytes: Option<u64>,
+    },
+    /// So many bytes of it were moved so far. This is said every ten seconds.
+    #[cfg(feature = "backup")]
+    PhaseMoved { phase: &'static str, bytes: u64 },
+    /// It has ended well.
+    #[cfg(feature = "backup")]
+    PhaseEnded { phase: &'static str, bytes: u64, elapsed_ms: u64 },
     /// The end of a command that answered.
     Result(ResultLine),
     /// The end of a command that failed.
@@ -178,8 +199,47 @@ enum Shown {
     /// The mirror has taken a database over, which had differed like this.
     #[cfg(feature = "postgres")]
     MirrorAccepted(MirrorValue),
+    /// The backup that was made.
+    #[cfg(feature = "backup")]
+    Backup(backup::BackupValue),
+    /// The backups of a database.
+    #[cfg(feature = "backup")]
+    Backups(backup::ListingValue),
+    /// The backup that was fetched.
+    #[cfg(feature = "backup")]
+    Fetched(backup::FetchedValue),
+    /// The backup that was tried out.
+    #[cfg(feature = "backup")]
+    Verified(backup::VerifiedValue),
+    /// Which backups were deleted, and which are kept.
+    #[cfg(feature = "backup")]
+    Pruned(backup::PrunedValue),
+    /// The backup that has taken the place of the database.
+    #[cfg(feature = "backup")]
+    Restored(backup::RestoredValue),
+    /// The databases or files that earlier restores had kept, and that were dropped.
+    #[cfg(feature = "backup")]
+    OldDropped(Vec<String>),
+    /// What a deploy did.
+    #[cfg(feature = "backup")]
+    Deployed(Box<Deployed>),
+    /// What is made at fixed times.
+    #[cfg(feature = "backup")]
+    Schedule(backup::ScheduleValue),
     /// A text that is not about a database.
     Document(String),
+}
+
+#[cfg(feature = "backup")]
+#[derive(Serialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+struct Deployed {
+    /// The backup of the database before.
+    before: backup::BackupValue,
+    /// What was applied.
+    run: Run,
+    /// The backup of the database afterwards; null if nothing was applied.
+    after: Option<backup::BackupValue>,
 }
 
 /// How a database compares with its mirror.
@@ -674,6 +734,25 @@ impl Line {
         Some(Self::of(content))
     }
 
+    /// The line of something that happens to a backup. `None` if this form does not know it.
+    #[cfg(feature = "backup")]
+    pub(crate) fn backup_event(event: &lockgate_backup::Event) -> Option<Self> {
+        use lockgate_backup::Event;
+
+        let content = match event {
+            Event::Began { phase, of, bytes } => {
+                Content::PhaseBegan { phase: phase.as_str(), of: of.clone(), bytes: *bytes }
+            }
+            Event::Moved { phase, bytes } => Content::PhaseMoved { phase: phase.as_str(), bytes: *bytes },
+            Event::Ended { phase, bytes, elapsed } => {
+                Content::PhaseEnded { phase: phase.as_str(), bytes: *bytes, elapsed_ms: milliseconds(*elapsed) }
+            }
+            Event::Noted(message) => Content::Note { message: message.clone() },
+            _ => return None,
+        };
+        Some(Self::of(content))
+    }
+
     /// The last line of a command that answered.
     pub(crate) fn result(verb: &str, answer: &Answer) -> Self {
         let shown = match &answer.body {
@@ -717,6 +796,24 @@ impl Line {
             Body::Mirror(statuses) => Shown::Mirror(statuses.iter().map(MirrorValue::of).collect()),
             #[cfg(feature = "postgres")]
             Body::MirrorAccepted(status) => Shown::MirrorAccepted(MirrorValue::of(status)),
+            #[cfg(feature = "backup")]
+            Body::Kept(kept) => match &**kept {
+                Kept::Created(meta) => Shown::Backup(backup::BackupValue::of(meta)),
+                Kept::Listed(listing, database) => Shown::Backups(backup::ListingValue::of(listing, database)),
+                Kept::Fetched(fetched) => Shown::Fetched(backup::FetchedValue::of(fetched)),
+                Kept::Verified(verified) => Shown::Verified(backup::VerifiedValue::of(verified)),
+                Kept::Pruned(pruned) => Shown::Pruned(backup::PrunedValue::of(pruned)),
+                Kept::Restored(restored) => Shown::Restored(backup::RestoredValue::of(restored)),
+                Kept::OldDropped(names) => Shown::OldDropped(names.clone()),
+                Kept::Deployed(deployed) => Shown::Deployed(Box::new(Deployed {
+                    before: backup::BackupValue::of(&deployed.before),
+                    run: Run::of(&deployed.report),
+                    after: deployed.after.as_ref().map(backup::BackupValue::of),
+                })),
+                Kept::Scheduled { changes, is_dry_run } => {
+                    Shown::Schedule(backup::ScheduleValue::of(changes, *is_dry_run))
+                }
+            },
             Body::Document(text) => Shown::Document(text.clone()),
         };
         Self::of(Content::Result(ResultLine { verb: verb.to_owned(), end: End::of(answer.exit), answer: shown }))

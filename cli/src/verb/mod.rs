@@ -4,6 +4,8 @@ use lockgate::{Database, Migrations, Migrator, Plan, Stage, UpTo};
 
 use crate::answer::Answer;
 use crate::command_error::CommandError;
+#[cfg(feature = "backup")]
+use crate::command_error::Moving;
 use crate::confirm;
 use crate::invocation::Invocation;
 use crate::migration_ref::MigrationRef;
@@ -11,10 +13,14 @@ use crate::render;
 
 #[cfg(feature = "adopt")]
 pub mod adopt;
+#[cfg(feature = "backup")]
+pub mod backup;
 pub mod baseline;
 pub mod bootstrap;
 #[cfg(feature = "completions")]
 pub mod completions;
+#[cfg(feature = "backup")]
+pub mod deploy;
 pub mod doctor;
 pub mod down;
 pub mod drift;
@@ -31,6 +37,10 @@ pub mod plan;
 pub mod ready;
 pub mod redo;
 pub mod repair;
+#[cfg(feature = "backup")]
+pub mod restore;
+#[cfg(feature = "backup")]
+pub mod schedule;
 pub mod sql;
 pub mod status;
 pub mod up;
@@ -71,6 +81,18 @@ pub enum Verb {
     Doctor(doctor::Arguments),
     /// Mark the database with its stage: development, test, staging or production
     MarkStage(mark_stage::Arguments),
+    /// Make a backup of the database; list, fetch, try out and delete backups
+    #[cfg(feature = "backup")]
+    Backup(backup::Arguments),
+    /// Put a backup in the place of the database, which is kept under another name
+    #[cfg(feature = "backup")]
+    Restore(restore::Arguments),
+    /// Make a backup, apply what is pending, and make another backup
+    #[cfg(feature = "backup")]
+    Deploy(deploy::Arguments),
+    /// Make backups at fixed times, by cron or a timer of systemd
+    #[cfg(feature = "backup")]
+    Schedule(schedule::Arguments),
     /// Compare the database with its mirror, or accept it as it is (PostgreSQL)
     #[cfg(feature = "postgres")]
     Mirror(mirror::Arguments),
@@ -109,6 +131,14 @@ impl Verb {
             Self::Repair(_) => "repair",
             Self::Doctor(_) => "doctor",
             Self::MarkStage(_) => "mark-stage",
+            #[cfg(feature = "backup")]
+            Self::Backup(_) => "backup",
+            #[cfg(feature = "backup")]
+            Self::Restore(_) => "restore",
+            #[cfg(feature = "backup")]
+            Self::Deploy(_) => "deploy",
+            #[cfg(feature = "backup")]
+            Self::Schedule(_) => "schedule",
             #[cfg(feature = "postgres")]
             Self::Mirror(_) => "mirror",
             Self::Bootstrap(_) => "bootstrap",
@@ -138,6 +168,8 @@ impl Verb {
             Self::JsonSchema(arguments) => Some(Ok(json_schema::run(arguments))),
             #[cfg(feature = "adopt")]
             Self::Adopt(_) => None,
+            #[cfg(feature = "backup")]
+            Self::Backup(_) | Self::Restore(_) | Self::Deploy(_) | Self::Schedule(_) => None,
             #[cfg(feature = "postgres")]
             Self::Mirror(_) => None,
             Self::Up(_)
@@ -165,6 +197,12 @@ impl Verb {
             Self::Up(_) | Self::Baseline(_) | Self::Repair(_) | Self::MarkStage(_) => true,
             #[cfg(feature = "adopt")]
             Self::Adopt(arguments) => arguments.write || arguments.undo,
+            #[cfg(feature = "backup")]
+            Self::Backup(arguments) => arguments.writes(),
+            #[cfg(feature = "backup")]
+            Self::Restore(_) | Self::Deploy(_) => true,
+            #[cfg(feature = "backup")]
+            Self::Schedule(_) => false,
             #[cfg(feature = "postgres")]
             Self::Mirror(arguments) => arguments.writes(),
             Self::Manual(arguments) => arguments.writes(),
@@ -188,6 +226,19 @@ impl Verb {
         }
     }
 
+    /// The error after a signal.
+    pub(crate) fn stopped(&self, signal: &'static str, is_postgres: impl FnOnce() -> bool) -> CommandError {
+        match self {
+            #[cfg(feature = "backup")]
+            Self::Backup(_) => CommandError::StoppedMoving { signal, what: Moving::Backup },
+            #[cfg(feature = "backup")]
+            Self::Restore(_) => CommandError::StoppedMoving { signal, what: Moving::Restore },
+            #[cfg(feature = "backup")]
+            Self::Deploy(_) => CommandError::StoppedMoving { signal, what: Moving::Deploy },
+            _ => CommandError::Stopped { signal, postgres: is_postgres() },
+        }
+    }
+
     pub(crate) async fn run(&self, invocation: &Invocation<'_>) -> Result<Answer, CommandError> {
         match self {
             Self::Up(arguments) => up::run(invocation, arguments).await,
@@ -204,6 +255,14 @@ impl Verb {
             Self::Repair(arguments) => repair::run(invocation, arguments).await,
             Self::Doctor(arguments) => doctor::run(invocation, arguments).await,
             Self::MarkStage(arguments) => mark_stage::run(invocation, arguments).await,
+            #[cfg(feature = "backup")]
+            Self::Backup(arguments) => backup::run(invocation, arguments).await,
+            #[cfg(feature = "backup")]
+            Self::Restore(arguments) => restore::run(invocation, arguments).await,
+            #[cfg(feature = "backup")]
+            Self::Deploy(arguments) => deploy::run(invocation, arguments).await,
+            #[cfg(feature = "backup")]
+            Self::Schedule(arguments) => schedule::run(invocation, arguments),
             #[cfg(feature = "postgres")]
             Self::Mirror(arguments) => mirror::run(invocation, arguments).await,
             Self::Bootstrap(arguments) => bootstrap::run(invocation, arguments).await,

@@ -1,0 +1,200 @@
+//! Formats backups, and what was done with them.
+
+use anstyle::Style;
+use lockgate_backup::list::{Broken, Listing};
+use lockgate_backup::prune::Pruned;
+use lockgate_backup::schedule::Change;
+use lockgate_backup::{Event, Meta};
+
+use crate::answer::Kept;
+use crate::duration;
+
+use super::table::{Column, table};
+use super::text::Text;
+use super::{BAD, BOLD, DIM, GOOD, WAITING, bytes, count, paint, progress, remark};
+
+const COLUMNS: [Column; 6] = [
+    Column { title: "MADE AT (UTC)", weight: 3, is_number: false },
+    Column { title: "OF", weight: 2, is_number: false },
+    Column { title: "NEWEST MIGRATION", weight: 3, is_number: false },
+    Column { title: "SIZE", weight: 2, is_number: true },
+    Column { title: "WHY", weight: 1, is_number: false },
+    Column { title: "KEY", weight: 5, is_number: false },
+];
+
+/// Formats an answer.
+pub(super) fn kept(kept: &Kept, width: Option<u16>) -> Text {
+    match kept {
+        Kept::Created(meta) => out(created(meta)),
+        Kept::Listed(listing, database) => listed(listing, database, width),
+        Kept::Fetched(fetched) => {
+            out(format!("{} `{}` into `{}`", paint(GOOD, "fetched"), fetched.meta.key, fetched.file.display()))
+        }
+        Kept::Verified(verified) => {
+            let compared = if verified.has_compared_schema {
+                "the newest migration, the rows and the schema are"
+            } else {
+                "the newest migration and the rows are"
+            };
+            out(format!(
+                "{} `{}` can be restored: on {}, {compared} what they should be",
+                paint(GOOD, "verified:"),
+                verified.meta.key,
+                verified.on
+            ))
+        }
+        Kept::Pruned(done) => pruned(done),
+        Kept::Restored(restored) if restored.is_dry_run => {
+            out(format!("`{}` can be restored into `{}`; nothing was changed", restored.meta.key, restored.database))
+        }
+        Kept::Restored(restored) => {
+            let mut text =
+                out(format!("{} `{}` from `{}`", paint(GOOD, "restored"), restored.database, restored.meta.key));
+            text.notes.extend(restored.ignored.iter().cloned());
+            if let Some(old) = &restored.kept {
+                text.notes.push(format!("the database before is kept as `{old}`; `restore --drop-old` drops it"));
+            }
+            text
+        }
+        Kept::OldDropped(names) if names.is_empty() => out("no earlier restore has kept anything".to_owned()),
+        Kept::OldDropped(names) => {
+            let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+            out(format!("{} {}", paint(GOOD, "dropped"), names.join(", ")))
+        }
+        Kept::Deployed(deployed) => {
+            let mut text = out(progress::report(&deployed.report));
+            text.out.insert(0, format!("before: {}", created(&deployed.before)));
+            match &deployed.after {
+                Some(after) => text.out.push(format!("after: {}", created(after))),
+                None => text.notes.push("nothing was applied, and so there is no second backup".to_owned()),
+            }
+            text
+        }
+        Kept::Scheduled { changes, is_dry_run } => scheduled(changes, *is_dry_run),
+    }
+}
+
+fn out(line: String) -> Text {
+    Text { out: vec![line], notes: Vec::new() }
+}
+
+fn created(meta: &Meta) -> String {
+    format!("{} `{}`, {}", paint(GOOD, "backed up"), meta.key, bytes(meta.size))
+}
+
+fn listed(listing: &Listing, database: &str, width: Option<u16>) -> Text {
+    let mut text = Text::default();
+    if listing.backups.is_empty() {
+        text.out.push(format!("there is no backup of `{database}`"));
+    } else {
+        let rows: Vec<_> = listing.backups.iter().map(row).collect();
+        let head = format!("{} of `{database}`", count(listing.backups.len(), "backup"));
+        text.out.push(format!("{}\n\n{}", paint(BOLD, head), table(&COLUMNS, &rows, width)));
+    }
+    text.notes.extend(listing.broken.iter().map(broken));
+    text
+}
+
+fn row(meta: &Meta) -> Vec<(String, Style)> {
+    let plain = |text: String| (text, Style::new());
+    vec![
+        plain(moment_of(meta.taken_at)),
+        match &meta.stage {
+            Some(stage) => plain(stage.clone()),
+            None => ("unmarked".to_owned(), WAITING),
+        },
+        meta.head.clone().map_or_else(|| ("-".to_owned(), DIM), plain),
+        plain(bytes(meta.size)),
+        plain(meta.purpose.to_string()),
+        plain(meta.key.clone()),
+    ]
+}
+
+fn broken(broken: &Broken) -> String {
+    format!("`{}` is no backup: {}", broken.key, broken.why)
+}
+
+fn pruned(done: &Pruned) -> Text {
+    let mut text = Text::default();
+    let verb = if done.is_dry_run { "would delete" } else { "deleted" };
+    for meta in &done.deleted {
+        text.out.push(format!("{} `{}`, {}", paint(BAD, verb), meta.key, bytes(meta.size)));
+    }
+    for remains in &done.remains {
+        text.out.push(format!("{} `{}`, which was never finished", paint(BAD, verb), remains.key));
+    }
+    for (meta, why) in &done.kept {
+        text.out.push(format!("{} `{}` ({})", paint(GOOD, "kept"), meta.key, why.join(", ")));
+    }
+    if done.deleted.is_empty() && done.remains.is_empty() {
+        text.out.push("nothing to delete".to_owned());
+    }
+    text.notes.extend(done.left.iter().map(broken));
+    text
+}
+
+fn scheduled(changes: &[Change], is_dry_run: bool) -> Text {
+    let mut text = Text::default();
+    for change in changes {
+        let (word, shown) = match (&change.before, &change.after) {
+            (None, None) => ("nothing of it in", ""),
+            (Some(before), None) => (if is_dry_run { "would remove from" } else { "removed from" }, &**before),
+            (Some(before), Some(after)) if before == after => ("in", &**after),
+            (Some(_), Some(after)) => (if is_dry_run { "would replace in" } else { "replaced in" }, &**after),
+            (None, Some(after)) => (if is_dry_run { "would add to" } else { "added to" }, &**after),
+        };
+        text.out.push(format!("{} {}\n{}", paint(BOLD, word), paint(BOLD, &change.target), shown.trim_end()));
+    }
+    if is_dry_run {
+        text.notes.push("nothing was changed: `--write` does it".to_owned());
+    }
+    text
+}
+
+/// Formats what happens, for standard error. `None` if it is only for the bar.
+pub(crate) fn backup_event(event: &Event, total: Option<u64>) -> Option<String> {
+    match event {
+        Event::Moved { phase, bytes: moved } => {
+            let of = total.map(|total| format!(" of {}", bytes(total))).unwrap_or_default();
+            Some(format!("{phase}: {}{of}", bytes(*moved)))
+        }
+        Event::Ended { phase, bytes: 0, elapsed } => Some(format!("{phase}: {}", duration::show(*elapsed))),
+        Event::Ended { phase, bytes: moved, elapsed } => {
+            let rate = (*moved as f64 / elapsed.as_secs_f64().max(0.001)) as u64;
+            Some(format!("{phase}: {} in {}, {} per second", bytes(*moved), duration::show(*elapsed), bytes(rate)))
+        }
+        Event::Noted(note) => Some(remark(note)),
+        _ => None,
+    }
+}
+
+/// `2026-11-20 13:24:05`, of seconds since 1970.
+fn moment_of(time: u64) -> String {
+    let (days, second) = (time / 86_400 + 719_468, time % 86_400);
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    // Counted from March, so that a leap day is the last.
+    let month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month + 2) / 5 + 1;
+    let (year, month) = if month < 10 { (0, month + 3) } else { (1, month - 9) };
+    let year = era * 400 + year_of_era + year;
+    format!("{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}", second / 3600, second / 60 % 60, second % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_shown_by_the_calendar() {
+        for (time, shown) in [
+            (0, "1970-01-01 00:00:00"),
+            (951_782_400, "2000-02-29 00:00:00"),
+            (1_796_037_370, "2026-11-30 11:16:10"),
+            (1_735_689_599, "2024-12-31 23:59:59"),
+        ] {
+            assert_eq!(moment_of(time), shown);
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! `restore`: puts a backup in the place of the database.
+
+use lockgate_backup::Subject;
+use lockgate_backup::restore::{self, Ignored, Options};
+
+use super::Caution;
+use super::backup::{StoreOption, Which, with};
+use crate::answer::{Answer, Body, Kept};
+use crate::command_error::CommandError;
+use crate::confirm;
+use crate::invocation::Invocation;
+use crate::url::DatabaseUrl;
+
+/// The arguments of `restore`.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Arguments {
+    /// The key of the backup, or the last part of it; by default the newest
+    #[arg(id = "backup_key", value_name = "KEY")]
+    pub key: Option<String>,
+    /// Find out whether it can be done, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// End the sessions of others when the databases are swapped (PostgreSQL)
+    #[arg(long)]
+    pub disconnect: bool,
+    /// Note an error with this SQLSTATE about this object instead of failing, such as `42704:rdsadmin` for a role that the
+    /// server lacks; may be given several times (PostgreSQL)
+    #[arg(long = "ignore-error", value_name = "SQLSTATE:OBJECT")]
+    pub ignored: Vec<Ignored>,
+    /// The URL of a role that may create databases, if that of the database may not (PostgreSQL)
+    #[arg(id = "lockgate_admin_url", long = "admin-url", value_name = "URL")]
+    pub admin_url: Option<DatabaseUrl>,
+    /// Restore nothing; drop the databases, or delete the files, that earlier restores have kept
+    #[arg(long, conflicts_with_all = ["backup_key", "dry_run", "disconnect", "ignored"])]
+    pub drop_old: bool,
+    /// Where.
+    #[command(flatten)]
+    pub store: StoreOption,
+    /// Of what.
+    #[command(flatten)]
+    pub which: Which,
+    /// Whether to ask first.
+    #[command(flatten)]
+    pub caution: Caution,
+}
+
+pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> Result<Answer, CommandError> {
+    let migrator = invocation.migrator();
+    let mut options = Options::default();
+    options.choice = arguments.which.choice(arguments.key.as_ref());
+    options.stage = invocation.options().stage;
+    options.admin_url = arguments.admin_url.as_ref().map(|url| url.reveal().to_owned());
+    options.disconnect = arguments.disconnect;
+    options.ignored.clone_from(&arguments.ignored);
+    options.dry_run = arguments.dry_run;
+    let asks = arguments.caution.asks(invocation);
+    if arguments.drop_old {
+        if asks {
+            let question = format!("what earlier restores of {} have kept is dropped", invocation.database());
+            confirm::confirm(invocation, &question).await?;
+        }
+        let dropped = async |subject: Subject<'_>| restore::drop_old(&subject, &options).await;
+        let dropped = with(invocation, &migrator, &arguments.store, dropped).await?;
+        return Ok(Answer::done(Body::Kept(Box::new(Kept::OldDropped(dropped)))));
+    }
+    if asks && !arguments.dry_run {
+        options.dry_run = true;
+        let found = async |subject: Subject<'_>| restore::restore(&subject, &options).await;
+        let found = with(invocation, &migrator, &arguments.store, found).await?;
+        // What was looked at is what is restored, although a newer backup may be made meanwhile.
+        options.choice.key = Some(found.meta.key.clone());
+        options.dry_run = false;
+        let question = format!("`{}` takes the place of {}", found.meta.key, invocation.database());
+        confirm::confirm(invocation, &question).await?;
+    }
+    let restored = async |subject: Subject<'_>| restore::restore(&subject, &options).await;
+    let restored = with(invocation, &migrator, &arguments.store, restored).await?;
+    Ok(Answer::done(Body::Kept(Box::new(Kept::Restored(restored)))))
+}

@@ -1,0 +1,195 @@
+//! `schedule`: backups at fixed times.
+
+use std::path::PathBuf;
+
+use lockgate_backup::schedule::{self, Clock, Schedule, When};
+
+use crate::answer::{Answer, Body, Kept};
+use crate::command_error::CommandError;
+use crate::invocation::Invocation;
+
+use super::backup::{Keep, StoreOption};
+
+/// The arguments of `schedule`.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub what: What,
+}
+
+/// What to do with a schedule.
+#[derive(clap::Subcommand, Clone, Debug)]
+#[command(about = None)]
+pub enum What {
+    /// Show what would be installed, and install it with `--write`: it replaces the schedule of the same name
+    Install(Install),
+    /// Show what is installed
+    Show(Show),
+    /// Show what would be removed, and remove it with `--write`
+    Remove(Remove),
+}
+
+/// Which schedule, and what keeps the time.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Place {
+    /// The name of the schedule, which tells it from others on this machine; by default that of the program
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// Use a timer of systemd instead of the crontab of this user
+    #[arg(long)]
+    pub systemd: bool,
+    /// The folder of the units of systemd; by default that of this user, or for root that of the system
+    #[arg(long, value_name = "FOLDER", requires = "systemd")]
+    pub unit_folder: Option<PathBuf>,
+}
+
+/// The arguments of `schedule install`.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Install {
+    /// When: a time of day, `03:15`, or `hourly`, or `hourly:20` for a minute of each hour
+    #[arg(long, value_name = "TIME")]
+    pub at: When,
+    /// Which.
+    #[command(flatten)]
+    pub place: Place,
+    /// A file with variables for systemd, such as `DATABASE_PASSWORD=…`
+    #[arg(long, value_name = "FILE", requires = "systemd")]
+    pub environment_file: Option<PathBuf>,
+    /// Delete, after each backup, those that are not kept; the options `--keep-…` say which are
+    #[arg(long, requires = "lockgate_stage")]
+    pub prune: bool,
+    /// Which are kept.
+    #[command(flatten)]
+    pub keep: Keep,
+    /// Install it
+    #[arg(long)]
+    pub write: bool,
+    /// Where.
+    #[command(flatten)]
+    pub store: StoreOption,
+}
+
+/// The arguments of `schedule show`.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Show {
+    /// Which.
+    #[command(flatten)]
+    pub place: Place,
+}
+
+/// The arguments of `schedule remove`.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Remove {
+    /// Which.
+    #[command(flatten)]
+    pub place: Place,
+    /// Remove it
+    #[arg(long)]
+    pub write: bool,
+}
+
+impl Place {
+    fn name(&self, invocation: &Invocation<'_>) -> String {
+        let program = invocation.migrations().set().application().split(' ').next().unwrap_or("app");
+        self.name.clone().unwrap_or_else(|| program.to_owned())
+    }
+
+    fn clock(&self) -> Clock {
+        if self.systemd { Clock::systemd(self.unit_folder.clone()) } else { Clock::Crontab }
+    }
+}
+
+/// The options that name the database, for a command that runs without the variables of this shell. None holds a password.
+fn database(invocation: &Invocation<'_>, has_variables: bool) -> Result<Vec<String>, CommandError> {
+    let options = invocation.options();
+    let mut words = Vec::new();
+    let mut add = |flag: &str, value: Option<String>| {
+        if let Some(value) = value {
+            words.extend([flag.to_owned(), value]);
+        }
+    };
+    if let Some(url) = &options.database_url {
+        if url.to_string() != url.reveal() {
+            return Err(CommandError::usage(
+                "the database URL has a password, which everybody could read in the schedule",
+                "leave it out of the URL: name its parts and a file, `--host HOST --user ROLE --dbname NAME \
+                 --password-file FILE`, or with `--systemd` give it in `--environment-file FILE`",
+            ));
+        }
+        add("--database-url", Some(url.reveal().to_owned()));
+    }
+    add("--host", options.host.clone());
+    add("--port", options.port.map(|port| port.to_string()));
+    add("--user", options.user.clone());
+    add("--dbname", options.dbname.clone());
+    add("--password-file", options.password_file.as_ref().map(|file| absolute(file)));
+    add("--history-table", options.history_table.clone());
+    add("--set", options.set.clone());
+    add("--stage", options.stage.map(|stage| stage.to_string()));
+    let names_database = options.database_url.is_some() || !options.part_flags().is_empty();
+    if !names_database && !has_variables {
+        return Err(CommandError::usage(
+            "the schedule does not have the variables of this shell, and so no database",
+            "name it: `--database-url URL`, or `--host HOST --user ROLE --dbname NAME --password-file FILE`",
+        ));
+    }
+    Ok(words)
+}
+
+fn absolute(path: &std::path::Path) -> String {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
+}
+
+pub(super) fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> Result<Answer, CommandError> {
+    let (changes, is_dry_run) = match &arguments.what {
+        What::Show(Show { place }) => (schedule::show(&place.clock(), &place.name(invocation))?, false),
+        What::Remove(Remove { place, write }) => {
+            (schedule::remove(&place.clock(), &place.name(invocation), !write)?, !write)
+        }
+        What::Install(install) => {
+            let program = std::env::current_exe().map_err(|error| {
+                CommandError::System(format!("the path of this program cannot be found out: {error}"))
+            })?;
+            let database = database(invocation, install.environment_file.is_some())?;
+            let store = if install.store.store.contains("://") {
+                install.store.store.clone()
+            } else {
+                absolute(std::path::Path::new(&install.store.store))
+            };
+            let command = |verb: &str| -> Vec<String> {
+                let words = [program.display().to_string(), "backup".to_owned(), verb.to_owned()];
+                words.into_iter().chain(["--store".to_owned(), store.clone()]).chain(database.iter().cloned()).collect()
+            };
+            let mut commands = vec![command("create")];
+            if install.prune {
+                let mut words = command("prune");
+                let stage = invocation.options().stage.map(|stage| stage.to_string()).unwrap_or_default();
+                words.extend(["--of".to_owned(), stage]);
+                let keep = install.keep;
+                for (flag, number) in [
+                    ("--keep-last", keep.keep_last),
+                    ("--keep-hourly", keep.keep_hourly),
+                    ("--keep-daily", keep.keep_daily),
+                    ("--keep-monthly", keep.keep_monthly),
+                ] {
+                    if number > 0 {
+                        words.extend([flag.to_owned(), number.to_string()]);
+                    }
+                }
+                if let Some(why) = invocation.overrides() {
+                    words.extend(["--override-stage".to_owned(), why.to_owned()]);
+                }
+                commands.push(words);
+            }
+            let schedule = Schedule {
+                name: install.place.name(invocation),
+                when: install.at,
+                commands,
+                environment: install.environment_file.as_ref().map(|file| absolute(file).into()),
+            };
+            (schedule::install(&install.place.clock(), &schedule, !install.write)?, !install.write)
+        }
+    };
+    Ok(Answer::done(Body::Kept(Box::new(Kept::Scheduled { changes, is_dry_run }))))
+}

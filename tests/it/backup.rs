@@ -1,0 +1,108 @@
+//! The commands that make, keep and restore backups, as an operator types them.
+
+use serde_json::Value;
+
+use crate::support::app::Place;
+use crate::support::tree::root;
+
+/// Every command of the chapter, in its order.
+#[test]
+fn the_chapter_on_backups_can_be_typed() {
+    let page = std::fs::read_to_string(root().join("guide/backups.md")).unwrap();
+    let commands: Vec<&str> = page.split("```sh\n").skip(1).filter_map(|block| block.split("\n```").next()).collect();
+    for place in [Some(Place::sqlite()), Place::postgres()].into_iter().flatten() {
+        let mut typed = Vec::new();
+        for line in commands.iter().flat_map(|block| block.lines()) {
+            let words: Vec<&str> = line.split(' ').collect();
+            if words[0] == "mkdir" {
+                std::fs::create_dir(place.folder().join(words[1])).unwrap();
+                continue;
+            }
+            assert_eq!(words[0], "app", "{line}");
+            let out = place.ok(&words[1..]);
+            assert!(!out.is_empty(), "{line}");
+            typed.push((line, out));
+        }
+        let output =
+            |line: &str| &typed.iter().find(|(typed, _)| *typed == line).unwrap_or_else(|| panic!("`{line}`")).1;
+        assert!(output("app backup create --store backups").starts_with("backed up `"));
+        assert!(
+            output("app backup verify --store backups").contains("the rows and the schema are what they should be")
+        );
+        let restored = output("app restore --store backups --stage development");
+        assert!(restored.starts_with("restored `"), "{restored}");
+        let dropped = output("app restore --store backups --stage development --drop-old");
+        assert!(dropped.starts_with("dropped `"), "{dropped}");
+        assert!(place.folder().join("newest.dump").exists());
+        assert!(place.ok(&["status"]).starts_with("up to date"));
+    }
+}
+
+#[test]
+fn the_wrong_place_is_refused_with_what_to_type_and_nothing_changes() {
+    for place in [Some(Place::sqlite()), Place::postgres()].into_iter().flatten() {
+        std::fs::create_dir(place.folder().join("backups")).unwrap();
+        place.ok(&["up"]);
+        place.ok(&["backup", "create", "--store", "backups"]);
+        let before = place.schema();
+        let refused = |words: &[&str], code: i32, said: &[&str]| {
+            let answer = place.app(words);
+            assert_eq!(answer.code, Some(code), "{words:?}: {answer:#?}");
+            for said in said {
+                assert!(answer.err.contains(said), "{said}: {answer:#?}");
+            }
+            let json = place.app(&[words, &["--format", "json"]].concat());
+            let line: Value = serde_json::from_str(json.out.lines().last().unwrap()).unwrap();
+            assert_eq!((&line["type"], &line["exit_code"]), (&"error".into(), &code.into()), "{line}");
+            assert!(
+                line["help"].as_array().is_some_and(|help| !help.is_empty()) || line["reasons"][0]["help"].is_string()
+            );
+            assert_eq!(place.schema(), before);
+        };
+        refused(&["restore", "--store", "backups"], 3, &["is not marked with a stage", "`mark-stage development`"]);
+        place.ok(&["mark-stage", "production"]);
+        refused(&["restore", "--store", "backups", "--stage", "development"], 3, &["is marked as production"]);
+        refused(&["restore", "--store", "backups", "--stage", "production"], 3, &["--override-stage"]);
+        let other = if place.is_sqlite() { "postgres://localhost:1/x" } else { "sqlite://other.db" };
+        let wrong = place.app(&["restore", "--store", "backups", "--database-url", other, "--database", "library"]);
+        assert!(matches!(wrong.code, Some(3 | 4)), "{wrong:#?}");
+        assert_eq!(place.schema(), before);
+        refused(&["backup", "list", "--store", "nowhere"], 4, &["`nowhere`, does not exist", "`mkdir -p nowhere`"]);
+        refused(&["backup", "list", "--store", "gs://bucket"], 2, &["with the feature `gcs`"]);
+        refused(&["backup", "fetch", "x", "--store", "backups"], 3, &["has no backup `x`", "`backup list`"]);
+        refused(
+            &["backup", "prune", "--store", "backups", "--of", "production", "--keep-last", "1"],
+            3,
+            &["backups of production", "--override-stage"],
+        );
+        refused(&["deploy", "--resume", "--store", "backups"], 3, &["no deploy to resume", "`deploy` begins one"]);
+    }
+}
+
+#[test]
+fn a_schedule_has_no_secret_and_is_shown_before_it_is_installed() {
+    let place = Place::sqlite();
+    let units = place.folder().join("units");
+    let install = |more: &[&str]| {
+        let mut words =
+            vec!["schedule", "install", "--at", "03:15", "--store", "backups", "--systemd", "--unit-folder"];
+        words.push(units.to_str().unwrap());
+        words.extend(more);
+        place.app(&words)
+    };
+    let secret = install(&["--database-url", "postgres://ada:s3cret@localhost/library"]);
+    assert_eq!(secret.code, Some(2), "{secret:#?}");
+    assert!(!secret.err.contains("s3cret") && secret.err.contains("--environment-file"), "{secret:#?}");
+    let without = install(&[]);
+    assert!(without.err.contains("`--database-url URL`"), "{without:#?}");
+    let shown = install(&["--database-url", "postgres://ada@localhost/library", "--name", "library"]);
+    assert_eq!(shown.code, Some(0), "{shown:#?}");
+    assert!(shown.out.contains("OnCalendar=*-*-* 03:15:00"), "{shown:#?}");
+    assert!(shown.out.contains("backup create --store /"), "{shown:#?}");
+    assert!(shown.err.contains("nothing was changed: `--write` does it"), "{shown:#?}");
+    assert!(!units.exists());
+    // Without cron there is another way.
+    let no_cron = place.command(&["schedule", "show"]).env("PATH", "/nowhere").output().unwrap();
+    let said = String::from_utf8_lossy(&no_cron.stderr).into_owned();
+    assert!(said.contains("`crontab` does not start") && said.contains("`--systemd`"), "{said}");
+}
