@@ -213,11 +213,12 @@ async fn a_dump_that_is_killed_anywhere_is_no_backup() {
                 Event::Moved { phase: Phase::Dump, bytes } => *bytes >= step * (64 << 10),
                 _ => false,
             };
-            if is_time && seen.fetch_add(1, Ordering::Relaxed) == 0 {
-                if let Some(process) = process_on(&place.name, "pg_dump") {
-                    std::process::Command::new("kill").args(["-9", &process.to_string()]).status().unwrap();
-                    killed.store(1, Ordering::Relaxed);
-                }
+            if is_time
+                && seen.fetch_add(1, Ordering::Relaxed) == 0
+                && let Some(process) = process_on(&place.name, "pg_dump")
+            {
+                std::process::Command::new("kill").args(["-9", &process.to_string()]).status().unwrap();
+                killed.store(1, Ordering::Relaxed);
             }
         };
         let (migrator, store) = (migrator(), &store);

@@ -77,7 +77,7 @@ async fn a_deleted_row_is_back_after_a_restore() {
         assert!(dropped.contains(&kept), "{dropped:?}");
         assert_eq!(place.number("SELECT count(*) FROM books").await, 500);
         if !place.is_sqlite() {
-            assert_eq!(databases(&place).await, [place.name.clone()]);
+            assert_eq!(databases(&place).await, std::slice::from_ref(&place.name));
         }
     }
 }
@@ -171,7 +171,7 @@ async fn what_stands_in_the_way_is_found_before_anything_changes() {
     ] {
         assert!(report.contains(said), "{said}: {report}");
     }
-    assert_eq!(databases(&place).await, [place.name.clone()]);
+    assert_eq!(databases(&place).await, std::slice::from_ref(&place.name));
     drop(other);
 }
 
