@@ -1,6 +1,7 @@
 //! Numbers of variable length (LEB128), as the embedded table and what is inside it have them.
 
 /// Appends a number.
+#[cfg(feature = "encode")]
 pub(crate) fn write(bytes: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         bytes.push((number as u8) | 0x80);

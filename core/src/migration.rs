@@ -8,6 +8,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::patch::Patch;
+#[cfg(feature = "psql")]
 use crate::psql::Program;
 use crate::row_hash;
 use crate::snapshot::{self, Head, NamedAfter};
@@ -461,7 +462,13 @@ impl Script {
         Some(&self.set.paths[start..end])
     }
 
+    /// Whether psql's lines are read in it.
+    pub fn has_psql(&self) -> bool {
+        self.record.options.psql.is_some()
+    }
+
     /// Its variables and its commands, if psql's lines are read in it.
+    #[cfg(feature = "psql")]
     pub fn psql(&self) -> Option<Program> {
         let (start, end) = self.record.options.psql?;
         Some(Program::decode(&self.set.table[start..end]))

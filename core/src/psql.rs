@@ -1,15 +1,19 @@
 //! What a script says to psql: its variables and its commands, as values. `lockgate-sql` reads them while compiling,
-//! the embedded table has them as bytes, and [`Program::expand`] makes plain SQL of them before anything is sent.
+//! the embedded table has them as bytes, and `Program::expand`, behind the feature `psql`, makes plain SQL of them before anything is sent.
 //!
 //! The language is closed. It knows variables, conditions on them and messages, and cannot ask the database or the
 //! shell. So everything that a script will send is known before its first statement runs.
 
+#[cfg(any(feature = "encode", feature = "psql"))]
 mod bytes;
+#[cfg(feature = "psql")]
 mod expand;
+#[cfg(feature = "psql")]
 mod quote;
 
 use std::ops::Range;
 
+#[cfg(feature = "psql")]
 pub use expand::{Expanded, Refused, Unexpandable, Values};
 
 /// The variables and the commands of one script.

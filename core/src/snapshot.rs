@@ -151,6 +151,7 @@ impl Snapshot {
         Some(Self { dialect, release, digest: SchemaDigest::of(text), named_after })
     }
 
+    #[cfg(feature = "encode")]
     pub(crate) fn encode(&self) -> [u8; Self::LEN] {
         let mut bytes = [0; Self::LEN];
         bytes[0] = Dialects::NONE.with(self.dialect).bits();

@@ -115,6 +115,7 @@ const OF_INDEX: u8 = 64;
 
 impl<N> Touch<N> {
     /// Everything but the names as one number, for the embedded table.
+    #[cfg(feature = "encode")]
     pub(crate) fn code(&self) -> u8 {
         let bit = |is: bool, bit: u8| if is { bit } else { 0 };
         self.lock.map_or(0, |lock| lock as u8)

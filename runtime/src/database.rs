@@ -11,7 +11,7 @@ use crate::backend::{Backend, BoxFuture, Deadline, backoff};
 use crate::error::{Cause, Class, Error, ErrorKind, Wording};
 use crate::secret::{mask_secrets, secrets};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
-use crate::session::HeldConnection;
+use crate::session::{HeldConnection, Own};
 
 /// One connection to a database of any supported kind.
 ///
@@ -162,21 +162,22 @@ impl Database {
         }
     }
 
+    /// Inlined, so that only a program that uses a `Database` builds the handshakes: see [`crate::session::Source`].
+    #[inline]
     pub(crate) fn backend<'a>(&'a mut self) -> BoxFuture<'a, Result<Box<dyn Backend + 'a>, Cause>> {
         Box::pin(async move {
             self.open().await?;
             match &mut self.inner {
                 #[cfg(feature = "sqlite")]
                 Inner::Sqlite { connection, options } => {
-                    let held = HeldConnection::Owned(connection, Arc::new(options.clone()));
-                    let backend = crate::backend::sqlite::SqliteBackend::new(held);
-                    Ok(Box::new(backend) as Box<dyn Backend + 'a>)
+                    let source = Box::new(Own::new(connection, Arc::new(options.clone())));
+                    Ok(crate::backend::sqlite::backend(HeldConnection::From(source)))
                 }
                 #[cfg(feature = "postgres")]
                 Inner::Postgres { connection, options, since, lent } => {
-                    let held = HeldConnection::Owned(connection, Arc::new(options.clone()));
-                    let backend = crate::backend::postgres::PostgresBackend::new(held).connected(*since).own(!*lent);
-                    Ok(Box::new(backend) as Box<dyn Backend + 'a>)
+                    let source = Box::new(Own::new(connection, Arc::new(options.clone())));
+                    let held = HeldConnection::From(source);
+                    Ok(crate::backend::postgres::backend_of(held, *since, !*lent))
                 }
                 #[cfg(not(any(feature = "sqlite", feature = "postgres")))]
                 Inner::Never(never) => match *never {},

@@ -9,7 +9,7 @@ use lockgate_core::{Action, Dialect, Digest, History, Plan};
 use tokio::time::Instant;
 
 use crate::backend::{
-    Backend, Deadline, FailedAt, Job, JobBody, LockFailure, LockRequest, Progress, RunEnd, TransactionStatus, backoff,
+    Backend, BoxFuture, Deadline, FailedAt, Job, JobBody, LockFailure, LockRequest, Progress, RunEnd, TransactionStatus, backoff,
 };
 use crate::error::{Class, Error};
 use crate::event::Event;
@@ -35,7 +35,19 @@ pub(crate) enum OnHistoryChange {
 
 /// Brings the database to where `decide` says. It first reads the history without a lock, so that a run with nothing to
 /// do takes one round trip.
-pub(crate) async fn execute(
+///
+/// It is boxed here, so that the compiler builds it with this crate. The verbs, which are generic over their target, are
+/// built in each user's program, after each edit.
+pub(crate) fn execute<'a>(
+    backend: &'a mut dyn Backend,
+    run: &'a Run<'_>,
+    on_change: OnHistoryChange,
+    decide: &'a (dyn Fn(&History) -> Result<Plan, Error> + Send + Sync),
+) -> BoxFuture<'a, Result<Report, Error>> {
+    Box::pin(execute_all(backend, run, on_change, decide))
+}
+
+async fn execute_all(
     backend: &mut dyn Backend,
     run: &Run<'_>,
     on_change: OnHistoryChange,

@@ -35,38 +35,50 @@
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
 #![cfg_attr(
-    not(all(feature = "sqlite", feature = "postgres")),
-    allow(dead_code, reason = "what one backend alone needs is dead without it")
+    not(all(feature = "sqlite", feature = "databases")),
+    allow(dead_code, reason = "what one backend or one feature alone needs is dead without it")
 )]
 
 #[cfg(feature = "adopt")]
 pub mod adopt;
 mod backend;
+#[cfg(feature = "operations")]
 pub mod bootstrap;
+#[cfg(feature = "operations")]
 mod console;
+#[cfg(feature = "operations")]
 mod create;
 mod database;
 mod databases;
 #[cfg(all(feature = "schema", any(feature = "sqlite", feature = "postgres")))]
 mod desired;
+#[cfg(feature = "operations")]
 pub mod doctor;
 mod error;
 mod event;
 mod executor;
 mod failure;
+#[cfg(feature = "operations")]
 mod finding;
 #[cfg(any(doc, doctest))]
 pub mod guide;
 mod history_table;
+#[cfg(feature = "operations")]
 mod invalid_index;
+#[cfg(feature = "operations")]
 mod log;
+#[cfg(feature = "operations")]
 mod manual;
 mod migrations;
 mod migrator;
-#[cfg(feature = "postgres")]
+#[cfg(feature = "databases")]
 mod mirror;
 mod parts;
 mod precondition;
+#[cfg(feature = "psql")]
+mod psql;
+#[cfg(not(feature = "psql"))]
+#[path = "no_psql.rs"]
 mod psql;
 #[cfg(feature = "schema")]
 mod reader;
@@ -75,11 +87,13 @@ mod run;
 #[cfg(feature = "schema")]
 mod schema_drift;
 mod secret;
+#[cfg(feature = "operations")]
 mod server_progress;
 mod session;
 #[cfg(feature = "tracing")]
 mod spans;
 mod stage;
+#[cfg(feature = "operations")]
 mod table_size;
 mod target;
 mod transaction;
@@ -110,17 +124,19 @@ pub use lockgate_macros::{Table, embed_migrations};
 #[doc(inline)]
 pub use lockgate_schema as schema;
 
+#[cfg(feature = "operations")]
 pub use console::Console;
 pub use database::Database;
 pub use databases::{DatabaseMigrations, Databases};
-#[cfg(feature = "postgres")]
+#[cfg(feature = "databases")]
 pub use databases::{DatabasePlan, DatabaseReport, DatabaseStatus, DatabasesMigrator, DatabasesReport};
 pub use error::{Error, ErrorKind, ErrorReport};
 pub use event::{Event, ServerProgress};
+#[cfg(feature = "operations")]
 pub use log::LogEntry;
 pub use migrations::{BoxError, Migrations, StepResult};
 pub use migrator::Migrator;
-#[cfg(feature = "postgres")]
+#[cfg(feature = "databases")]
 pub use mirror::{MirrorMismatch, MirrorStatus};
 pub use parts::DatabaseParts;
 #[cfg(feature = "schema")]
@@ -129,7 +145,9 @@ pub use report::{FinishedStep, Report};
 #[cfg(feature = "schema")]
 pub use schema_drift::{SchemaDrift, SchemaVerdict};
 pub use secret::mask_secrets;
+#[cfg(feature = "operations")]
 pub use server_progress::server_progress;
+#[cfg(feature = "operations")]
 pub use table_size::TableSize;
 pub use target::Target;
 pub use transaction::Transaction;

@@ -11,19 +11,25 @@ use lockgate_core::{
 };
 
 use crate::Repair;
-use crate::backend::{Backend, Limits, SessionCleanup};
-use crate::error::{Class, Error, UNCHANGED, Wording};
+use crate::backend::{Backend, BoxFuture, Limits, SessionCleanup};
+#[cfg(feature = "operations")]
+use crate::error::Class;
+use crate::error::{Cause, Error, UNCHANGED, Wording};
 use crate::event::{Event, OnEvent};
 use crate::executor::{self, OnHistoryChange};
+#[cfg(feature = "operations")]
 use crate::finding::{Examination, Finding};
 use crate::history_table::{HistoryTable, TableName};
+#[cfg(feature = "operations")]
 use crate::invalid_index;
+#[cfg(feature = "operations")]
 use crate::log::LogEntry;
 use crate::migrations::Migrations;
 use crate::psql::Variables;
 use crate::report::Report;
 use crate::run::{Mirrored, Mirroring, Precondition, Run, StageRule};
 use crate::stage;
+#[cfg(feature = "operations")]
 use crate::table_size::TableSize;
 use crate::target::Target;
 
@@ -268,12 +274,14 @@ impl Migrator {
     /// With a name that no script declares, each verb fails with [`ErrorKind::Usage`](crate::ErrorKind::Usage); so does a
     /// run whose scripts need a variable that has no value, before it changes anything.
     #[must_use]
+    #[cfg(feature = "psql")]
     pub fn psql_variable(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.variables.given.insert(name.into(), value.into());
         self
     }
 
     /// Lets a variable of psql that has no value have its own name as its value: on a throwaway database.
+    #[cfg(feature = "psql")]
     #[doc(hidden)]
     #[must_use]
     pub fn stand_in_for_variables(mut self) -> Self {
@@ -444,6 +452,7 @@ impl Migrator {
     /// # Errors
     ///
     /// As for [`status`](Self::status). It needs SELECT on the log too.
+    #[cfg(feature = "operations")]
     pub async fn log(&self, target: impl Target, last: usize) -> Result<Vec<LogEntry>, Error> {
         let Opened { run, mut backend, history } = self.open(target).await?;
         if history.is_absent() {
@@ -468,6 +477,7 @@ impl Migrator {
     /// # Errors
     ///
     /// As for [`status`](Self::status).
+    #[cfg(feature = "operations")]
     pub async fn sizes(&self, target: impl Target, plan: &Plan) -> Result<Vec<TableSize>, Error> {
         let mut backend = open(target).await?;
         let tables = plan.tables(self.migrations.set(), backend.dialect());
@@ -648,6 +658,7 @@ impl Migrator {
     /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) if there is no index of this name, if it is valid, where
     /// another session is building it, if it belongs to a constraint or a partitioned table, and on a protected stage
     /// without [`override_stage`](Self::override_stage): nothing was changed. Otherwise as for [`apply`](Self::apply).
+    #[cfg(feature = "operations")]
     pub async fn drop_invalid_index(&self, target: impl Target, name: &str) -> Result<String, Error> {
         let run = self.run()?;
         let mut backend = open(target).await?;
@@ -725,6 +736,7 @@ impl Migrator {
     }
 
     /// Returns the findings of a backend, and the history if it can be read. If it cannot, the reason is a finding.
+    #[cfg(feature = "operations")]
     pub(crate) async fn examined(
         &self,
         target: impl Target,
@@ -759,6 +771,7 @@ impl Migrator {
     }
 
     /// Plans to apply everything that is pending in this history.
+    #[cfg(feature = "operations")]
     pub(crate) fn decided(&self, history: &History, destination: UpTo, dialect: Dialect) -> Result<Plan, Error> {
         self.decide(history, destination.into(), dialect)
     }
@@ -825,12 +838,19 @@ impl Migrator {
         target: impl Target,
         decide: impl Fn(&History, Dialect) -> Result<Plan, Error> + Send + Sync,
     ) -> Result<Plan, Error> {
-        let run = self.run()?;
-        let mut backend = open(target).await?;
-        let history = executor::read(&mut *backend, &run).await?;
-        let dialect = backend.dialect();
-        let decide = |history: &History| decide(history, dialect);
-        stage::decide(&mut *backend, &run, &history, &decide).await
+        self.look_on(target.open(), &decide).await
+    }
+
+    /// The same, built with this crate: see [`executor::execute`].
+    fn look_on<'a>(&'a self, opening: Opening<'a>, decide: Decide<'a>) -> BoxFuture<'a, Result<Plan, Error>> {
+        Box::pin(async move {
+            let run = self.run()?;
+            let mut backend = opened(opening).await?;
+            let history = executor::read(&mut *backend, &run).await?;
+            let dialect = backend.dialect();
+            let decide = |history: &History| decide(history, dialect);
+            stage::decide(&mut *backend, &run, &history, &decide).await
+        })
     }
 
     async fn execute(
@@ -849,18 +869,31 @@ impl Migrator {
         to_head: bool,
         decide: impl Fn(&History, Dialect) -> Result<Plan, Error> + Send + Sync,
     ) -> Result<Report, Error> {
-        let run = Run { to_head, ..self.run()? };
-        let mut backend = open(target).await?;
-        let mirror = self.settle_mirror(&run, &mut *backend).await?;
-        let run = Run { mirror: mirror.as_deref(), ..run };
-        let dialect = backend.dialect();
-        let decide = |history: &History| decide(history, dialect);
-        let executed = executor::execute(&mut *backend, &run, changed, &decide);
-        #[cfg(feature = "tracing")]
-        let executed = crate::spans::of_run(executed, &self.set);
-        let executed = executed.await;
-        tell_mirror(mirror.as_deref(), &run, &mut *backend, &executed).await;
-        executed
+        self.execute_on(target.open(), changed, to_head, &decide).await
+    }
+
+    /// The same, built with this crate: see [`executor::execute`].
+    fn execute_on<'a>(
+        &'a self,
+        opening: Opening<'a>,
+        changed: OnHistoryChange,
+        to_head: bool,
+        decide: Decide<'a>,
+    ) -> BoxFuture<'a, Result<Report, Error>> {
+        Box::pin(async move {
+            let run = Run { to_head, ..self.run()? };
+            let mut backend = opened(opening).await?;
+            let mirror = self.settle_mirror(&run, &mut *backend).await?;
+            let run = Run { mirror: mirror.as_deref(), ..run };
+            let dialect = backend.dialect();
+            let decide = |history: &History| decide(history, dialect);
+            let executed = executor::execute(&mut *backend, &run, changed, &decide);
+            #[cfg(feature = "tracing")]
+            let executed = crate::spans::of_run(executed, &self.set);
+            let executed = executed.await;
+            tell_mirror(mirror.as_deref(), &run, &mut *backend, &executed).await;
+            executed
+        })
     }
 
     /// Opens the mirror, if there is one, and compares the database with it, before a run that may change something.
@@ -905,25 +938,25 @@ impl Migrator {
     }
 
     /// The same, with this mirror, of which also the URL is kept.
-    #[cfg(feature = "postgres")]
+    #[cfg(feature = "databases")]
     pub(crate) fn mirrored(self, mirror: Option<(Arc<dyn Mirroring>, String)>) -> Self {
         Self { mirror, ..self }
     }
 
     /// The URL of the mirror.
-    #[cfg(feature = "postgres")]
+    #[cfg(feature = "databases")]
     pub(crate) fn mirror_url(&self) -> Option<&str> {
         self.mirror.as_ref().map(|(_, url)| url.as_str())
     }
 
     /// The name of its set in the history.
-    #[cfg(feature = "postgres")]
+    #[cfg(feature = "databases")]
     pub(crate) fn set_name(&self) -> &str {
         &self.set
     }
 
     /// The same settings for other migrations, kept in the history under the name of this set and a suffix.
-    #[cfg(feature = "postgres")]
+    #[cfg(feature = "databases")]
     pub(crate) fn with_migrations(&self, migrations: &'static Migrations, suffix: &str) -> Self {
         let mut with = Self {
             embedded: migrations,
@@ -943,19 +976,19 @@ impl Migrator {
     }
 
     /// The same, without events: for what is only bookkeeping.
-    #[cfg(feature = "postgres")]
+    #[cfg(feature = "databases")]
     pub(crate) fn quiet(&self) -> Self {
         Self { on_event: None, ..self.clone() }
     }
 
     /// Runs each patch as the role in its name, by SET ROLE.
-    #[cfg(feature = "postgres")]
+    #[cfg(feature = "databases")]
     pub(crate) fn as_roles_of_names(&self) -> Self {
         Self { role_of_name: true, ..self.clone() }
     }
 
     /// Applies what is pending, up to the first patch with another role in its name.
-    #[cfg(feature = "postgres")]
+    #[cfg(feature = "databases")]
     pub(crate) async fn apply_leading(&self, target: impl Target, role: &str) -> Result<Report, Error> {
         let decide = |history: &History, dialect| {
             let plan = self.decide(history, UpTo::Latest.into(), dialect)?;
@@ -965,7 +998,7 @@ impl Migrator {
     }
 
     /// The status, and the plan of an apply or why that would be refused, from one look at the database.
-    #[cfg(feature = "postgres")]
+    #[cfg(feature = "databases")]
     pub(crate) async fn stand(&self, target: impl Target) -> Result<(Status, Result<Plan, Error>), Error> {
         let Opened { run, mut backend, history } = self.open(target).await?;
         let stage = stage::guard(&mut *backend, &run).await?.database;
@@ -977,19 +1010,19 @@ impl Migrator {
     }
 
     /// The digest of the history.
-    #[cfg(feature = "postgres")]
+    #[cfg(feature = "databases")]
     pub(crate) async fn digest(&self, target: impl Target) -> Result<lockgate_core::Digest, Error> {
         Ok(self.open(target).await?.history.digest())
     }
 
     /// What would remove every row of this set from the history.
-    #[cfg(feature = "postgres")]
+    #[cfg(feature = "databases")]
     pub(crate) async fn plan_forget_all(&self, target: impl Target) -> Result<Plan, Error> {
         let opened = self.open(target).await?;
         Ok(plan::forget_all(self.migrations.set(), &opened.history))
     }
 
-    #[cfg(feature = "postgres")]
+    #[cfg(feature = "databases")]
     pub(crate) fn tell(&self, event: Event) -> Result<(), Error> {
         self.run()?.tell(event);
         Ok(())
@@ -1099,6 +1132,12 @@ pub(crate) async fn tell_mirror(
     }
 }
 
+/// A target that is being opened.
+type Opening<'a> = BoxFuture<'a, Result<Box<dyn Backend + 'a>, Cause>>;
+
+/// Makes the plan of a run.
+type Decide<'a> = &'a (dyn Fn(&History, Dialect) -> Result<Plan, Error> + Send + Sync);
+
 /// A database whose history was read.
 pub(crate) struct Opened<'a> {
     pub(crate) run: Run<'a>,
@@ -1111,7 +1150,11 @@ pub(crate) fn refused(verb: impl Fn(Audience) -> &'static str, refusal: &Refusal
 }
 
 pub(crate) async fn open<'a>(target: impl Target + 'a) -> Result<Box<dyn Backend + 'a>, Error> {
-    target.open().await.map_err(|cause| Error::from_cause("the database cannot be reached", cause))
+    opened(target.open()).await
+}
+
+async fn opened<'a>(opening: Opening<'a>) -> Result<Box<dyn Backend + 'a>, Error> {
+    opening.await.map_err(|cause| Error::from_cause("the database cannot be reached", cause))
 }
 
 impl fmt::Debug for Migrator {

@@ -1,7 +1,6 @@
 //! Checks what a run asks of a database besides its own history: nothing else runs on a database that was begun from
 //! `create/` and is not complete, and one that is not empty is not begun.
 
-use lockgate_core::plan::Reason;
 use lockgate_core::{Audience, History, Refusal, create};
 
 use crate::backend::Backend;
@@ -20,6 +19,7 @@ pub(crate) async fn check(backend: &mut dyn Backend, run: &Run<'_>, history: &Hi
             }
             (Audience::up, create::unfinished(history, &read(backend, run, files).await?))
         }
+        #[cfg(feature = "operations")]
         Precondition::Empty { set, migrations, beside_others } => {
             let reason = create::refusal(set, &read(backend, run, migrations).await?);
             let begun = !history.rows().is_empty() || *beside_others;
@@ -27,7 +27,7 @@ pub(crate) async fn check(backend: &mut dyn Backend, run: &Run<'_>, history: &Hi
                 None if !begun => {
                     let found = backend.objects(&run.history_table).await;
                     let found = found.map_err(|cause| Error::from_cause("the database cannot be examined", cause))?;
-                    (!found.is_empty()).then_some(Reason::NotEmpty { found })
+                    (!found.is_empty()).then_some(lockgate_core::plan::Reason::NotEmpty { found })
                 }
                 reason => reason,
             };

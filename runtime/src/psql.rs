@@ -60,9 +60,9 @@ impl PsqlScript {
         script: &Script,
         source: &'static str,
         statements: Vec<Statement>,
-        program: Program,
         variables: &Variables,
     ) -> Result<(Self, String, Vec<Statement>), Error> {
+        let program = script.psql().unwrap_or_default();
         let values = Values {
             given: &|name| variables.given.get(name).cloned(),
             environment: &|name| std::env::var(name).ok(),

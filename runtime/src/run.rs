@@ -1,6 +1,6 @@
 //! The options of a run.
 
-use lockgate_core::{Atomicity, Plan, Set, Stage, Version};
+use lockgate_core::{Atomicity, Plan, Stage, Version};
 
 use crate::backend::{Backend, BoxFuture, Deadline, Job, Limits, LockRequest, Pace, SessionCleanup};
 use crate::error::{Cause, Error};
@@ -25,8 +25,9 @@ pub(crate) enum Precondition {
     /// If no migration is recorded, the database was not begun from `create/`, whose files have this history.
     NotBegun(HistoryTable),
     /// No migration is recorded in this history; and if no file of `create/` has run, the database is empty.
+    #[cfg(feature = "operations")]
     Empty {
-        set: Set,
+        set: lockgate_core::Set,
         migrations: HistoryTable,
         beside_others: bool,
     },

@@ -5,29 +5,151 @@ use std::sync::Arc;
 use sqlx::Connection;
 use sqlx::pool::{Pool, PoolConnection};
 
+use crate::backend::BoxFuture;
+
 /// The connection options of a driver.
 pub(crate) type OptionsOf<DB> = <<DB as sqlx::Database>::Connection as Connection>::Options;
 
 /// The connection of one verb.
 pub(crate) enum HeldConnection<'a, DB: sqlx::Database> {
-    /// From a pool. Empty after it was abandoned.
-    Pool(Pool<DB>, Option<PoolConnection<DB>>),
-    /// Borrowed from the caller.
+    /// From a source that can give another one.
+    From(Box<dyn Source<DB> + 'a>),
+    /// Borrowed from the caller, who alone may close it.
     Borrowed(&'a mut DB::Connection),
-    /// The connection of a [`Database`](crate::Database), empty after it was abandoned, and the options to make
-    /// another.
-    Owned(&'a mut Option<DB::Connection>, Arc<OptionsOf<DB>>),
-    /// A second one of this run. Empty after it was abandoned.
-    Second(Option<DB::Connection>, Arc<OptionsOf<DB>>),
+}
+
+/// Where connections come from that a run may close.
+///
+/// Pools and handshakes are generic and asynchronous code of the driver, which the compiler builds anew in each crate that
+/// uses it. A user's program has it in any case. Only [`Target::open`](crate::target::sealed::LockgateTarget::open) makes
+/// a source, and is inlined there, so that this crate does not build all that a second time.
+pub(crate) trait Source<DB: sqlx::Database>: Send {
+    /// The connection. `None` after it was taken.
+    fn connection(&mut self) -> Option<&mut DB::Connection>;
+
+    /// Takes the connection out. When that is dropped, its socket is closed.
+    fn take(&mut self) -> Option<DB::Connection>;
+
+    /// Closes the connection and makes another one.
+    fn renew(&mut self) -> BoxFuture<'_, Result<(), sqlx::Error>>;
+
+    /// The options that make another one.
+    fn options(&self) -> Arc<OptionsOf<DB>>;
+
+    /// Whether it is a pool.
+    fn is_pool(&self) -> bool;
+}
+
+/// A pool, and one of its connections.
+pub(crate) struct FromPool<DB: sqlx::Database> {
+    pool: Pool<DB>,
+    pooled: Option<PoolConnection<DB>>,
+}
+
+impl<DB: sqlx::Database> FromPool<DB> {
+    pub(crate) async fn acquire(pool: Pool<DB>) -> Result<Self, sqlx::Error> {
+        let pooled = Some(pool.acquire().await?);
+        Ok(Self { pool, pooled })
+    }
+}
+
+impl<DB: sqlx::Database> Source<DB> for FromPool<DB> {
+    fn connection(&mut self) -> Option<&mut DB::Connection> {
+        self.pooled.as_deref_mut()
+    }
+
+    fn take(&mut self) -> Option<DB::Connection> {
+        self.pooled.take().map(PoolConnection::detach)
+    }
+
+    fn renew(&mut self) -> BoxFuture<'_, Result<(), sqlx::Error>> {
+        Box::pin(async move {
+            if let Some(closed) = self.take() {
+                // If it cannot be closed properly, it is gone anyway.
+                let _ = closed.close().await;
+            }
+            self.pooled = Some(self.pool.acquire().await?);
+            Ok(())
+        })
+    }
+
+    fn options(&self) -> Arc<OptionsOf<DB>> {
+        self.pool.connect_options()
+    }
+
+    fn is_pool(&self) -> bool {
+        true
+    }
+}
+
+/// A connection of this crate's own, and the options to make another.
+pub(crate) struct Own<P, DB: sqlx::Database> {
+    /// Empty after the connection was taken.
+    place: P,
+    options: Arc<OptionsOf<DB>>,
+}
+
+impl<P, DB: sqlx::Database> Own<P, DB> {
+    pub(crate) fn new(place: P, options: Arc<OptionsOf<DB>>) -> Self {
+        Self { place, options }
+    }
+}
+
+impl<P, DB> Source<DB> for Own<P, DB>
+where
+    P: AsPlace<DB::Connection> + Send,
+    DB: sqlx::Database,
+{
+    fn connection(&mut self) -> Option<&mut DB::Connection> {
+        self.place.place().as_mut()
+    }
+
+    fn take(&mut self) -> Option<DB::Connection> {
+        self.place.place().take()
+    }
+
+    fn renew(&mut self) -> BoxFuture<'_, Result<(), sqlx::Error>> {
+        Box::pin(async move {
+            if let Some(closed) = self.take() {
+                // If it cannot be closed properly, it is gone anyway.
+                let _ = closed.close().await;
+            }
+            *self.place.place() = Some(DB::Connection::connect_with(&self.options).await?);
+            Ok(())
+        })
+    }
+
+    fn options(&self) -> Arc<OptionsOf<DB>> {
+        Arc::clone(&self.options)
+    }
+
+    fn is_pool(&self) -> bool {
+        false
+    }
+}
+
+/// The place of a connection: that of a [`Database`](crate::Database), or one of its own.
+pub(crate) trait AsPlace<C> {
+    fn place(&mut self) -> &mut Option<C>;
+}
+
+impl<C> AsPlace<C> for Option<C> {
+    fn place(&mut self) -> &mut Option<C> {
+        self
+    }
+}
+
+impl<C> AsPlace<C> for &mut Option<C> {
+    fn place(&mut self) -> &mut Option<C> {
+        self
+    }
 }
 
 impl<DB: sqlx::Database> HeldConnection<'_, DB> {
     pub(crate) fn connection(&mut self) -> &mut DB::Connection {
         match self {
-            Self::Pool(_, pooled) => pooled.as_deref_mut().expect("an abandoned connection is not used again"),
+            Self::From(source) => source.connection().expect("an abandoned connection is not used again"),
             Self::Borrowed(connection) => connection,
-            Self::Owned(place, _) => place.as_mut().expect("an abandoned connection is not used again"),
-            Self::Second(place, _) => place.as_mut().expect("an abandoned connection is not used again"),
         }
     }
 
@@ -39,24 +161,24 @@ impl<DB: sqlx::Database> HeldConnection<'_, DB> {
     /// The options that make another one. A borrowed connection does not tell them.
     pub(crate) fn options(&self) -> Option<Arc<OptionsOf<DB>>> {
         match self {
-            Self::Pool(pool, _) => Some(pool.connect_options()),
+            Self::From(source) => Some(source.options()),
             Self::Borrowed(_) => None,
-            Self::Owned(_, options) | Self::Second(_, options) => Some(Arc::clone(options)),
         }
     }
 
     /// Whether it came from a pool.
     pub(crate) fn is_pooled(&self) -> bool {
-        matches!(self, Self::Pool(..))
+        match self {
+            Self::From(source) => source.is_pool(),
+            Self::Borrowed(_) => false,
+        }
     }
 
     /// Whether it was abandoned.
-    pub(crate) fn is_gone(&self) -> bool {
+    pub(crate) fn is_gone(&mut self) -> bool {
         match self {
-            Self::Pool(_, pooled) => pooled.is_none(),
+            Self::From(source) => source.connection().is_none(),
             Self::Borrowed(_) => false,
-            Self::Owned(place, _) => place.is_none(),
-            Self::Second(place, _) => place.is_none(),
         }
     }
 
@@ -64,31 +186,16 @@ impl<DB: sqlx::Database> HeldConnection<'_, DB> {
     /// borrowed connection stays open.
     pub(crate) fn abandon(&mut self) {
         match self {
-            Self::Pool(_, pooled) => drop(pooled.take().map(PoolConnection::detach)),
+            Self::From(source) => drop(source.take()),
             Self::Borrowed(_) => {}
-            Self::Owned(place, _) => drop(place.take()),
-            Self::Second(place, _) => drop(place.take()),
         }
     }
 
     /// Replaces the connection with a new one from the pool or with the same options. A borrowed connection stays.
     pub(crate) async fn renew(&mut self) -> Result<(), sqlx::Error> {
-        let closed = match self {
-            Self::Pool(_, pooled) => pooled.take().map(PoolConnection::detach),
-            Self::Borrowed(_) => None,
-            Self::Owned(place, _) => place.take(),
-            Self::Second(place, _) => place.take(),
-        };
-        if let Some(closed) = closed {
-            // If it cannot be closed properly, it is gone anyway.
-            let _ = closed.close().await;
-        }
         match self {
-            Self::Pool(pool, pooled) => *pooled = Some(pool.acquire().await?),
-            Self::Borrowed(_) => {}
-            Self::Owned(place, options) => **place = Some(DB::Connection::connect_with(options).await?),
-            Self::Second(place, options) => *place = Some(DB::Connection::connect_with(options).await?),
+            Self::From(source) => source.renew().await,
+            Self::Borrowed(_) => Ok(()),
         }
-        Ok(())
     }
 }

@@ -25,7 +25,7 @@ pub(crate) mod sealed {
     use crate::backend::{Backend, BoxFuture};
     use crate::error::Cause;
     #[cfg(any(feature = "sqlite", feature = "postgres"))]
-    use crate::session::HeldConnection;
+    use crate::session::{FromPool, HeldConnection};
 
     // The same as above: rustc shows the one or the other, by the place of the error, and the attribute takes no macro.
     #[diagnostic::on_unimplemented(
@@ -44,27 +44,20 @@ pub(crate) mod sealed {
     }
 
     macro_rules! backend {
-        ($feature:literal, $module:ident, $backend:ident, $database:ty, $connection:ty) => {
+        ($feature:literal, $module:ident, $database:ty, $connection:ty) => {
             #[cfg(feature = $feature)]
             impl LockgateTarget for &sqlx::Pool<$database> {
+                // Inlined, so that the program builds the pool once: see `Source`.
+                #[inline]
                 #[expect(private_interfaces, reason = "the trait is sealed: nobody outside can name or call this")]
                 fn open<'a>(self) -> BoxFuture<'a, Result<Box<dyn Backend + 'a>, Cause>>
                 where
                     Self: 'a,
                 {
                     Box::pin(async move {
-                        let connection = self.acquire().await.map_err(|error| {
-                            let mut cause = crate::backend::$module::cause(&error);
-                            if cause.class == crate::error::Class::Lost {
-                                cause.class = crate::error::Class::Unreachable;
-                            }
-                            cause
-                        })?;
-                        let backend = crate::backend::$module::$backend::new(HeldConnection::Pool(
-                            self.clone(),
-                            Some(connection),
-                        ));
-                        Ok(Box::new(backend) as Box<dyn Backend + 'a>)
+                        let acquired = FromPool::acquire(self.clone()).await;
+                        let source = acquired.map_err(|error| unreachable(crate::backend::$module::cause(&error)))?;
+                        Ok(crate::backend::$module::backend(HeldConnection::From(Box::new(source))))
                     })
                 }
             }
@@ -76,17 +69,27 @@ pub(crate) mod sealed {
                 where
                     Self: 'a,
                 {
-                    let backend = crate::backend::$module::$backend::new(HeldConnection::Borrowed(self));
-                    Box::pin(async move { Ok(Box::new(backend) as Box<dyn Backend + 'a>) })
+                    let backend = crate::backend::$module::backend(HeldConnection::Borrowed(self));
+                    Box::pin(std::future::ready(Ok(backend)))
                 }
             }
         };
     }
 
-    backend!("sqlite", sqlite, SqliteBackend, sqlx::Sqlite, sqlx::SqliteConnection);
-    backend!("postgres", postgres, PostgresBackend, sqlx::Postgres, sqlx::PgConnection);
+    backend!("sqlite", sqlite, sqlx::Sqlite, sqlx::SqliteConnection);
+    backend!("postgres", postgres, sqlx::Postgres, sqlx::PgConnection);
+
+    /// What a pool reports: that it has no connection, whatever the driver says of the last one.
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    fn unreachable(mut cause: Cause) -> Cause {
+        if cause.class == crate::error::Class::Lost {
+            cause.class = crate::error::Class::Unreachable;
+        }
+        cause
+    }
 
     impl LockgateTarget for &mut crate::Database {
+        #[inline]
         #[expect(private_interfaces, reason = "the trait is sealed: nobody outside can name or call this")]
         fn open<'a>(self) -> BoxFuture<'a, Result<Box<dyn Backend + 'a>, Cause>>
         where

@@ -102,8 +102,14 @@ pub async fn is_ready(migrator: &Migrator, target: impl Target) -> Result<bool, 
 /// When the time is over: [`ErrorKind::Partial`] if a migration has stopped half way, [`ErrorKind::Unreachable`] if the
 /// database does not answer, otherwise [`ErrorKind::TimedOut`]. Immediately, because waiting does not help:
 /// [`ErrorKind::Usage`], [`ErrorKind::Denied`] and [`ErrorKind::HistoryFormat`].
-pub async fn until_migrated(migrator: &Migrator, url: &str, patience: Duration) -> Result<(), Error> {
-    until_migrated_polling(migrator, url, patience, PAUSES.1).await
+// rustc builds every public `async fn` that is not generic, and all that it awaits, with this crate: the driver's
+// handshakes too. This form is built only in a program that waits.
+pub fn until_migrated(
+    migrator: &Migrator,
+    url: &str,
+    patience: Duration,
+) -> impl Future<Output = Result<(), Error>> + Send {
+    until_migrated_polling(migrator, url, patience, PAUSES.1)
 }
 
 /// The same, with a pause of at most `interval` between two reads of the database. The first pauses are shorter.
@@ -111,12 +117,16 @@ pub async fn until_migrated(migrator: &Migrator, url: &str, patience: Duration) 
 /// # Errors
 ///
 /// As for [`until_migrated`].
-pub async fn until_migrated_polling(
+pub fn until_migrated_polling(
     migrator: &Migrator,
     url: &str,
     patience: Duration,
     interval: Duration,
-) -> Result<(), Error> {
+) -> impl Future<Output = Result<(), Error>> + Send {
+    poll(migrator, url, patience, interval)
+}
+
+async fn poll(migrator: &Migrator, url: &str, patience: Duration, interval: Duration) -> Result<(), Error> {
     let (url, deadline) = (existing(url), Deadline::after(patience));
     let mut database: Option<Database> = None;
     for attempt in 0.. {

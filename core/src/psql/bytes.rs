@@ -2,10 +2,13 @@
 
 use crate::leb128;
 
-use super::{Command, Form, Part, Piece, Place, Program, Variable, What, Word};
+#[cfg(feature = "psql")]
+use super::{Part, Place};
+use super::{Command, Form, Piece, Program, Variable, What, Word};
 
 impl Program {
     /// Encodes it.
+    #[cfg(feature = "encode")]
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Writer(Vec::new());
         out.list(&self.declared, |out, name| out.text(name));
@@ -25,11 +28,12 @@ impl Program {
         out.0
     }
 
-    /// Decodes what [`encode`](Self::encode) wrote.
+    /// Decodes what `encode` wrote.
     ///
     /// # Panics
     ///
     /// If these are other bytes. The macro writes them, and a table of another release does not compile.
+    #[cfg(feature = "psql")]
     pub fn decode(bytes: &[u8]) -> Self {
         let mut reader = Reader(bytes);
         let declared = reader.list(Reader::text);
@@ -48,8 +52,10 @@ impl Program {
 
 const FORMS: [Form; 4] = [Form::Plain, Form::Literal, Form::Identifier, Form::IsSet];
 
+#[cfg(feature = "encode")]
 struct Writer(Vec<u8>);
 
+#[cfg(feature = "encode")]
 impl Writer {
     fn number(&mut self, number: usize) {
         leb128::write(&mut self.0, number as u64);
@@ -120,8 +126,10 @@ impl Writer {
     }
 }
 
+#[cfg(feature = "psql")]
 struct Reader<'a>(&'a [u8]);
 
+#[cfg(feature = "psql")]
 impl Reader<'_> {
     fn number(&mut self) -> usize {
         let number = leb128::read(|| {
@@ -173,7 +181,7 @@ impl Reader<'_> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "encode", feature = "psql"))]
 mod tests {
     use super::*;
 

@@ -13,16 +13,20 @@ use lockgate_core::{
     Statement, StatementFlags, Step, Touch, Unit, unit,
 };
 
+#[cfg(feature = "databases")]
 use lockgate_core::mirror::Identity;
 use lockgate_core::patch::Patch;
 use tokio::time::Instant;
 
-use crate::error::{Cause, Error, Wording};
+use crate::error::{Cause, Error};
+#[cfg(feature = "operations")]
 use crate::finding::{Examination, Finding};
 use crate::history_table::{HistoryEntry, HistoryTable, LogEvent};
+#[cfg(feature = "operations")]
 use crate::log::LogEntry;
 use crate::migrations::{Migrations, StepFn};
 use crate::psql::{PsqlScript, Variables};
+#[cfg(feature = "operations")]
 use crate::table_size::TableSize;
 
 #[cfg(feature = "postgres")]
@@ -82,11 +86,12 @@ pub(crate) struct LockRequest<'a> {
 }
 
 /// What became of an index that was to be dropped.
+#[cfg(feature = "operations")]
 pub(crate) enum Dropped {
     /// It is gone. As SQL names it.
     Index(String),
     /// Nothing was changed, for this reason.
-    Kept { why: String, help: Wording },
+    Kept { why: String, help: crate::error::Wording },
 }
 
 /// A schema that was read.
@@ -248,8 +253,8 @@ impl Job {
                     Body::Sql(source) => {
                         let (mut text, mut statements) = (Cow::Borrowed(source), script.statements(dialect));
                         let mut psql = None;
-                        if let Some(program) = script.psql() {
-                            let made = PsqlScript::expand(id, &script, source, statements, program, variables)?;
+                        if script.has_psql() {
+                            let made = PsqlScript::expand(id, &script, source, statements, variables)?;
                             (psql, text, statements) = (Some(Box::new(made.0)), Cow::Owned(made.1), made.2);
                         }
                         let finished = script.finished(dialect);
@@ -451,6 +456,7 @@ pub(crate) trait Backend: Send {
     ) -> BoxFuture<'a, Result<(History, Option<Stage>), Cause>>;
 
     /// Reads the last entries of the log, the oldest first. `read` has run before, and found a history.
+    #[cfg(feature = "operations")]
     fn read_log<'a>(
         &'a mut self,
         history_table: &'a HistoryTable,
@@ -459,10 +465,12 @@ pub(crate) trait Backend: Send {
 
     /// How large these tables are, as the database estimates it, in one round trip and without a lock. A table that does
     /// not exist is left out.
+    #[cfg(feature = "operations")]
     fn sizes<'a>(&'a mut self, tables: &'a [&'a str]) -> BoxFuture<'a, Result<Vec<TableSize>, Cause>>;
 
     /// Names some of what is in the database besides the history and its log; nothing if it is empty. Schemas and what
     /// belongs to an extension do not count.
+    #[cfg(feature = "operations")]
     fn objects<'a>(&'a mut self, history_table: &'a HistoryTable) -> BoxFuture<'a, Result<Vec<String>, Cause>>;
 
     /// Keeps all other runs out, and reads the history again. `read` has run before.
@@ -507,9 +515,11 @@ pub(crate) trait Backend: Send {
 
     /// Drops this index, if it is INVALID and no session is building it. `lock` has run before, and the run is not one
     /// transaction.
+    #[cfg(feature = "operations")]
     fn drop_invalid_index<'a>(&'a mut self, name: &'a str) -> BoxFuture<'a, Result<Dropped, Cause>>;
 
     /// Logs that this index was dropped, and why.
+    #[cfg(feature = "operations")]
     fn log_index_dropped<'a>(
         &'a mut self,
         history_table: &'a HistoryTable,
@@ -521,9 +531,11 @@ pub(crate) trait Backend: Send {
     fn stage(&mut self) -> BoxFuture<'_, Result<Option<Stage>, Cause>>;
 
     /// The name of the database, and which one it is. `None` if this kind of database cannot say so.
+    #[cfg(feature = "databases")]
     fn identity(&mut self) -> BoxFuture<'_, Result<Option<(String, Identity)>, Cause>>;
 
     /// What could stop a run, and what is as it should be. A `read` has run before, and may have failed.
+    #[cfg(feature = "operations")]
     fn examine(&mut self, examination: Examination) -> BoxFuture<'_, Result<Vec<Finding>, Cause>>;
 
     /// Marks the database with a stage.

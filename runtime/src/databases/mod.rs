@@ -4,28 +4,28 @@
 //! `password` finds; `survey` looks at a database before anything runs; `as_roles` runs scripts as their roles, `bootstrap`
 //! makes a database that does not exist, and `bring` does both; `mirroring` compares databases with their mirror; `answer` is what the verbs answer.
 
-#[cfg(feature = "postgres")]
+#[cfg(feature = "databases")]
 mod answer;
-#[cfg(feature = "postgres")]
+#[cfg(feature = "databases")]
 mod as_roles;
-#[cfg(feature = "postgres")]
+#[cfg(feature = "databases")]
 mod bootstrap;
-#[cfg(feature = "postgres")]
+#[cfg(feature = "databases")]
 mod bring;
-#[cfg(feature = "postgres")]
+#[cfg(feature = "databases")]
 mod migrator;
-#[cfg(feature = "postgres")]
+#[cfg(feature = "databases")]
 mod mirroring;
-#[cfg(feature = "postgres")]
+#[cfg(feature = "databases")]
 mod password;
-#[cfg(feature = "postgres")]
+#[cfg(feature = "databases")]
 mod server;
 mod set;
-#[cfg(feature = "postgres")]
+#[cfg(feature = "databases")]
 mod survey;
 
-#[cfg(feature = "postgres")]
+#[cfg(feature = "databases")]
 pub use answer::{DatabasePlan, DatabaseReport, DatabaseStatus, DatabasesReport};
-#[cfg(feature = "postgres")]
+#[cfg(feature = "databases")]
 pub use migrator::DatabasesMigrator;
 pub use set::{DatabaseMigrations, Databases};

@@ -84,7 +84,7 @@ impl PostgresBackend<'_> {
         jobs: &[Job],
         index: usize,
     ) -> Result<(), Failure> {
-        let sent = self.send(message.sql.clone(), |_| ()).await;
+        let sent = self.send(message.sql.clone(), &mut |_| ()).await;
         let results = sent.as_ref().map_or_else(|(results, _)| *results, |()| message.slots.len());
         self.note_results(history_table, &message, results);
         let Err((results, cause)) = sent else { return Ok(()) };

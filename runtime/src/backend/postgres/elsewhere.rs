@@ -17,7 +17,7 @@ use super::outside_transaction::{
 use super::{PostgresBackend, connect, sql};
 use crate::backend::{Deadline, FailedAt, Failure, backoff};
 use crate::error::{Cause, Class};
-use crate::session::HeldConnection;
+use crate::session::{HeldConnection, Own};
 
 /// How long to wait for a transaction that an earlier run has left.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -107,7 +107,7 @@ impl PostgresBackend<'_> {
         };
         let options = Arc::new((*options).clone().database(database));
         let connection = connect(&options).await.map_err(|cause| at_statement(at, cause))?;
-        let mut backend = PostgresBackend::new(HeldConnection::Second(Some(connection), options));
+        let mut backend = PostgresBackend::new(HeldConnection::From(Box::new(Own::new(Some(connection), options))));
         backend.facts.clone_from(&self.facts);
         backend.limits = self.limits;
         // Its session is never used for anything else.

@@ -4,17 +4,28 @@
 #[cfg(feature = "adopt")]
 mod adopt;
 mod bookkeeping;
+#[cfg(feature = "operations")]
 pub(crate) mod bootstrap;
 mod catalogue;
 mod cause;
 mod copy;
+#[cfg(feature = "operations")]
 mod doctor;
+#[cfg(feature = "databases")]
+mod elsewhere;
+#[cfg(not(feature = "databases"))]
+#[path = "nowhere.rs"]
 mod elsewhere;
 mod facts;
+#[cfg(feature = "operations")]
+mod invalid_index;
+#[cfg(feature = "operations")]
 mod look;
 mod message;
+#[cfg(feature = "databases")]
 pub(crate) mod mirror;
 mod outside_transaction;
+#[cfg(feature = "databases")]
 pub(crate) mod rights;
 mod run;
 #[cfg(feature = "schema")]
@@ -23,6 +34,7 @@ mod schema;
 pub(crate) mod scratch;
 mod session_state;
 mod sql;
+#[cfg(feature = "operations")]
 mod verifier;
 
 use std::future::Future;
@@ -31,10 +43,11 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use futures_util::TryStreamExt;
+#[cfg(feature = "databases")]
 use lockgate_core::mirror::Identity;
 use lockgate_core::{Atomicity, Dialect, History, Probe, Set, Stage};
 use sqlx::postgres::{PgQueryResult, PgRow, PgTransactionManager};
-use sqlx::{AssertSqlSafe, Connection, Either, PgConnection, Postgres, Row};
+use sqlx::{AssertSqlSafe, Connection, Either, PgConnection, Postgres, Row, SqlSafeStr};
 use sqlx_core::transaction::TransactionManager;
 
 use self::facts::DatabaseFacts;
@@ -42,19 +55,23 @@ use self::message::{Message, Slot};
 use self::sql::BEGIN;
 use self::sql::{EQ, Lock, TEXT, literal};
 use super::{
-    Backend, BoxFuture, Deadline, Dropped, Failure, Job, Limits, LockFailure, LockRequest, OnProgress, Pace, RunEnd,
+    Backend, BoxFuture, Deadline, Failure, Job, Limits, LockFailure, LockRequest, OnProgress, Pace, RunEnd,
     SessionCleanup, backoff,
 };
 use crate::error::{Cause, Class};
+#[cfg(feature = "operations")]
 use crate::finding::{Examination, Finding};
 use crate::history_table::{self, HistoryEntry, HistoryTable, LogEvent, TableName, identifier};
+#[cfg(feature = "operations")]
 use crate::log::LogEntry;
 use crate::session::HeldConnection;
+#[cfg(feature = "operations")]
 use crate::table_size::TableSize;
 
 use self::cause::with_grant;
 
 pub(crate) use cause::cause;
+#[cfg(feature = "operations")]
 pub(crate) use look::progress;
 
 /// The digest of a history without rows: the SHA-256 of an empty text.
@@ -157,20 +174,24 @@ enum Looked {
     Everything(History),
 }
 
+/// The backend on this connection.
+pub(crate) fn backend<'a>(held: HeldConnection<'a, Postgres>) -> Box<dyn Backend + 'a> {
+    Box::new(PostgresBackend::new(held))
+}
+
+/// The backend on a connection of ours: when it began to be made, and whether nobody else has had it.
+pub(crate) fn backend_of<'a>(
+    held: HeldConnection<'a, Postgres>,
+    connected: Option<tokio::time::Instant>,
+    is_own: bool,
+) -> Box<dyn Backend + 'a> {
+    let mut backend = PostgresBackend::new(held);
+    (backend.connected, backend.is_own) = (connected, is_own);
+    Box::new(backend)
+}
+
 impl<'a> PostgresBackend<'a> {
-    /// The same, on a connection that nobody else has had.
-    pub(crate) fn own(mut self, is_own: bool) -> Self {
-        self.is_own = is_own;
-        self
-    }
-
-    /// The same, and when its connection began to be made.
-    pub(crate) fn connected(mut self, connected: Option<tokio::time::Instant>) -> Self {
-        self.connected = connected;
-        self
-    }
-
-    pub(crate) fn new(held: HeldConnection<'a, Postgres>) -> Self {
+    fn new(held: HeldConnection<'a, Postgres>) -> Self {
         Self {
             held,
             facts: None,
@@ -226,10 +247,10 @@ impl<'a> PostgresBackend<'a> {
 
     /// Sends a message and calls `on` with the index of each result. An error comes with the number of results before
     /// it.
-    async fn send(&mut self, sql: String, mut on: impl FnMut(usize)) -> Result<(), (usize, Cause)> {
+    async fn send(&mut self, sql: String, on: &mut (dyn FnMut(usize) + Send)) -> Result<(), (usize, Cause)> {
         let mut results = 0;
         let (mut transaction, mut kept) = (None, None);
-        let each = |result: Either<PgQueryResult, PgRow>| {
+        let mut each = |result: Either<PgQueryResult, PgRow>| {
             match result {
                 Either::Left(_) => {
                     on(results);
@@ -243,7 +264,7 @@ impl<'a> PostgresBackend<'a> {
             }
             Ok(())
         };
-        let sent = self.ask(sql, each).await;
+        let sent = self.ask(sql, &mut each).await;
         self.transaction = transaction.or(self.transaction);
         self.saved_session = kept.or(self.saved_session.take());
         sent.map_err(|cause| (results, cause))
@@ -253,7 +274,7 @@ impl<'a> PostgresBackend<'a> {
     async fn ask(
         &mut self,
         sql: String,
-        mut on: impl FnMut(Either<PgQueryResult, PgRow>) -> Result<(), Cause>,
+        on: &mut (dyn FnMut(Either<PgQueryResult, PgRow>) -> Result<(), Cause> + Send),
     ) -> Result<(), Cause> {
         if self.connection_state == ConnectionState::Lost {
             return Err(self.why_lost());
@@ -295,11 +316,11 @@ impl<'a> PostgresBackend<'a> {
 
     async fn rows(&mut self, sql: String) -> Result<Vec<PgRow>, Cause> {
         let mut rows = Vec::new();
-        let each = |answer: Either<PgQueryResult, PgRow>| {
+        let mut each = |answer: Either<PgQueryResult, PgRow>| {
             rows.extend(answer.right());
             Ok(())
         };
-        self.ask(sql, each).await?;
+        self.ask(sql, &mut each).await?;
         Ok(rows)
     }
 
@@ -378,7 +399,7 @@ impl<'a> PostgresBackend<'a> {
         let log = sql::log(history_table, self.table(), entry, event, Some(detail));
         message.push(Slot::Setup, &log);
         message.push(Slot::Setup, "COMMIT");
-        let sent = self.send(message.sql.clone(), |_| ()).await;
+        let sent = self.send(message.sql.clone(), &mut |_| ()).await;
         let results = sent.as_ref().map_or_else(|(results, _)| *results, |()| message.slots.len());
         self.note_results(history_table, &message, results);
         if sent.is_err() {
@@ -389,7 +410,7 @@ impl<'a> PostgresBackend<'a> {
     }
 
     async fn execute(&mut self, sql: String) -> Result<(), Cause> {
-        self.send(sql, |_| ()).await.map_err(|(_, cause)| cause)
+        self.send(sql, &mut |_| ()).await.map_err(|(_, cause)| cause)
     }
 
     fn why_lost(&self) -> Cause {
@@ -734,6 +755,7 @@ impl Backend for PostgresBackend<'_> {
         })
     }
 
+    #[cfg(feature = "operations")]
     fn read_log<'a>(
         &'a mut self,
         history_table: &'a HistoryTable,
@@ -742,10 +764,12 @@ impl Backend for PostgresBackend<'_> {
         Box::pin(self.log(history_table, last))
     }
 
+    #[cfg(feature = "operations")]
     fn sizes<'a>(&'a mut self, tables: &'a [&'a str]) -> BoxFuture<'a, Result<Vec<TableSize>, Cause>> {
         Box::pin(self.table_sizes(tables))
     }
 
+    #[cfg(feature = "operations")]
     fn objects<'a>(&'a mut self, history_table: &'a HistoryTable) -> BoxFuture<'a, Result<Vec<String>, Cause>> {
         Box::pin(self.other_objects(history_table))
     }
@@ -802,10 +826,12 @@ impl Backend for PostgresBackend<'_> {
         })
     }
 
-    fn drop_invalid_index<'a>(&'a mut self, name: &'a str) -> BoxFuture<'a, Result<Dropped, Cause>> {
+    #[cfg(feature = "operations")]
+    fn drop_invalid_index<'a>(&'a mut self, name: &'a str) -> BoxFuture<'a, Result<super::Dropped, Cause>> {
         Box::pin(self.drop_invalid(name))
     }
 
+    #[cfg(feature = "operations")]
     fn log_index_dropped<'a>(
         &'a mut self,
         history_table: &'a HistoryTable,
@@ -826,10 +852,12 @@ impl Backend for PostgresBackend<'_> {
         })
     }
 
+    #[cfg(feature = "databases")]
     fn identity(&mut self) -> BoxFuture<'_, Result<Option<(String, Identity)>, Cause>> {
         Box::pin(async move { mirror::identified(&self.rows(mirror::identity()).await?).map(Some) })
     }
 
+    #[cfg(feature = "operations")]
     fn examine(&mut self, examination: Examination) -> BoxFuture<'_, Result<Vec<Finding>, Cause>> {
         Box::pin(self.findings(examination))
     }
@@ -955,7 +983,8 @@ impl Drop for PostgresBackend<'_> {
         }
         // sqlx queues the beginning of a transaction before it waits. The first poll hands it to the socket; whoever
         // uses the connection next reads the answer.
-        let mut sent = pin!(self.held.connection().begin_with(AssertSqlSafe(words.join("; "))));
+        let words = AssertSqlSafe(words.join("; ")).into_sql_str();
+        let mut sent = pin!(PgTransactionManager::begin(self.held.connection(), Some(words)));
         let _ = sent.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     }
 }

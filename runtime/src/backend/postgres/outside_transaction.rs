@@ -354,7 +354,7 @@ impl PostgresBackend<'_> {
     }
 
     pub(super) async fn send_part(&mut self, claim: &Claim<'_>, message: Message) -> Result<(), Failure> {
-        let Err((results, cause)) = self.send(message.sql.clone(), |_| ()).await else { return Ok(()) };
+        let Err((results, cause)) = self.send(message.sql.clone(), &mut |_| ()).await else { return Ok(()) };
         let slot = message.slots.get(results).copied().unwrap_or(Slot::Bookkeeping(0));
         let _ = self.roll_back().await;
         if cause.code.as_deref() == Some(sql::check::OVERTAKEN) && matches!(slot, Slot::Begin(_)) {
@@ -769,7 +769,7 @@ impl PostgresBackend<'_> {
         }
         // Alone in its message: several statements in one message would be a transaction.
         let code = sql.text[statement.range.clone()].to_owned();
-        self.send(code.clone(), |_| ()).await.map_err(|(_, cause)| {
+        self.send(code.clone(), &mut |_| ()).await.map_err(|(_, cause)| {
             let byte = cause
                 .position
                 .and_then(|position| code.char_indices().nth(position.get() - 1))

@@ -67,12 +67,12 @@ impl PostgresBackend<'_> {
             if !self.is_one_transaction() {
                 self.transaction = None;
             }
-            let sent = self.send(message.sql.clone(), |result| {
+            let mut on_result = |result| {
                 if let Some(Slot::End(job) | Slot::RecordEnd(job)) = slots.get(result) {
                     progress(Progress::Ran(*job));
                 }
-            });
-            match sent.await {
+            };
+            match self.send(message.sql.clone(), &mut on_result).await {
                 Ok(()) => {
                     self.note_results(history_table, &message, message.slots.len());
                     self.note_done(&jobs[at..last]);
@@ -174,7 +174,7 @@ impl PostgresBackend<'_> {
             false => sql::still_absent(&history_table.table),
         };
         message.push(Slot::Guard(index), &guard);
-        let Err((results, cause)) = self.send(message.sql.clone(), |_| ()).await else { return Ok(()) };
+        let Err((results, cause)) = self.send(message.sql.clone(), &mut |_| ()).await else { return Ok(()) };
         let mut failure =
             self.failure(&message, message.slots[results.min(message.slots.len() - 1)], &[], index, cause);
         self.undo(&mut failure).await;
@@ -261,7 +261,7 @@ impl PostgresBackend<'_> {
         self.begin(history_table, index, job, true, &mut message);
         // The driver has begun the transaction.
         message.drop_begin();
-        if let Err((results, cause)) = self.send(message.sql.clone(), |_| ()).await {
+        if let Err((results, cause)) = self.send(message.sql.clone(), &mut |_| ()).await {
             let slot = message.slots.get(results).copied().unwrap_or(Slot::Begin(index));
             let mut failure = self.failure(&message, slot, &[], index, cause);
             self.undo(&mut failure).await;
@@ -289,7 +289,7 @@ impl PostgresBackend<'_> {
         if !self.is_one_transaction() {
             message.drop_end();
         }
-        if let Err((results, cause)) = self.send(message.sql.clone(), |_| ()).await {
+        if let Err((results, cause)) = self.send(message.sql.clone(), &mut |_| ()).await {
             let slot = message.slots.get(results).copied().unwrap_or(Slot::Bookkeeping(index));
             let mut failure = self.failure(&message, slot, &[], index, cause);
             self.undo(&mut failure).await;
@@ -311,7 +311,7 @@ impl PostgresBackend<'_> {
     }
 
     async fn send_unless_empty(&mut self, message: &Message) -> Result<(), (usize, Cause)> {
-        if message.slots.is_empty() { Ok(()) } else { self.send(message.sql.clone(), |_| ()).await }
+        if message.slots.is_empty() { Ok(()) } else { self.send(message.sql.clone(), &mut |_| ()).await }
     }
 
     /// Turns the error of a message into a failure of the job that caused it.

@@ -5,8 +5,10 @@
 mod adopt;
 mod cause;
 mod depth;
+#[cfg(feature = "operations")]
 mod doctor;
 mod foreign_keys;
+#[cfg(feature = "operations")]
 mod look;
 mod outside_transaction;
 mod owner;
@@ -22,20 +24,24 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use futures_util::TryStreamExt;
+#[cfg(feature = "databases")]
 use lockgate_core::mirror::Identity;
 use lockgate_core::{Atomicity, Dialect, History, Set, Stage, State, other_tools};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, Connection, Either, Row, Sqlite, SqliteConnection};
 
 use super::{
-    Backend, BoxFuture, Deadline, Dropped, FailedAt, Failure, Job, LockFailure, LockRequest, OnProgress, Pace, RunEnd,
+    Backend, BoxFuture, Deadline, FailedAt, Failure, Job, LockFailure, LockRequest, OnProgress, Pace, RunEnd,
     backoff, chance,
 };
 use crate::error::{Cause, Class, Wording};
+#[cfg(feature = "operations")]
 use crate::finding::{Examination, Finding};
 use crate::history_table::{self, HistoryEntry, HistoryTable, LogEvent};
+#[cfg(feature = "operations")]
 use crate::log::LogEntry;
 use crate::session::HeldConnection;
+#[cfg(feature = "operations")]
 use crate::table_size::TableSize;
 
 pub(crate) use cause::cause;
@@ -99,8 +105,13 @@ pub(crate) struct SqliteBackend<'a> {
     lost: bool,
 }
 
+/// The backend on this connection.
+pub(crate) fn backend<'a>(held: HeldConnection<'a, Sqlite>) -> Box<dyn Backend + 'a> {
+    Box::new(SqliteBackend::new(held))
+}
+
 impl<'a> SqliteBackend<'a> {
-    pub(crate) fn new(held: HeldConnection<'a, Sqlite>) -> Self {
+    fn new(held: HeldConnection<'a, Sqlite>) -> Self {
         Self {
             held,
             savepoint: format!("lockgate_{:016x}{:016x}", chance(), chance()),
@@ -577,6 +588,7 @@ impl Backend for SqliteBackend<'_> {
         })
     }
 
+    #[cfg(feature = "operations")]
     fn read_log<'a>(
         &'a mut self,
         history_table: &'a HistoryTable,
@@ -585,10 +597,12 @@ impl Backend for SqliteBackend<'_> {
         Box::pin(async move { self.log(&main(history_table), last).await })
     }
 
+    #[cfg(feature = "operations")]
     fn sizes<'a>(&'a mut self, tables: &'a [&'a str]) -> BoxFuture<'a, Result<Vec<TableSize>, Cause>> {
         Box::pin(self.table_sizes(tables))
     }
 
+    #[cfg(feature = "operations")]
     fn objects<'a>(&'a mut self, history_table: &'a HistoryTable) -> BoxFuture<'a, Result<Vec<String>, Cause>> {
         Box::pin(self.other_objects(history_table))
     }
@@ -637,13 +651,15 @@ impl Backend for SqliteBackend<'_> {
         Box::pin(async move { self.log_overridden(&main(history_table), entry, why).await })
     }
 
-    fn drop_invalid_index<'a>(&'a mut self, _: &'a str) -> BoxFuture<'a, Result<Dropped, Cause>> {
+    #[cfg(feature = "operations")]
+    fn drop_invalid_index<'a>(&'a mut self, _: &'a str) -> BoxFuture<'a, Result<super::Dropped, Cause>> {
         Box::pin(async {
             let why = "SQLite leaves no INVALID index behind".to_owned();
-            Ok(Dropped::Kept { why, help: Wording::each(|_| "drop an index by `DROP INDEX`".to_owned()) })
+            Ok(super::Dropped::Kept { why, help: Wording::each(|_| "drop an index by `DROP INDEX`".to_owned()) })
         })
     }
 
+    #[cfg(feature = "operations")]
     fn log_index_dropped<'a>(
         &'a mut self,
         _: &'a HistoryTable,
@@ -657,10 +673,12 @@ impl Backend for SqliteBackend<'_> {
         Box::pin(async move { self.application_id().await.map(Stage::of_application_id) })
     }
 
+    #[cfg(feature = "databases")]
     fn identity(&mut self) -> BoxFuture<'_, Result<Option<(String, Identity)>, Cause>> {
         Box::pin(async { Ok(None) })
     }
 
+    #[cfg(feature = "operations")]
     fn examine(&mut self, examination: Examination) -> BoxFuture<'_, Result<Vec<Finding>, Cause>> {
         Box::pin(self.findings(examination))
     }

@@ -121,7 +121,7 @@ impl PostgresBackend<'_> {
         let mut temporary = None;
         let mut done: usize = 0;
         let sent = self
-            .ask(message, |answer| {
+            .ask(message, &mut |answer| {
                 match answer {
                     Either::Left(_) => done += 1,
                     Either::Right(row) => {
