@@ -21,9 +21,7 @@ use crate::leb128;
 use crate::{Checksum, Dialect, Dialects, Snapshot, Statement, StatementFlags, StatementKind, Touch, Version};
 
 #[cfg(feature = "encode")]
-pub use encode::{
-    BodyData, Encoded, MigrationData, Reading, ScriptData, ScriptOptions, encode, encode_with_profiles,
-};
+pub use encode::{BodyData, Encoded, MigrationData, Reading, ScriptData, ScriptOptions, encode, encode_with_profiles};
 
 const MAGIC: [u8; 4] = *b"LKG1";
 const HEAD: usize = 24;

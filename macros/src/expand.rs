@@ -59,6 +59,9 @@ fn expansion(args: &Args, crate_directory: &Path, work_directory: &Path) -> Toke
         loaded.diagnostics.iter().partition(|diagnostic| diagnostic.severity == Severity::Error);
     let mut messages: Vec<String> = errors.into_iter().map(Diagnostic::render_behind_level).collect();
     if messages.is_empty() {
+        messages.extend(lacking(args.given(), &loaded.folder, BUILT));
+    }
+    if messages.is_empty() {
         if is_said {
             warnings.clear();
         }
@@ -85,6 +88,39 @@ pub(crate) fn load(args: &Args, crate_directory: &Path, work_directory: &Path) -
 pub(crate) fn built() -> Dialects {
     let of = [(Dialect::Postgres, cfg!(feature = "postgres")), (Dialect::Sqlite, cfg!(feature = "sqlite"))];
     of.into_iter().filter_map(|(dialect, is_built)| is_built.then_some(dialect)).collect()
+}
+
+/// What `lockgate` was built for besides databases.
+#[derive(Clone, Copy)]
+struct Capabilities {
+    databases: bool,
+    psql: bool,
+}
+
+const BUILT: Capabilities = Capabilities { databases: cfg!(feature = "databases"), psql: cfg!(feature = "psql") };
+
+/// Returns what a program needs for this folder that `lockgate` was built without.
+fn lacking(given: Given, folder: &Folder, built: Capabilities) -> Option<String> {
+    let lacks = |what: String, feature: &str| {
+        Some(format!(
+            "{what} the feature `{feature}` of `lockgate`, which is off\n  = help: turn it on: `cargo add lockgate \
+             --features {feature}`"
+        ))
+    };
+    if matches!(given, Given::Each) && !built.databases {
+        return lacks("`embed_migrations!(…, databases)` needs".to_owned(), "databases");
+    }
+    match (!built.psql).then(|| with_psql(folder)).flatten() {
+        Some(path) => lacks(format!("`{path}` says `-- lockgate: psql`, and that needs"), "psql"),
+        None => None,
+    }
+}
+
+/// The first script in which psql's lines are read.
+fn with_psql(folder: &Folder) -> Option<String> {
+    let mut files = folder.migrations.iter().flat_map(Migration::files);
+    let own = files.find(|script| script.options.psql.is_some()).map(|script| folder.show(&script.path));
+    own.or_else(|| folder.companions.iter().find_map(|companion| with_psql(&companion.folder)))
 }
 
 pub(crate) fn not_utf8(path: &Path) -> String {
@@ -333,6 +369,29 @@ pub(crate) fn text(path: &Path) -> Result<&str, &Path> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_lockgate_was_built_without_is_refused_with_the_command_that_turns_it_on() {
+        let folder = std::env::temp_dir().join(format!("lockgate-macros-{}", std::process::id()));
+        std::fs::create_dir_all(folder.join("migrations")).unwrap();
+        let write = |name: &str, text: &str| std::fs::write(folder.join("migrations").join(name), text).unwrap();
+        write("migrations.toml", "dialects = [\"postgres\"]\n");
+        write("0001_a.up.sql", "-- lockgate: psql\n\\set n 3\nSELECT :n;\n");
+        write("0001_a.down.sql", "SELECT 1;\n");
+        let loaded = folder::load_embedded(&folder, "migrations", None, &folder, Dialects::NONE);
+        std::fs::remove_dir_all(&folder).unwrap();
+        assert!(!loaded.has_errors(), "{:?}", loaded.diagnostics);
+
+        let all = Capabilities { databases: true, psql: true };
+        assert_eq!(lacking(Given::Each, &loaded.folder, all), None);
+        assert_eq!(
+            lacking(Given::One, &loaded.folder, Capabilities { psql: false, ..all }).unwrap(),
+            "`migrations/0001_a.up.sql` says `-- lockgate: psql`, and that needs the feature `psql` of `lockgate`, which \
+             is off\n  = help: turn it on: `cargo add lockgate --features psql`"
+        );
+        let message = lacking(Given::Each, &loaded.folder, Capabilities { databases: false, ..all }).unwrap();
+        assert!(message.starts_with("`embed_migrations!(…, databases)` needs the feature `databases`"), "{message}");
+    }
 
     #[test]
     fn no_folder_is_an_error_and_a_value() {

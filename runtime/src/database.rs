@@ -162,7 +162,7 @@ impl Database {
         }
     }
 
-    /// Inlined, so that only a program that uses a `Database` builds the handshakes: see [`crate::session::Source`].
+    /// Inlined into the program: see [`crate::session`].
     #[inline]
     pub(crate) fn backend<'a>(&'a mut self) -> BoxFuture<'a, Result<Box<dyn Backend + 'a>, Cause>> {
         Box::pin(async move {
@@ -170,13 +170,12 @@ impl Database {
             match &mut self.inner {
                 #[cfg(feature = "sqlite")]
                 Inner::Sqlite { connection, options } => {
-                    let source = Box::new(Own::new(connection, Arc::new(options.clone())));
-                    Ok(crate::backend::sqlite::backend(HeldConnection::From(source)))
+                    let held = HeldConnection::new(Own::new(connection, Arc::new(options.clone())));
+                    Ok(crate::backend::sqlite::backend(held))
                 }
                 #[cfg(feature = "postgres")]
                 Inner::Postgres { connection, options, since, lent } => {
-                    let source = Box::new(Own::new(connection, Arc::new(options.clone())));
-                    let held = HeldConnection::From(source);
+                    let held = HeldConnection::new(Own::new(connection, Arc::new(options.clone())));
                     Ok(crate::backend::postgres::backend_of(held, *since, !*lent))
                 }
                 #[cfg(not(any(feature = "sqlite", feature = "postgres")))]

@@ -9,7 +9,8 @@ use lockgate_core::{Action, Dialect, Digest, History, Plan};
 use tokio::time::Instant;
 
 use crate::backend::{
-    Backend, BoxFuture, Deadline, FailedAt, Job, JobBody, LockFailure, LockRequest, Progress, RunEnd, TransactionStatus, backoff,
+    Backend, BoxFuture, Deadline, FailedAt, Job, JobBody, LockFailure, LockRequest, Progress, RunEnd,
+    TransactionStatus, backoff,
 };
 use crate::error::{Class, Error};
 use crate::event::Event;

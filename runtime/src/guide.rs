@@ -70,7 +70,7 @@ chapters! {
     operating "operating"
     production "production"
     // What it shows is there with PostgreSQL alone.
-    #[cfg(any(doc, feature = "postgres"))]
+    #[cfg(any(doc, feature = "databases"))]
     databases "databases"
     bootstrapping "bootstrapping"
     trees "trees"

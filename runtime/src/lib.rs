@@ -22,8 +22,23 @@
 //!
 //! The [guide] leads from an empty project to production.
 //!
-//! Features: `sqlite` and `postgres` (none is on by default), `schema` to read what is in a database
-//! (`read_schema`) and whether it is what the migrations make, `schema-snapshot` to embed the text of that, `adopt` to take over the history of another tool, `tracing` to see runs in a service's log, and `tls-native-tls` or `tls-rustls`, which are passed on to sqlx.
+//! # Features
+//!
+//! A program that only migrates its database needs one of the first two. None but `grammar` is on by default.
+//!
+//! * `sqlite`, `postgres`: the databases.
+//! * `psql`: scripts that say `-- lockgate: psql` and use psql's variables and commands.
+//! * `databases`: several databases of a PostgreSQL server, with their roles and their mirror. Includes `operations` and
+//!   `psql`.
+//! * `operations`: what an operator asks for: `doctor`, `bootstrap`, `Console`, [`Migrator`]'s `log`, `sizes`,
+//!   `drop_invalid_index`, `create`, and manual scripts. `lockgate-cli` turns it on.
+//! * `schema`: what is in a database (`read_schema`), and whether it is what the migrations make. `schema-snapshot` also
+//!   embeds the text of that.
+//! * `adopt`: takes over the history of another tool.
+//! * `tracing`: shows runs in a service's log.
+//! * `tls-native-tls`, `tls-rustls`: passed on to sqlx.
+//!
+//! [`embed_migrations!`] refuses migrations that need a feature that is off, and names it.
 //!
 //! The feature `grammar`, on by default, lets [`embed_migrations!`] check the SQL against the grammars of PostgreSQL
 //! (`grammar-postgres`) and SQLite (`grammar-sqlite`). The parsers are a large part of a cold build and not part of the
@@ -89,6 +104,7 @@ mod schema_drift;
 mod secret;
 #[cfg(feature = "operations")]
 mod server_progress;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod session;
 #[cfg(feature = "tracing")]
 mod spans;

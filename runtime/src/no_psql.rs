@@ -7,7 +7,7 @@ use crate::error::{Cause, Error, Place, UNCHANGED};
 
 /// Where variables would get their values from.
 #[derive(Clone, Default)]
-pub(crate) struct Variables;
+pub(crate) struct Variables(());
 
 impl Variables {
     pub(crate) fn check(&self, _: &Set) -> Result<(), Error> {

@@ -1,59 +1,98 @@
 //! The connection that a verb uses: from a pool, from the caller or from a [`Database`](crate::Database).
+//!
+//! Whatever the driver does asynchronously, the compiler builds anew in each crate that awaits it: the pool, the handshake,
+//! the queries. A user's program has all of that in any case. So a backend asks for it through [`Source`], whose
+//! implementations are generic, and which only [`open`](crate::target::sealed::LockgateTarget::open) makes, inlined into the
+//! program. This crate does not build the driver a second time.
 
 use std::sync::Arc;
 
-use sqlx::Connection;
+use futures_util::stream::BoxStream;
 use sqlx::pool::{Pool, PoolConnection};
+use sqlx::{AssertSqlSafe, Connection, Database, Either, Executor, SqlSafeStr};
+use sqlx_core::transaction::TransactionManager;
 
 use crate::backend::BoxFuture;
 
 /// The connection options of a driver.
-pub(crate) type OptionsOf<DB> = <<DB as sqlx::Database>::Connection as Connection>::Options;
+pub(crate) type OptionsOf<DB> = <<DB as Database>::Connection as Connection>::Options;
 
-/// The connection of one verb.
-pub(crate) enum HeldConnection<'a, DB: sqlx::Database> {
-    /// From a source that can give another one.
-    From(Box<dyn Source<DB> + 'a>),
-    /// Borrowed from the caller, who alone may close it.
-    Borrowed(&'a mut DB::Connection),
+/// What a driver answers, piece by piece.
+pub(crate) type Answers<'e, DB> =
+    BoxStream<'e, Result<Either<<DB as Database>::QueryResult, <DB as Database>::Row>, sqlx::Error>>;
+
+/// Whose a connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// It came from a pool.
+    Pool,
+    /// It is the caller's, who alone may close it.
+    Caller,
+    /// It is this crate's own.
+    Own,
 }
 
-/// Where connections come from that a run may close.
-///
-/// Pools and handshakes are generic and asynchronous code of the driver, which the compiler builds anew in each crate that
-/// uses it. A user's program has it in any case. Only [`Target::open`](crate::target::sealed::LockgateTarget::open) makes
-/// a source, and is inlined there, so that this crate does not build all that a second time.
-pub(crate) trait Source<DB: sqlx::Database>: Send {
+/// A connection, and where to get another one.
+pub(crate) trait Source<DB: Database>: Send {
+    fn owner(&self) -> Owner;
+
     /// The connection. `None` after it was taken.
     fn connection(&mut self) -> Option<&mut DB::Connection>;
 
-    /// Takes the connection out. When that is dropped, its socket is closed.
+    /// Takes the connection out. When that is dropped, its socket is closed. The caller's stays.
     fn take(&mut self) -> Option<DB::Connection>;
 
-    /// Closes the connection and makes another one.
+    /// Closes the connection and makes another one. The caller's stays.
     fn renew(&mut self) -> BoxFuture<'_, Result<(), sqlx::Error>>;
 
-    /// The options that make another one.
-    fn options(&self) -> Arc<OptionsOf<DB>>;
+    /// The options that make another one. The caller's connection does not tell them.
+    fn options(&self) -> Option<Arc<OptionsOf<DB>>>;
 
-    /// Whether it is a pool.
-    fn is_pool(&self) -> bool;
+    /// Sends SQL without parameters.
+    fn fetch(&mut self, sql: String) -> Answers<'_, DB>
+    where
+        for<'e> &'e mut DB::Connection: Executor<'e, Database = DB>,
+    {
+        sqlx::raw_sql(AssertSqlSafe(sql)).fetch_many(self.connection().expect(GONE))
+    }
+
+    /// Begins a transaction with this statement.
+    fn begin(&mut self, statement: String) -> BoxFuture<'_, Result<(), sqlx::Error>> {
+        let statement = AssertSqlSafe(statement).into_sql_str();
+        Box::pin(DB::TransactionManager::begin(self.connection().expect(GONE), Some(statement)))
+    }
+
+    /// Commits the transaction.
+    fn commit(&mut self) -> BoxFuture<'_, Result<(), sqlx::Error>> {
+        Box::pin(DB::TransactionManager::commit(self.connection().expect(GONE)))
+    }
+
+    /// Rolls the transaction back.
+    fn roll_back(&mut self) -> BoxFuture<'_, Result<(), sqlx::Error>> {
+        Box::pin(DB::TransactionManager::rollback(self.connection().expect(GONE)))
+    }
 }
 
+const GONE: &str = "an abandoned connection is not used again";
+
 /// A pool, and one of its connections.
-pub(crate) struct FromPool<DB: sqlx::Database> {
+pub(crate) struct FromPool<DB: Database> {
     pool: Pool<DB>,
     pooled: Option<PoolConnection<DB>>,
 }
 
-impl<DB: sqlx::Database> FromPool<DB> {
+impl<DB: Database> FromPool<DB> {
     pub(crate) async fn acquire(pool: Pool<DB>) -> Result<Self, sqlx::Error> {
         let pooled = Some(pool.acquire().await?);
         Ok(Self { pool, pooled })
     }
 }
 
-impl<DB: sqlx::Database> Source<DB> for FromPool<DB> {
+impl<DB: Database> Source<DB> for FromPool<DB> {
+    fn owner(&self) -> Owner {
+        Owner::Pool
+    }
+
     fn connection(&mut self) -> Option<&mut DB::Connection> {
         self.pooled.as_deref_mut()
     }
@@ -73,33 +112,54 @@ impl<DB: sqlx::Database> Source<DB> for FromPool<DB> {
         })
     }
 
-    fn options(&self) -> Arc<OptionsOf<DB>> {
-        self.pool.connect_options()
+    fn options(&self) -> Option<Arc<OptionsOf<DB>>> {
+        Some(self.pool.connect_options())
+    }
+}
+
+/// The connection of the caller.
+pub(crate) struct Borrowed<'a, DB: Database>(pub(crate) &'a mut DB::Connection);
+
+impl<DB: Database> Source<DB> for Borrowed<'_, DB> {
+    fn owner(&self) -> Owner {
+        Owner::Caller
     }
 
-    fn is_pool(&self) -> bool {
-        true
+    fn connection(&mut self) -> Option<&mut DB::Connection> {
+        Some(self.0)
+    }
+
+    fn take(&mut self) -> Option<DB::Connection> {
+        None
+    }
+
+    fn renew(&mut self) -> BoxFuture<'_, Result<(), sqlx::Error>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn options(&self) -> Option<Arc<OptionsOf<DB>>> {
+        None
     }
 }
 
 /// A connection of this crate's own, and the options to make another.
-pub(crate) struct Own<P, DB: sqlx::Database> {
+pub(crate) struct Own<P, DB: Database> {
     /// Empty after the connection was taken.
     place: P,
     options: Arc<OptionsOf<DB>>,
 }
 
-impl<P, DB: sqlx::Database> Own<P, DB> {
+impl<P, DB: Database> Own<P, DB> {
     pub(crate) fn new(place: P, options: Arc<OptionsOf<DB>>) -> Self {
         Self { place, options }
     }
 }
 
-impl<P, DB> Source<DB> for Own<P, DB>
-where
-    P: AsPlace<DB::Connection> + Send,
-    DB: sqlx::Database,
-{
+impl<P: Place<DB::Connection> + Send, DB: Database> Source<DB> for Own<P, DB> {
+    fn owner(&self) -> Owner {
+        Owner::Own
+    }
+
     fn connection(&mut self) -> Option<&mut DB::Connection> {
         self.place.place().as_mut()
     }
@@ -119,83 +179,75 @@ where
         })
     }
 
-    fn options(&self) -> Arc<OptionsOf<DB>> {
-        Arc::clone(&self.options)
-    }
-
-    fn is_pool(&self) -> bool {
-        false
+    fn options(&self) -> Option<Arc<OptionsOf<DB>>> {
+        Some(Arc::clone(&self.options))
     }
 }
 
-/// The place of a connection: that of a [`Database`](crate::Database), or one of its own.
-pub(crate) trait AsPlace<C> {
+/// Where a connection is kept: in a [`Database`](crate::Database), or here.
+pub(crate) trait Place<C> {
     fn place(&mut self) -> &mut Option<C>;
 }
 
-impl<C> AsPlace<C> for Option<C> {
+impl<C> Place<C> for Option<C> {
     fn place(&mut self) -> &mut Option<C> {
         self
     }
 }
 
-impl<C> AsPlace<C> for &mut Option<C> {
+impl<C> Place<C> for &mut Option<C> {
     fn place(&mut self) -> &mut Option<C> {
         self
     }
 }
 
-impl<DB: sqlx::Database> HeldConnection<'_, DB> {
+/// The connection of one verb.
+pub(crate) struct HeldConnection<'a, DB: Database>(Box<dyn Source<DB> + 'a>);
+
+impl<'a, DB: Database> HeldConnection<'a, DB> {
+    /// Inlined, so that the program builds the source.
+    #[inline]
+    pub(crate) fn new(source: impl Source<DB> + 'a) -> Self {
+        Self(Box::new(source))
+    }
+
     pub(crate) fn connection(&mut self) -> &mut DB::Connection {
-        match self {
-            Self::From(source) => source.connection().expect("an abandoned connection is not used again"),
-            Self::Borrowed(connection) => connection,
-        }
+        self.0.connection().expect(GONE)
+    }
+
+    /// The driver, for what it does asynchronously.
+    pub(crate) fn driver(&mut self) -> &mut (dyn Source<DB> + 'a) {
+        &mut *self.0
     }
 
     /// Whether it belongs to the caller, who alone may close it.
     pub(crate) fn is_borrowed(&self) -> bool {
-        matches!(self, Self::Borrowed(_))
+        self.0.owner() == Owner::Caller
     }
 
     /// The options that make another one. A borrowed connection does not tell them.
     pub(crate) fn options(&self) -> Option<Arc<OptionsOf<DB>>> {
-        match self {
-            Self::From(source) => Some(source.options()),
-            Self::Borrowed(_) => None,
-        }
+        self.0.options()
     }
 
     /// Whether it came from a pool.
     pub(crate) fn is_pooled(&self) -> bool {
-        match self {
-            Self::From(source) => source.is_pool(),
-            Self::Borrowed(_) => false,
-        }
+        self.0.owner() == Owner::Pool
     }
 
     /// Whether it was abandoned.
     pub(crate) fn is_gone(&mut self) -> bool {
-        match self {
-            Self::From(source) => source.connection().is_none(),
-            Self::Borrowed(_) => false,
-        }
+        self.0.connection().is_none()
     }
 
     /// Closes the connection without waiting, so that the server releases its locks and rolls back its transaction. A
     /// borrowed connection stays open.
     pub(crate) fn abandon(&mut self) {
-        match self {
-            Self::From(source) => drop(source.take()),
-            Self::Borrowed(_) => {}
-        }
+        drop(self.0.take());
     }
 
     /// Replaces the connection with a new one from the pool or with the same options. A borrowed connection stays.
-    pub(crate) async fn renew(&mut self) -> Result<(), sqlx::Error> {
-        match self {
-            Self::From(source) => source.renew().await,
-            Self::Borrowed(_) => Ok(()),
-        }
+    pub(crate) fn renew(&mut self) -> BoxFuture<'_, Result<(), sqlx::Error>> {
+        self.0.renew()
     }
 }

@@ -25,7 +25,7 @@ pub(crate) mod sealed {
     use crate::backend::{Backend, BoxFuture};
     use crate::error::Cause;
     #[cfg(any(feature = "sqlite", feature = "postgres"))]
-    use crate::session::{FromPool, HeldConnection};
+    use crate::session::{Borrowed, FromPool, HeldConnection};
 
     // The same as above: rustc shows the one or the other, by the place of the error, and the attribute takes no macro.
     #[diagnostic::on_unimplemented(
@@ -47,7 +47,7 @@ pub(crate) mod sealed {
         ($feature:literal, $module:ident, $database:ty, $connection:ty) => {
             #[cfg(feature = $feature)]
             impl LockgateTarget for &sqlx::Pool<$database> {
-                // Inlined, so that the program builds the pool once: see `Source`.
+                // Inlined into the program: see `crate::session`.
                 #[inline]
                 #[expect(private_interfaces, reason = "the trait is sealed: nobody outside can name or call this")]
                 fn open<'a>(self) -> BoxFuture<'a, Result<Box<dyn Backend + 'a>, Cause>>
@@ -57,19 +57,20 @@ pub(crate) mod sealed {
                     Box::pin(async move {
                         let acquired = FromPool::acquire(self.clone()).await;
                         let source = acquired.map_err(|error| unreachable(crate::backend::$module::cause(&error)))?;
-                        Ok(crate::backend::$module::backend(HeldConnection::From(Box::new(source))))
+                        Ok(crate::backend::$module::backend(HeldConnection::new(source)))
                     })
                 }
             }
 
             #[cfg(feature = $feature)]
             impl LockgateTarget for &mut $connection {
+                #[inline]
                 #[expect(private_interfaces, reason = "the trait is sealed: nobody outside can name or call this")]
                 fn open<'a>(self) -> BoxFuture<'a, Result<Box<dyn Backend + 'a>, Cause>>
                 where
                     Self: 'a,
                 {
-                    let backend = crate::backend::$module::backend(HeldConnection::Borrowed(self));
+                    let backend = crate::backend::$module::backend(HeldConnection::new(Borrowed(self)));
                     Box::pin(std::future::ready(Ok(backend)))
                 }
             }

@@ -82,6 +82,8 @@ pub async fn is_ready(migrator: &Migrator, target: impl Target) -> Result<bool, 
     Ok(readiness(migrator, target).await? == Readiness::Ready)
 }
 
+// rustc builds every public `async fn` that is not generic, and all that it awaits, with this crate: the driver's handshake
+// too. In this form it is built only in a program that waits.
 /// Waits until the database has every embedded migration, as [`is_ready`] defines it. It also waits for a
 /// database that does not exist yet or does not answer.
 ///
@@ -102,8 +104,6 @@ pub async fn is_ready(migrator: &Migrator, target: impl Target) -> Result<bool, 
 /// When the time is over: [`ErrorKind::Partial`] if a migration has stopped half way, [`ErrorKind::Unreachable`] if the
 /// database does not answer, otherwise [`ErrorKind::TimedOut`]. Immediately, because waiting does not help:
 /// [`ErrorKind::Usage`], [`ErrorKind::Denied`] and [`ErrorKind::HistoryFormat`].
-// rustc builds every public `async fn` that is not generic, and all that it awaits, with this crate: the driver's
-// handshakes too. This form is built only in a program that waits.
 pub fn until_migrated(
     migrator: &Migrator,
     url: &str,

@@ -8,13 +8,16 @@
 
 pub mod build_warnings;
 pub mod checksum;
+#[cfg(feature = "tools")]
 pub mod convert;
 pub mod desired;
 pub mod diagnostic;
 pub mod folder;
 pub mod id;
 pub mod lockfile;
+#[cfg(feature = "tools")]
 pub mod renumber;
+#[cfg(feature = "tools")]
 pub mod scaffold;
 pub mod scripts;
 mod time;

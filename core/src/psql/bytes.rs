@@ -2,9 +2,9 @@
 
 use crate::leb128;
 
+use super::{Command, Form, Piece, Program, Variable, What, Word};
 #[cfg(feature = "psql")]
 use super::{Part, Place};
-use super::{Command, Form, Piece, Program, Variable, What, Word};
 
 impl Program {
     /// Encodes it.

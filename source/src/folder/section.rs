@@ -343,6 +343,7 @@ fn undoes(line: &str) -> bool {
 }
 
 /// Whether this line holds a rollback of Liquibase, if the file is one of Liquibase.
+#[cfg(feature = "tools")]
 pub(crate) fn is_rollback(line: &str) -> bool {
     marker(line).is_some_and(|marker| marker.mark == Mark::Rollback)
 }

@@ -3,8 +3,8 @@
 //!
 //! Names are looked up by the search path of the script, as its own statement does. All else is in `pg_catalog`.
 
-use lockgate_core::probe::{Object, Path};
 use lockgate_core::Probe;
+use lockgate_core::probe::{Object, Path};
 use sqlx::Row;
 
 use super::sql::{EQ, GREATER, LIKE, TEXT, literal};
@@ -188,7 +188,8 @@ impl PostgresBackend<'_> {
 }
 
 /// The qualified SQL name of the class `c` in the namespace `n`.
-pub(super) const SHOWN: &str = "pg_catalog.concat(pg_catalog.quote_ident(n.nspname), '.', pg_catalog.quote_ident(c.relname))";
+pub(super) const SHOWN: &str =
+    "pg_catalog.concat(pg_catalog.quote_ident(n.nspname), '.', pg_catalog.quote_ident(c.relname))";
 
 /// A query for the parent of this partition, and whether it is being detached.
 fn parent_of(path: &Path) -> String {

@@ -107,7 +107,7 @@ impl PostgresBackend<'_> {
         };
         let options = Arc::new((*options).clone().database(database));
         let connection = connect(&options).await.map_err(|cause| at_statement(at, cause))?;
-        let mut backend = PostgresBackend::new(HeldConnection::From(Box::new(Own::new(Some(connection), options))));
+        let mut backend = PostgresBackend::new(HeldConnection::new(Own::new(Some(connection), options)));
         backend.facts.clone_from(&self.facts);
         backend.limits = self.limits;
         // Its session is never used for anything else.

@@ -37,8 +37,6 @@ mod sql;
 #[cfg(feature = "operations")]
 mod verifier;
 
-use std::future::Future;
-use std::pin::pin;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
@@ -47,7 +45,7 @@ use futures_util::TryStreamExt;
 use lockgate_core::mirror::Identity;
 use lockgate_core::{Atomicity, Dialect, History, Probe, Set, Stage};
 use sqlx::postgres::{PgQueryResult, PgRow, PgTransactionManager};
-use sqlx::{AssertSqlSafe, Connection, Either, PgConnection, Postgres, Row, SqlSafeStr};
+use sqlx::{Connection, Either, PgConnection, Postgres, Row};
 use sqlx_core::transaction::TransactionManager;
 
 use self::facts::DatabaseFacts;
@@ -281,7 +279,7 @@ impl<'a> PostgresBackend<'a> {
         }
         self.connection_state = ConnectionState::Asked;
         let begins = begins(&sql);
-        let mut stream = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_many(self.held.connection());
+        let mut stream = self.held.driver().fetch(sql);
         let mut refused = None;
         let answered = loop {
             match stream.try_next().await {
@@ -666,7 +664,7 @@ impl<'a> PostgresBackend<'a> {
 
     async fn commit(&mut self) -> Result<(), Cause> {
         self.connection_state = ConnectionState::Asked;
-        let committed = PgTransactionManager::commit(self.held.connection()).await;
+        let committed = self.held.driver().commit().await;
         self.connection_state = ConnectionState::Ready;
         committed.map_err(|error| {
             let cause = cause(&error);
@@ -983,8 +981,7 @@ impl Drop for PostgresBackend<'_> {
         }
         // sqlx queues the beginning of a transaction before it waits. The first poll hands it to the socket; whoever
         // uses the connection next reads the answer.
-        let words = AssertSqlSafe(words.join("; ")).into_sql_str();
-        let mut sent = pin!(PgTransactionManager::begin(self.held.connection(), Some(words)));
+        let mut sent = self.held.driver().begin(words.join("; "));
         let _ = sent.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     }
 }

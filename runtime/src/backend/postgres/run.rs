@@ -5,7 +5,6 @@ use std::slice;
 use lockgate_core::Action;
 use sqlx::Row;
 use sqlx::postgres::PgTransactionManager;
-use sqlx::{AssertSqlSafe, SqlSafeStr};
 use sqlx_core::transaction::TransactionManager as _;
 use tokio::time::Instant;
 
@@ -184,8 +183,7 @@ impl PostgresBackend<'_> {
     /// Begins a transaction through the driver. A transaction that a Rust step begins in it becomes a savepoint.
     async fn begin_known(&mut self, index: usize) -> Result<(), Failure> {
         self.connection_state = ConnectionState::Asked;
-        let begin = Some(AssertSqlSafe(BEGIN).into_sql_str());
-        let begun = PgTransactionManager::begin(self.held.connection(), begin).await;
+        let begun = self.held.driver().begin(BEGIN.to_owned()).await;
         self.connection_state = ConnectionState::Ready;
         begun.map_err(|error| self.note_lost(Failure::new(index, FailedAt::Begin, super::began(&error))))
     }
@@ -218,7 +216,7 @@ impl PostgresBackend<'_> {
     pub(super) async fn roll_back(&mut self) -> Result<(), Cause> {
         while PgTransactionManager::get_transaction_depth(self.held.connection()) > 0 {
             self.connection_state = ConnectionState::Asked;
-            let undone = PgTransactionManager::rollback(self.held.connection()).await;
+            let undone = self.held.driver().roll_back().await;
             self.connection_state = ConnectionState::Ready;
             if let Err(error) = undone {
                 let cause = cause(&error);
@@ -297,7 +295,7 @@ impl PostgresBackend<'_> {
         }
         if !self.is_one_transaction() {
             self.connection_state = ConnectionState::Asked;
-            let committed = PgTransactionManager::commit(self.held.connection()).await;
+            let committed = self.held.driver().commit().await;
             self.connection_state = ConnectionState::Ready;
             if let Err(error) = committed {
                 let mut failure = self.note_lost(Failure::new(index, FailedAt::Commit, cause(&error)));

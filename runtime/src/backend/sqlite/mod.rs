@@ -31,10 +31,10 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, Connection, Either, Row, Sqlite, SqliteConnection};
 
 use super::{
-    Backend, BoxFuture, Deadline, FailedAt, Failure, Job, LockFailure, LockRequest, OnProgress, Pace, RunEnd,
-    backoff, chance,
+    Backend, BoxFuture, Deadline, FailedAt, Failure, Job, LockFailure, LockRequest, OnProgress, Pace, RunEnd, backoff,
+    chance,
 };
-use crate::error::{Cause, Class, Wording};
+use crate::error::{Cause, Class};
 #[cfg(feature = "operations")]
 use crate::finding::{Examination, Finding};
 use crate::history_table::{self, HistoryEntry, HistoryTable, LogEvent};
@@ -145,7 +145,7 @@ impl<'a> SqliteBackend<'a> {
     /// Runs SQL and returns the last text that it answered. An error comes with the number of results before it.
     async fn send(&mut self, sql: String) -> Result<Option<String>, (usize, Cause)> {
         let (mut results, mut answer) = (0, None);
-        let mut stream = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_many(self.held.connection());
+        let mut stream = self.held.driver().fetch(sql);
         loop {
             match stream.try_next().await {
                 Ok(None) => return Ok(answer),
@@ -655,7 +655,10 @@ impl Backend for SqliteBackend<'_> {
     fn drop_invalid_index<'a>(&'a mut self, _: &'a str) -> BoxFuture<'a, Result<super::Dropped, Cause>> {
         Box::pin(async {
             let why = "SQLite leaves no INVALID index behind".to_owned();
-            Ok(super::Dropped::Kept { why, help: Wording::each(|_| "drop an index by `DROP INDEX`".to_owned()) })
+            Ok(super::Dropped::Kept {
+                why,
+                help: crate::error::Wording::each(|_| "drop an index by `DROP INDEX`".to_owned()),
+            })
         })
     }
 

@@ -7,7 +7,7 @@ use futures_util::TryStreamExt;
 use lockgate_core::unit::attached;
 use lockgate_core::{StatementFlags, StatementKind};
 use sqlx::sqlite::SqliteRow;
-use sqlx::{AssertSqlSafe, Either, Row};
+use sqlx::{Either, Row};
 
 use super::{SqliteBackend, cause};
 use crate::backend::{Job, JobBody};
@@ -181,7 +181,7 @@ impl SqliteBackend<'_> {
         let mut sql: String = PRAGMAS.iter().map(|name| format!("PRAGMA {name};")).collect();
         sql.push_str("SELECT 'a' LIKE 'A';");
         let mut values = vec![None; PRAGMAS.len() + 1];
-        let mut stream = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_many(self.held.connection());
+        let mut stream = self.held.driver().fetch(sql);
         let mut index = 0;
         while let Some(either) = stream.try_next().await.map_err(|error| cause(&error))? {
             match either {
