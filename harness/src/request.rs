@@ -30,17 +30,16 @@ pub(crate) fn answer_if_asked(tests: &'static Tests) -> Result<(), Problem> {
 }
 
 async fn answer(tests: &'static Tests, request: Request) -> Result<String, String> {
+    let given = || env::var(TESTDB_URL).map_err(|_| format!("{TESTDB_URL} names no database"));
     let url = |from: &Path| {
         env::set_current_dir(from).map_err(|e| format!("`{}`: {e}", from.display()))?;
-        env::var(TESTDB_URL).map_err(|_| format!("{TESTDB_URL} names no database"))
+        given()
     };
     match request {
         Request::CreateTestdb { seed, from } => testdb::create(tests, &url(&from)?, seed).await,
         Request::MarkTestdb { from } => testdb::mark(&url(&from)?).await,
-        Request::Migrate { at } => {
-            let url = env::var(TESTDB_URL).map_err(|_| format!("{TESTDB_URL} names no database"))?;
-            migrate(tests, &url, &at).await
-        }
+        Request::Develop { seed, fresh } => testdb::develop(tests, &given()?, seed, fresh).await,
+        Request::Migrate { at } => migrate(tests, &given()?, &at).await,
         Request::Schema { dialect, form, at } => schema(tests, dialect, form, &at).await,
         Request::Docs { dialect, at, title } => documentation(tests, dialect, &at, &title).await,
     }

@@ -1,5 +1,5 @@
-//! Creates the development database of `cargo xtask testdb`: drops an old one, applies all migrations, and inserts the
-//! rows of each `fill` and of `tests/migrations/seed.rs`. It runs in the test program, where these are compiled in.
+//! Creates the development databases of `cargo xtask testdb` and `cargo xtask dev`: applies all migrations, and inserts the
+//! rows of each `fill` and of `tests/migrations/seed.rs`. `testdb` drops an old one first, `dev` applies what is new to it. It runs in the test program, where these are compiled in.
 //!
 //! A database is dropped only if its stage is marked as development (see [`Stage`]).
 
@@ -7,10 +7,10 @@ use std::fmt::Display;
 #[cfg(feature = "sqlite")]
 use std::fs;
 
-use lockgate::{Audience, Dialect, Stage, mask_secrets};
+use lockgate::{Audience, Dialect, Stage, UpTo, mask_secrets};
 
 use crate::Throwaway;
-use crate::database::TestDatabase;
+use crate::database::{Session, TestDatabase};
 use crate::migration_test::{self, TestPart, Tests};
 
 /// Drops the database if it is marked as a development database, and creates it again: with all migrations, and the
@@ -25,6 +25,64 @@ pub async fn create(tests: &'static Tests, url: &str, seed: u64) -> Result<Strin
     make_empty(&url, dialect).await?;
     fill(tests, &url, dialect, seed).await?;
     Ok(format!("{} has all migrations and the rows of seed {seed}", mask_secrets(&url)))
+}
+
+/// Brings a database to the head: makes it with rows as [`create`] does if it does not exist, or if `fresh` says so;
+/// otherwise applies the new migrations, each after its `fill`. The answer says what was done, a fact a line.
+///
+/// # Errors
+///
+/// Returns the reason as a text, for example that an applied migration was edited since.
+#[doc(hidden)]
+pub async fn develop(tests: &'static Tests, url: &str, seed: u64, fresh: bool) -> Result<String, String> {
+    let (url, dialect) = understood(url)?;
+    if fresh || !exists(&url, dialect).await? {
+        return create(tests, &url, seed).await;
+    }
+    bring_to_head(tests, &url, dialect).await
+}
+
+/// Applies the new migrations to a database that someone works with. A `fill` that its rows do not allow is left out, as
+/// they matter more.
+async fn bring_to_head(tests: &'static Tests, url: &str, dialect: Dialect) -> Result<String, String> {
+    let database = TestDatabase::new(tests, Throwaway::given(url.to_owned(), dialect));
+    let mut connection = database.connect().await.map_err(text)?;
+    let planned = database.migrator.plan(&mut connection, UpTo::Latest).await;
+    connection.close().await.map_err(text)?;
+    let planned = planned.map_err(|e| stuck(e.report_for(Audience::CommandLine).to_string()))?;
+    let mut facts = Vec::new();
+    for step in &planned.steps {
+        if let Some(fill) = tests.test_of(step.version).and_then(|test| test.fill)
+            && let Err(failure) = database.fill(fill).await
+        {
+            facts.push(format!("the rows of the `fill` of {} are left out, as it fails: {failure}", step.id));
+        }
+        let applied = database.apply(step.version, Session::Plain).await;
+        applied.map_err(|failure| stuck(format!("{} fails: {failure}", step.id)))?;
+        facts.push(format!("{} applied", step.id));
+    }
+    repeat(&database).await.map_err(stuck)?;
+    if facts.is_empty() {
+        facts.push(format!("{} has all migrations", mask_secrets(url)));
+    }
+    Ok(facts.join("\n"))
+}
+
+fn stuck(why: impl Display) -> String {
+    format!("{why}\n`cargo xtask dev up --fresh` drops the database and makes it anew")
+}
+
+async fn exists(url: &str, dialect: Dialect) -> Result<bool, String> {
+    match dialect {
+        #[cfg(feature = "postgres")]
+        Dialect::Postgres => {
+            let mut server = crate::postgres::NamedDatabase::connect(url).await.map_err(|e| not_reached(url, &e))?;
+            Ok(server.comment().await.map_err(text)?.is_some())
+        }
+        #[cfg(feature = "sqlite")]
+        Dialect::Sqlite => Ok(fs::metadata(file(url)?).is_ok_and(|data| data.len() > 0)),
+        _ => only_development(url, None).map(|()| false),
+    }
 }
 
 /// Marks an existing database as a development database.
@@ -61,14 +119,20 @@ async fn fill(tests: &'static Tests, url: &str, dialect: Dialect, seed: u64) -> 
     let database = TestDatabase::new(tests, throwaway);
     let all: Vec<_> = tests.migrations.iter().collect();
     database.apply_with_fills(&all, 0).await.map_err(|problem| problem.to_string())?;
-    if !tests.migrations.set().repeatables().is_empty() {
-        let mut connection = database.connect().await.map_err(text)?;
-        database.whole.apply(&mut connection).await.map_err(text)?;
-        connection.close().await.map_err(text)?;
-    }
+    repeat(&database).await?;
     if let Some(function) = tests.seed {
         let seeded = migration_test::fill(&database.throwaway, TestPart::Seed(function, seed)).await;
         seeded.map_err(|failure| format!("`seed` fails: {failure}"))?;
+    }
+    Ok(())
+}
+
+/// Runs the repeatable scripts, if there are any.
+async fn repeat(database: &TestDatabase) -> Result<(), String> {
+    if !database.tests.migrations.set().repeatables().is_empty() {
+        let mut connection = database.connect().await.map_err(text)?;
+        database.whole.apply(&mut connection).await.map_err(text)?;
+        connection.close().await.map_err(text)?;
     }
     Ok(())
 }

@@ -28,6 +28,14 @@ pub enum Request {
         /// Where the command was typed: a relative path is meant from there.
         from: PathBuf,
     },
+    /// Bring the database of [`TESTDB_URL`] to the head, with rows: make it if it does not exist, and apply what is new
+    /// if it does.
+    Develop {
+        /// The seed of the random rows, for a database that is made.
+        seed: u64,
+        /// Whether to drop an existing database first.
+        fresh: bool,
+    },
     /// Mark the database of [`TESTDB_URL`] as a development database.
     MarkTestdb {
         /// Where the command was typed: a relative path is meant from there.
@@ -102,6 +110,7 @@ impl Request {
     pub fn to_text(&self) -> String {
         let parts = match self {
             Self::CreateTestdb { seed, from } => vec!["create-testdb".to_owned(), seed.to_string(), path(from)],
+            Self::Develop { seed, fresh } => vec!["develop".to_owned(), seed.to_string(), fresh.to_string()],
             Self::MarkTestdb { from } => vec!["mark-testdb".to_owned(), path(from)],
             Self::Migrate { at } => vec!["migrate".to_owned(), at.clone()],
             Self::Schema { dialect, form, at } => {
@@ -126,6 +135,10 @@ impl Request {
             ["create-testdb", seed, from] => {
                 Ok(Self::CreateTestdb { seed: seed.parse().map_err(|_| unknown())?, from: from.into() })
             }
+            ["develop", seed, fresh] => Ok(Self::Develop {
+                seed: seed.parse().map_err(|_| unknown())?,
+                fresh: fresh.parse().map_err(|_| unknown())?,
+            }),
             ["mark-testdb", from] => Ok(Self::MarkTestdb { from: from.into() }),
             ["migrate", at] => Ok(Self::Migrate { at: at.to_owned() }),
             ["schema", dialect, form, at] => {
@@ -198,6 +211,7 @@ mod tests {
         for request in [
             Request::CreateTestdb { seed: 42, from: from.clone() },
             Request::MarkTestdb { from },
+            Request::Develop { seed: 7, fresh: true },
             Request::Migrate { at: "0002_add tags".to_owned() },
             schema("0001_create users"),
             schema("billing.00000001.0002.owner.größe"),

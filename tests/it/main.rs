@@ -22,6 +22,7 @@ mod copy;
 mod crash;
 mod databases;
 mod deploy;
+mod dev;
 mod docs;
 mod doctor;
 mod draft_sqlite;

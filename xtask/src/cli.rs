@@ -67,6 +67,8 @@ enum Command {
     Test(command::test::Arguments),
     /// Write the files that run the migrations on Kubernetes, with compose, by systemd, or in CI.
     Deploy(command::deploy::Arguments),
+    /// Keep a database at hand: a local server with all migrations and rows, and its URL.
+    Dev(command::dev::Arguments),
     /// Create a development database, or mark one as such.
     Testdb(command::testdb::Arguments),
 }
@@ -126,6 +128,7 @@ fn run(invocation: Invocation, arguments: impl Iterator<Item = OsString>) -> Exi
         }
         Command::Test(arguments) => command::test::run(&arguments),
         Command::Deploy(arguments) => command::deploy::run(&arguments),
+        Command::Dev(arguments) => command::dev::run(&arguments),
         Command::Testdb(arguments) => command::testdb::run(&arguments),
     };
     end(outcome)

@@ -152,7 +152,6 @@ mod throwaway;
 mod trace;
 
 pub use cli::{cargo_main, main};
-#[cfg(any(feature = "schema", feature = "trace"))]
 use lockgate_source::scripts;
 
 /// Shared with the research commands of Lockgate's own workspace. Not part of the public API.

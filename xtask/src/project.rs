@@ -14,7 +14,6 @@ pub(crate) struct Project {
     /// Its root, absolute.
     pub(crate) root: PathBuf,
     /// Its target directory, absolute.
-    #[cfg(feature = "schema")]
     pub(crate) target: PathBuf,
     packages: Vec<Package>,
 }
@@ -102,12 +101,7 @@ impl Project {
         };
         let backends: Vec<Dialects> = packages.iter().map(|package| of_folder(&package.folder)).collect();
         packages.iter_mut().zip(backends).for_each(|(package, backends)| package.backends = backends);
-        Ok(Self {
-            root,
-            #[cfg(feature = "schema")]
-            target: metadata.target_directory.clone().into_std_path_buf(),
-            packages,
-        })
+        Ok(Self { root, target: metadata.target_directory.clone().into_std_path_buf(), packages })
     }
 
     /// Returns the package to work on: the named one, or the only one with migrations, or the one of the current

@@ -75,13 +75,13 @@ fn room(text: &str) -> Option<u64> {
 
 /// Whether every user may enter a folder and its parents.
 #[cfg(unix)]
-fn is_open_to_all(folder: &Path) -> bool {
+pub(super) fn is_open_to_all(folder: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
     folder.ancestors().all(|folder| fs::metadata(folder).is_ok_and(|data| data.permissions().mode() & 1 == 1))
 }
 
 #[cfg(not(unix))]
-fn is_open_to_all(_: &Path) -> bool {
+pub(super) fn is_open_to_all(_: &Path) -> bool {
     true
 }
 

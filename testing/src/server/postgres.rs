@@ -92,7 +92,7 @@ impl Options {
         share::key(all.into_iter().chain(folders.iter().map(String::as_str)))
     }
 
-    fn configuration(&self, socket_folder: &Path) -> String {
+    pub(super) fn configuration(&self, socket_folder: &Path) -> String {
         let mut lines = vec![
             ("listen_addresses", "127.0.0.1".to_owned()),
             ("unix_socket_directories", socket_folder.display().to_string()),
@@ -368,7 +368,7 @@ enum Start {
 }
 
 /// Returns the folder of the binaries to use, and their version.
-fn binaries(options: &Options, account: &Account) -> Result<(PathBuf, (u32, u32)), Error> {
+pub(super) fn binaries(options: &Options, account: &Account) -> Result<(PathBuf, (u32, u32)), Error> {
     let folders = options.folders();
     if folders.is_empty() {
         return Err(Error::not_found(locate::places_in_words()));

@@ -5,6 +5,7 @@ pub(crate) mod amend;
 pub(crate) mod check;
 mod convert;
 pub(crate) mod deploy;
+pub(crate) mod dev;
 #[cfg(feature = "schema")]
 pub(crate) mod drift;
 pub(crate) mod explain;

@@ -156,16 +156,20 @@ fn needs_postgres(metadata: &Metadata) -> bool {
         .any(|node| node.features.iter().any(|feature| feature.as_str() == "postgres"))
 }
 
-/// Starts a server. If PostgreSQL is missing, installs it first, if that is allowed.
 fn postgres() -> Result<Postgres, Error> {
-    match Postgres::start(&Options::default()) {
+    installed(|| Postgres::start(&Options::default()))
+}
+
+/// Starts a server. If PostgreSQL is missing, installs it first, if that is allowed.
+pub(super) fn installed<T>(start: impl Fn() -> Result<T, Error>) -> Result<T, Error> {
+    match start() {
         Err(e) if e.kind() == ErrorKind::NotFound => {
             install::may(&e)?;
             eprintln!("postgres: {e}");
             eprintln!("postgres: installing it ({}=1 forbids it):", install::VARIABLE);
             install::COMMANDS.iter().for_each(|command| eprintln!("$ {}", command.join(" ")));
             install::install()?;
-            Postgres::start(&Options::default())
+            start()
         }
         started => started,
     }
