@@ -12,6 +12,8 @@ pub enum CompanionKind {
     Manual,
     /// They create the desired state in an empty database.
     Create,
+    /// They are data as of a migration, in `seeds/`.
+    Seed,
 }
 
 impl CompanionKind {
@@ -21,6 +23,7 @@ impl CompanionKind {
             Self::Repeatable => "/repeatable",
             Self::Manual => "/manual",
             Self::Create => "/create",
+            Self::Seed => "/seed",
         }
     }
 }

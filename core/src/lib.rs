@@ -27,6 +27,7 @@ pub mod plan;
 pub mod probe;
 pub mod psql;
 pub mod row_hash;
+pub mod seed;
 pub mod snapshot;
 pub mod stage;
 pub mod statement;

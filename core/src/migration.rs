@@ -359,6 +359,11 @@ impl Migration {
         known.filter(|(bit, _)| bits & (1 << bit) != 0).map(|(_, name)| name).collect()
     }
 
+    /// Whether it has profiles.
+    pub fn has_profiles(&self) -> bool {
+        self.record.profiles != 0
+    }
+
     /// Whether it has profiles, and none of them is chosen.
     pub fn is_skipped(&self) -> bool {
         self.record.profiles != 0 && self.record.profiles & self.set.chosen == 0

@@ -41,6 +41,7 @@ set_tests!(
     migrations_make_the_desired_schema,
     repeatable_scripts_run_twice,
     second_run_does_nothing,
+    seeds_load_and_survive,
     step_by_step_equals_all_at_once,
     whole_run_is_all_or_nothing,
 );

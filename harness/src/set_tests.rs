@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use futures_util::future::join_all;
-use lockgate::__private::{Desired, Refused, make};
-use lockgate::{Body, Dialect, DownTo, Event, Migration, Migrator, Repair, UpTo};
+use lockgate::__private::{Desired, Refused, load_seed, make};
+use lockgate::{Body, CompanionKind, Dialect, DownTo, Event, Migration, Migrator, Repair, UpTo};
 
 use crate::database::{Session, TestDatabase, apply_in_session};
 use crate::db::Db;
@@ -113,6 +113,24 @@ pub(crate) async fn create_equals_deployment(tests: &'static Tests, dialect: Dia
         "write into `create/` what the deployments have changed; or write the deployment that makes what `create/` has: \
          `cargo xtask new-migration \"what it changes\"`",
     ))
+}
+
+/// Each seed loads at its migration, and the later migrations run on its rows.
+pub(crate) async fn seeds_load_and_survive(tests: &'static Tests, dialect: Dialect) -> Note {
+    let seeds = tests.migrations.set().companion(CompanionKind::Seed);
+    for seed in seeds.iter().flat_map(|seeds| seeds.iter()) {
+        let database = database_or_skip!(TestDatabase::at(tests, dialect, None));
+        let mut connection = database.connect().await.or_problem(Phase::Set, CONNECT)?;
+        let loaded = load_seed(&database.whole, &mut connection, seed.id()).await;
+        loaded.map_err(|e| {
+            let fact = format!("`{}` does not load, or a migration after it fails on its rows", seed.up().path());
+            failed(&fact, &e).help(
+                "correct the seed or the migration; or write the seed as of a later migration, so that its rows come \
+                 after it",
+            )
+        })?;
+    }
+    Ok(None)
 }
 
 /// The migrations make what `schema/` says.
@@ -313,19 +331,19 @@ pub(crate) fn embedded_is_what_is_on_disk(tests: &'static Tests) -> Note {
     let mut edited = Vec::new();
     let mut known = Vec::new();
     let set = tests.migrations.set();
-    let companions = set.companions().iter().flat_map(|companion| companion.set.iter());
-    for migration in set.iter().chain(companions) {
+    let seeds = folder.parent().unwrap_or(folder).join("seeds");
+    let companions = set.companions().iter().flat_map(|companion| {
+        let place = if companion.kind == CompanionKind::Seed { seeds.as_path() } else { folder };
+        companion.set.iter().map(move |script| (place, companion.set.folder(), script))
+    });
+    for (place, base, migration) in set.iter().map(|migration| (folder, set.folder(), migration)).chain(companions) {
         for script in [Some(migration.up()), migration.down()].into_iter().flatten() {
             let shown = script.path();
-            let path = shown
-                .strip_prefix(tests.migrations.set().folder())
-                .unwrap_or(&shown)
-                .trim_start_matches('/')
-                .to_owned();
-            match (fs::read_to_string(folder.join(&path)), script.body()) {
+            let path = place.join(shown.strip_prefix(base).unwrap_or(&shown).trim_start_matches('/'));
+            match (fs::read_to_string(&path), script.body()) {
                 (Ok(text), Body::Sql(embedded)) if as_embedded(&text) != embedded => {
                     wrong.push(format!("{shown} differs from what is embedded"));
-                    edited.push(folder.join(&path).display().to_string());
+                    edited.push(path.display().to_string());
                 }
                 (Ok(_), Body::Sql(_) | Body::Rust) => {}
                 (Err(e), _) => wrong.push(format!("{shown} is embedded but cannot be read: {e}")),
@@ -333,9 +351,10 @@ pub(crate) fn embedded_is_what_is_on_disk(tests: &'static Tests) -> Note {
             known.push(path);
         }
     }
-    for path in scripts(folder, "") {
+    let present = |place: &Path| scripts(place, "").into_iter().map(|path| place.join(path)).collect::<Vec<_>>();
+    for path in present(folder).into_iter().chain(present(&seeds)) {
         if !known.contains(&path) {
-            let shown = shown_from(tests.base(), &folder.join(path));
+            let shown = shown_from(tests.base(), &path);
             wrong.push(format!("{shown} is in the folder but is not embedded"));
         }
     }

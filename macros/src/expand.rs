@@ -217,11 +217,17 @@ fn set<'a>(krate: &syn::Path, shown: &str, embedded: &'a Embedded) -> Result<Tok
     let (paths, table) = (&embedded.encoded.paths, Literal::byte_string(&embedded.encoded.table));
     let mut companions = Vec::with_capacity(embedded.companions.len());
     for (kind, embedded) in &embedded.companions {
+        // Seeds have a folder of their own.
+        let shown = match kind {
+            CompanionKind::Seed => &embedded.shown,
+            CompanionKind::Repeatable | CompanionKind::Manual | CompanionKind::Create => shown,
+        };
         let set = set(krate, shown, embedded)?;
         let kind = match kind {
             CompanionKind::Repeatable => quote! { Repeatable },
             CompanionKind::Manual => quote! { Manual },
             CompanionKind::Create => quote! { Create },
+            CompanionKind::Seed => quote! { Seed },
         };
         companions.push(quote! {
             #krate::__private::Companion { kind: #krate::__private::CompanionKind::#kind, set: #set }

@@ -265,18 +265,20 @@ fn items(
         let repeatable = (!folder.repeatables().is_empty()).then_some("repeatable_scripts_run_twice");
         // Only a folder with trees has something to compare.
         let of_trees = folder.companion(CompanionKind::Create).map(|_| "create_equals_deployment");
+        let of_seeds = folder.companion(CompanionKind::Seed).map(|_| "seeds_load_and_survive");
         // Structs in the source may be a part of it, which only `cargo xtask check` reads.
         let is_whole = !desired::has_structs(desired.directory.parent().unwrap_or(&desired.directory));
         let of_schema = desired.files.as_ref().filter(|_| is_whole).map(|_| "migrations_make_the_desired_schema");
-        let set_tests = SET_TESTS.into_iter().chain(repeatable).chain(of_trees).chain(of_schema).map(|test| {
-            let test = format_ident!("{test}");
-            quote! {
-                #[test]
-                fn #test() -> ::core::result::Result<(), #krate::Problem> {
-                    #krate::__private::#test(&super::LOCKGATE_TESTS, #krate::lockgate::Dialect::#dialect)
+        let set_tests =
+            SET_TESTS.into_iter().chain(repeatable).chain(of_trees).chain(of_seeds).chain(of_schema).map(|test| {
+                let test = format_ident!("{test}");
+                quote! {
+                    #[test]
+                    fn #test() -> ::core::result::Result<(), #krate::Problem> {
+                        #krate::__private::#test(&super::LOCKGATE_TESTS, #krate::lockgate::Dialect::#dialect)
+                    }
                 }
-            }
-        });
+            });
         let each = folder.migrations.iter().map(|migration| {
             let (test, version) = (self::module(&migration.id), migration.version().get());
             quote! {

@@ -18,7 +18,7 @@ use std::fmt;
 
 use lockgate_schema::sqlite::{Catalogue, Unknown};
 use lockgate_schema::{Class, Difference, compare};
-use lockgate_source::core::{Dialect, Statement, StatementFlags, StatementKind};
+use lockgate_source::core::{CompanionKind, Dialect, Statement, StatementFlags, StatementKind, seed};
 use lockgate_source::folder::{Folder, Loaded, Migration, ScriptFile, ScriptState};
 use lockgate_source::scripts::{self, Sql};
 use lockgate_source::{Code, Diagnostic, Severity, diagnostic};
@@ -140,6 +140,8 @@ struct Replay<'a> {
     reverted: usize,
     /// How many repeatable scripts have run twice.
     repeated: usize,
+    /// How many seeds were loaded at their migration, and survived to the last.
+    seeded: usize,
     found: Vec<Diagnostic>,
     /// As in [`Replayed`].
     incomplete_downs: Vec<(usize, String)>,
@@ -162,6 +164,8 @@ enum Pass {
     UpAgain,
     /// A repeatable script, which has run before.
     Repeated,
+    /// A seed, or a migration on its rows.
+    Seed,
 }
 
 impl<'a> Replay<'a> {
@@ -177,6 +181,7 @@ impl<'a> Replay<'a> {
             stopped: false,
             reverted: 0,
             repeated: 0,
+            seeded: 0,
             found: Vec::new(),
             incomplete_downs: Vec::new(),
         }
@@ -192,6 +197,7 @@ impl<'a> Replay<'a> {
         }
         if at_head {
             self.repeatables().await?;
+            self.seeds().await?;
         }
         Ok(())
     }
@@ -229,6 +235,62 @@ impl<'a> Replay<'a> {
             self.found.extend(broken_views.into_values());
         }
         Ok(())
+    }
+
+    /// Loads each seed into a database that stands at its migration, and applies the rest.
+    async fn seeds(&mut self) -> Result<(), String> {
+        let Some(part) = self.folder.companion(CompanionKind::Seed) else { return Ok(()) };
+        for seed in &part.migrations {
+            let Some(at) = seed::at(&seed.id) else { continue };
+            self.database = Database::open().await?;
+            let (before, after): (Vec<&'a Migration>, Vec<&'a Migration>) =
+                self.folder.migrations.iter().partition(|migration| migration.version() <= at);
+            for migration in before {
+                // It has run before, on another database.
+                let Ok(script) = self.scripts_of(migration) else { return Ok(()) };
+                if self.database.run(script.up, &[].into()).await.is_err() {
+                    return Ok(());
+                }
+            }
+            let whole = std::mem::replace(&mut self.folder, part);
+            let loaded = match self.scripts_of(seed) {
+                Ok(script) => match self.database.run(script.up, &[].into()).await {
+                    Ok(_) => true,
+                    Err(refusal) => {
+                        self.refused(script, Pass::Seed, refusal);
+                        false
+                    }
+                },
+                Err(note) => {
+                    self.found.push(*note);
+                    false
+                }
+            };
+            self.folder = whole;
+            if loaded && self.survives(&part.show(&seed.up.path), after).await? {
+                self.seeded += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the migrations after a seed run on its rows.
+    async fn survives(&mut self, path: &str, after: Vec<&'a Migration>) -> Result<bool, String> {
+        for migration in after {
+            let Ok(script) = self.scripts_of(migration) else { return Ok(false) };
+            if let Err(refusal) = self.database.run(script.up, &[].into()).await {
+                let count = self.found.len();
+                self.refused(script, Pass::Seed, refusal);
+                for found in &mut self.found[count..] {
+                    found.help.push(format!(
+                        "it ran on the rows of `{path}`: correct one of the two, or write the seed as of `{}`",
+                        migration.id
+                    ));
+                }
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Applies all migrations. Before the next one, each is reverted and applied again in a transaction that is rolled
@@ -435,7 +497,7 @@ impl<'a> Replay<'a> {
             let (what, ends) = match pass {
                 Pass::Up => ("the replay ends here", true),
                 Pass::Down | Pass::UpAgain => ("the down script is not replayed", false),
-                Pass::Repeated => ("the replay ends here", true),
+                Pass::Repeated | Pass::Seed => ("the replay ends here", true),
             };
             let note = self.note(sql.script, range, format!("{what}: {}", refusal.message));
             let note = note
@@ -448,13 +510,13 @@ impl<'a> Replay<'a> {
             return;
         }
         let message = match (pass, refusal.at) {
-            (Pass::Up, Some(_)) => format!("SQLite refuses this statement: {}", refusal.message),
+            (Pass::Up | Pass::Seed, Some(_)) => format!("SQLite refuses this statement: {}", refusal.message),
             (Pass::Down, Some(_)) => format!("`{id}` cannot be reverted: {}", refusal.message),
             (Pass::UpAgain, Some(_)) => {
                 format!("`{id}` cannot be applied again after it was reverted: {}", refusal.message)
             }
             (Pass::Repeated, Some(_)) => format!("`{id}` cannot run again: {}", refusal.message),
-            (Pass::Up | Pass::Down | Pass::UpAgain | Pass::Repeated, None) => {
+            (Pass::Up | Pass::Down | Pass::UpAgain | Pass::Repeated | Pass::Seed, None) => {
                 format!("the transaction of this script cannot be committed: {}", refusal.message)
             }
         };
@@ -477,7 +539,7 @@ impl<'a> Replay<'a> {
                     last.source.id
                 )),
             },
-            Pass::Down => diagnostic,
+            Pass::Down | Pass::Seed => diagnostic,
             Pass::Repeated => diagnostic.help(
                 "a repeatable script runs again whenever its text changes: write `CREATE … IF NOT EXISTS`, or \
                  `DROP … IF EXISTS` before `CREATE`",
@@ -568,7 +630,12 @@ impl<'a> Replay<'a> {
             1 => ", 1 repeatable script twice".to_owned(),
             many => format!(", {many} repeatable scripts twice"),
         };
-        let summary = format!("replayed on SQLite {version}: {applied}{of} up{back}{twice}");
+        let seeds = match self.seeded {
+            0 => String::new(),
+            1 => ", 1 seed loaded".to_owned(),
+            many => format!(", {many} seeds loaded"),
+        };
+        let summary = format!("replayed on SQLite {version}: {applied}{of} up{back}{twice}{seeds}");
         Replayed { diagnostics: self.found, incomplete_downs: self.incomplete_downs, summary }
     }
 }
@@ -611,7 +678,7 @@ fn keeps_rows(up: Sql<'_>, down: Sql<'_>) -> bool {
 impl<'a> ReplayedMigration<'a> {
     fn script(&self, pass: Pass) -> Sql<'a> {
         match pass {
-            Pass::Up | Pass::UpAgain | Pass::Repeated => self.up,
+            Pass::Up | Pass::UpAgain | Pass::Repeated | Pass::Seed => self.up,
             Pass::Down => self.down.unwrap_or(self.up),
         }
     }

@@ -102,6 +102,7 @@ mod run;
 #[cfg(feature = "schema")]
 mod schema_drift;
 mod secret;
+mod seed;
 #[cfg(feature = "operations")]
 mod server_progress;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
@@ -161,6 +162,7 @@ pub use report::{FinishedStep, Report};
 #[cfg(feature = "schema")]
 pub use schema_drift::{SchemaDrift, SchemaVerdict};
 pub use secret::mask_secrets;
+pub use seed::Seed;
 #[cfg(feature = "operations")]
 pub use server_progress::server_progress;
 #[cfg(feature = "operations")]
@@ -203,6 +205,24 @@ pub mod __private {
     #[must_use]
     pub fn of_every_profile(migrator: &Migrator) -> Migrator {
         migrator.with_set(|set| set.with_all_profiles())
+    }
+
+    /// The names of the tables that a migrator keeps: the history and its log.
+    pub fn history_tables(migrator: &Migrator) -> Vec<String> {
+        migrator.history_tables()
+    }
+
+    /// Loads the seed with this id, although another one may be newer.
+    ///
+    /// # Errors
+    ///
+    /// As for `Migrator::load_seed`.
+    pub async fn load_seed(
+        migrator: &Migrator,
+        database: &mut crate::Database,
+        id: &str,
+    ) -> Result<crate::Report, crate::Error> {
+        migrator.load_seed_of(database, Some(id)).await
     }
 
     /// A migrator that runs the migrations of every profile, and no repeatable script: to test the migrations alone.

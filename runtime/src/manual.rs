@@ -58,6 +58,16 @@ impl Migrator {
     /// scripts. Otherwise as for [`apply`](Self::apply).
     pub async fn run_manual(&self, target: impl Target, number: Version) -> Result<Report, Error> {
         let scripts = self.scripts()?;
+        self.run_script(&scripts, target, number).await
+    }
+
+    /// Runs one script of a companion set, whose migrator this is, unless it has run.
+    pub(crate) async fn run_script(
+        &self,
+        scripts: &Self,
+        target: impl Target,
+        number: Version,
+    ) -> Result<Report, Error> {
         let (own, run) = (self.run()?, scripts.run()?);
         let mut backend = open(target).await?;
         let mirror = self.settle_mirror(&own, &mut *backend).await?;

@@ -975,6 +975,21 @@ impl Migrator {
         Some(Self { migrations, set: format!("{}{}", self.set, kind.suffix()), ..self.clone() })
     }
 
+    /// For [`crate::__private::history_tables`].
+    pub(crate) fn history_tables(&self) -> Vec<String> {
+        let table = TableName::parse(&self.history_table).ok();
+        let plain = |table: TableName| match table.schema {
+            Some(schema) => format!("{schema}.{}", table.name),
+            None => table.name,
+        };
+        table.into_iter().flat_map(|table| [plain(table.log()), plain(table)]).collect()
+    }
+
+    /// Whether someone said why a protected stage is changed.
+    pub(crate) fn overrides_stage(&self) -> bool {
+        self.stage.why.is_some()
+    }
+
     /// The same, without events: for what is only bookkeeping.
     #[cfg(feature = "databases")]
     pub(crate) fn quiet(&self) -> Self {

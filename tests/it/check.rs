@@ -271,6 +271,43 @@ error[replay]: `R__seed` cannot run again: UNIQUE constraint failed: users.id
 }
 
 #[test]
+fn seeds_are_replayed_on_databases_of_their_own() {
+    let add = ("0002_unique.up.sql", "CREATE UNIQUE INDEX users_name ON users (name);\n");
+    let drop = ("0002_unique.down.sql", "DROP INDEX users_name;\n");
+    let scratch = sqlite(&[USERS, USERS_DOWN, add, drop]);
+    scratch.write("app/seeds/0001_old.sql", "INSERT INTO users VALUES (1, 'ada'), (2, 'eve');\n");
+    scratch.write("app/seeds/0002_new.sql", "INSERT INTO users VALUES (1, 'ada');\n");
+    check(&scratch, 0, "", "2 up, 2 down and up again, 2 seeds loaded");
+    scratch
+        .write("app/seeds/0002_new.sql", "INSERT INTO users VALUES (1, 'ada');\nINSERT INTO usrs VALUES (2, 'a');\n");
+    scratch.write("app/seeds/0001_old.sql", "INSERT INTO users VALUES (1, 'ada'), (2, 'ada');\n");
+    check(
+        &scratch,
+        1,
+        "
+error[replay]: SQLite refuses this statement: UNIQUE constraint failed: users.name
+ --> app/migrations/0002_unique.up.sql:1:1
+  |
+1 | CREATE UNIQUE INDEX users_name ON users (name);
+  | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+  |
+  = help: it ran on the rows of `app/seeds/0001_old.sql`: correct one of the two, or write the seed as of `0002_unique`
+
+error[replay]: SQLite refuses this statement: no such table: usrs
+ --> app/seeds/0002_new.sql:2:1
+  |
+2 | INSERT INTO usrs VALUES (2, 'a');
+  | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+",
+        "2 up, 2 down and up again",
+    );
+    scratch.write("app/seeds/0007_late.sql", "SELECT 1;\n");
+    let output = scratch.run(&["check"]).fails(1);
+    assert!(output.contains("`0007_late` is loaded after the migration 7, and there is none"), "{output}");
+    assert!(output.contains("rename the seed to `0002_late.sql`"), "{output}");
+}
+
+#[test]
 fn a_whole_set_is_replayed_up_down_and_up() {
     let add = ("0002_add_email.up.sql", "ALTER TABLE users ADD COLUMN email TEXT;");
     let drop = ("0002_add_email.down.sql", "ALTER TABLE users DROP COLUMN email;");

@@ -52,6 +52,7 @@ mod schema_postgres;
 mod schema_sqlite;
 mod schema_xtask;
 mod secrets;
+mod seed;
 mod stage;
 mod states;
 mod structs;

@@ -15,6 +15,8 @@ use crate::id::Id;
 /// What the macro needs to emit a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Embedded {
+    /// The folder, as messages show it.
+    pub shown: String,
     /// Paths and table.
     pub encoded: Encoded,
     /// The SQL files, in the order in which their texts are concatenated.
@@ -59,7 +61,7 @@ impl Folder {
     ///
     /// As [`encode`](Self::encode).
     pub fn leak(&self, application: &'static str) -> Set {
-        leak(self.encode(), self.shown.clone().leak(), application)
+        leak(self.encode(), application)
     }
 
     /// Encodes the folder.
@@ -121,16 +123,17 @@ impl Folder {
         let encoded = encoded.with_snapshots(&snapshots).with_digest(digest);
         let companions = self.companions.iter().map(|companion| (companion.kind, companion.folder.encode())).collect();
         let (tracked, snapshots) = (self.tracked.clone(), self.snapshots.clone());
-        Embedded { encoded, texts, rust_steps, tracked, snapshots, companions }
+        let shown = self.shown.clone();
+        Embedded { shown, encoded, texts, rust_steps, tracked, snapshots, companions }
     }
 }
 
 /// Makes the set of what was encoded, with its companions. Its memory is never freed.
-fn leak(embedded: Embedded, shown: &'static str, application: &'static str) -> Set {
-    let Embedded { encoded, texts, companions, snapshots, rust_steps: _, tracked: _ } = embedded;
+fn leak(embedded: Embedded, application: &'static str) -> Set {
+    let Embedded { shown, encoded, texts, companions, snapshots, rust_steps: _, tracked: _ } = embedded;
     let texts: String = texts.into_iter().map(|text| text.text).collect();
-    let set = Set::from_parts(shown, application, texts.leak(), encoded.paths.leak(), encoded.table.leak());
-    let companion = |(kind, embedded)| Companion { kind, set: leak(embedded, shown, application) };
+    let set = Set::from_parts(shown.leak(), application, texts.leak(), encoded.paths.leak(), encoded.table.leak());
+    let companion = |(kind, embedded)| Companion { kind, set: leak(embedded, application) };
     let companions: Vec<Companion> = companions.into_iter().map(companion).collect();
     let schemas: Vec<&'static str> = snapshots.into_iter().map(|file| &*file.text.leak()).collect();
     set.with_companions(companions.leak()).with_schemas(schemas.leak())

@@ -12,7 +12,7 @@ use super::name::{Kind, Name};
 use super::policy::{self, Layout, Need, Numbering, Policy};
 use super::read::{FolderFile, Listing};
 use super::{
-    backends, freeze, grammar, lint, name, order, placeholder, proposed, psql, read, repeatable, script, section,
+    backends, freeze, grammar, lint, name, order, placeholder, proposed, psql, read, repeatable, script, section, seed,
     snapshot, test, tree,
 };
 use crate::id::Id;
@@ -61,15 +61,17 @@ pub fn load_files(directory: &Path, shown: &str, files: Vec<(String, PathBuf)>, 
     files.sort_by(|a, b| a.path.cmp(&b.path));
     let listing = Listing { files, directories: vec![directory.to_owned()], diagnostics: Vec::new() };
     let tests = Tests { directory: PathBuf::new(), shown: String::new() };
-    load_listed(listing, directory, shown, tests, policy, Dialects::NONE)
+    load_listed(listing, None, directory, shown, tests, policy, Dialects::NONE)
 }
 
 fn load_any(directory: &Path, shown: &str, tests: Tests, policy: Policy, backends: Dialects) -> Loaded {
-    load_listed(read::list(directory, shown), directory, shown, tests, policy, backends)
+    let seeds = seed::list(directory, shown);
+    load_listed(read::list(directory, shown), seeds, directory, shown, tests, policy, backends)
 }
 
 fn load_listed(
     listing: Listing,
+    seeds: Option<(String, Listing)>,
     directory: &Path,
     shown: &str,
     tests: Tests,
@@ -130,6 +132,20 @@ fn load_listed(
             folder.tracked.extend(trees.orders);
         }
     }
+    if let Some((shown, mut listing)) = seeds {
+        diagnostics.append(&mut listing.diagnostics);
+        match seed::part(&mut folder, shown, &listing) {
+            Ok(mut part) => {
+                let files: Vec<&FolderFile> = listing.files.iter().collect();
+                diagnostics.extend(read_part(&mut part, &listing, &files));
+                diagnostics.extend(seed::check(&folder, &mut part));
+                if !part.migrations.is_empty() {
+                    folder.companions.push(CompanionFolder { kind: CompanionKind::Seed, folder: part });
+                }
+            }
+            Err(problem) => diagnostics.extend(problem.map(|problem| *problem)),
+        }
+    }
     diagnostics.extend(snapshot::read(&mut folder, &listing));
     diagnostics.extend(collect_profiles(&mut folder));
     diagnostics.extend(backends::check(&folder, backends));
@@ -168,6 +184,7 @@ fn read_part(folder: &mut Folder, listing: &Listing, files: &[&FolderFile]) -> V
         }
         let parsed = match folder.kind {
             Some(CompanionKind::Create) => Ok(placed(place, &found.path)),
+            Some(CompanionKind::Seed) => seed::parse(file, folder.policy.numbering),
             Some(CompanionKind::Manual | CompanionKind::Repeatable) | None => {
                 name::parse(file, folder.policy.numbering)
             }
@@ -202,8 +219,8 @@ fn read_part(folder: &mut Folder, listing: &Listing, files: &[&FolderFile]) -> V
         files.push((name, read));
     }
     diagnostics.extend(grammar::check(folder, &files));
-    // The desired schema runs in an empty database, where nobody waits and no row is lost.
-    if folder.kind != Some(CompanionKind::Create) {
+    // The desired schema runs in an empty database, and a seed in a new one, where nobody waits and no row is lost.
+    if !matches!(folder.kind, Some(CompanionKind::Create | CompanionKind::Seed)) {
         diagnostics.extend(lint::check(folder, &files));
     }
     let wrong = section::check(folder, &files);
@@ -219,7 +236,11 @@ fn read_part(folder: &mut Folder, listing: &Listing, files: &[&FolderFile]) -> V
     }
     let asking = section::check_transactions(folder, &files, &diagnostics);
     diagnostics.extend(asking);
-    let (repeatable, versioned) = files.into_iter().partition(|(name, _)| name.is_repeatable());
+    let is_seed = folder.kind == Some(CompanionKind::Seed);
+    if is_seed {
+        files.iter().for_each(|(name, read)| diagnostics.extend(seed::unfit(folder, name, read)));
+    }
+    let (repeatable, versioned) = files.into_iter().partition(|(name, _)| name.is_repeatable() && !is_seed);
     let (migrations, problems) = order::group(&folder.shown, &folder.policy, versioned);
     folder.migrations = migrations;
     diagnostics.extend(problems);

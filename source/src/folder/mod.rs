@@ -22,6 +22,7 @@ mod repeatable;
 mod rule;
 mod script;
 pub(crate) mod section;
+pub mod seed;
 pub mod snapshot;
 mod step;
 mod test;

@@ -198,7 +198,7 @@ impl Folder {
         match self.kind {
             None => Some(lockfile::FILE),
             Some(CompanionKind::Manual) => Some("manual-deployment/migrations.lock"),
-            Some(CompanionKind::Create | CompanionKind::Repeatable) => None,
+            Some(CompanionKind::Create | CompanionKind::Repeatable | CompanionKind::Seed) => None,
         }
     }
 

@@ -163,7 +163,7 @@ pub(super) fn check(folder: &Folder) -> Vec<Diagnostic> {
             diagnostics.extend(widths(folder));
             return diagnostics;
         }
-        Some(CompanionKind::Create | CompanionKind::Repeatable) => return diagnostics,
+        Some(CompanionKind::Create | CompanionKind::Repeatable | CompanionKind::Seed) => return diagnostics,
     }
     diagnostics.extend(match folder.policy.numbering {
         // `parse` has checked the digits of a patch, and a new major may begin anywhere.

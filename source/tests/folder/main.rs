@@ -12,6 +12,7 @@ mod random_scripts;
 mod reading;
 mod renumber;
 mod repeatable;
+mod seed;
 mod support;
 mod transactions;
 mod trees;

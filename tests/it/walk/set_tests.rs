@@ -25,6 +25,7 @@ const FILL: Sql = Sql {
 on_each! {
     a_good_set_passes_all_of_them,
     repeatable_scripts_must_run_twice,
+    seeds_must_load_and_survive,
     every_table_needs_a_row,
     a_table_declared_empty_is_empty,
     reverting_everything_with_rows,
@@ -48,6 +49,23 @@ pub(super) async fn refused(test: Test, tests: &'static Tests, dialect: Dialect,
     for words in words {
         assert!(problem.contains(words), "`{words}` is not in:\n{problem}");
     }
+}
+
+async fn seeds_must_load_and_survive(dialect: Dialect) {
+    let with = |seed: &'static str| {
+        let mut files = GOOD.to_vec();
+        files.push(("0003_c.up.sql", "DELETE FROM b;\nINSERT INTO a (id) VALUES (7);"));
+        files.push(("0003_c.down.sql", "DELETE FROM a WHERE id = 7;"));
+        files.push(("../seeds/0002_old.sql", seed));
+        files.push(("../seeds/0003_new.sql", "-- lockgate: profile x\nINSERT INTO a (id) VALUES (9);"));
+        tests(&files, vec![])
+    };
+    let test: Test = harness::seeds_load_and_survive;
+    run(test, with("INSERT INTO a (id) VALUES (1);\nINSERT INTO b (id) VALUES (1);"), dialect).await.unwrap();
+    let words = ["`seeds/0002_old.sql` does not load", "nowhere"];
+    refused(test, with("INSERT INTO nowhere (id) VALUES (1);"), dialect, &words).await;
+    let words = ["a migration after it fails on its rows", "0003_c", "write the seed as of a later migration"];
+    refused(test, with("INSERT INTO a (id) VALUES (7);"), dialect, &words).await;
 }
 
 async fn a_good_set_passes_all_of_them(dialect: Dialect) {

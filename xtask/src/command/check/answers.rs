@@ -27,7 +27,8 @@ impl Key {
     pub(super) fn of(folder: &Folder, dialect: Dialect, release: &str) -> Self {
         let version = env!("CARGO_PKG_VERSION");
         let mut key = Self(format!("2\n{dialect}\n{release}\n{version}\n{}\n", folder.policy.dialects()));
-        let companions = folder.companions.iter().filter(|one| one.kind != CompanionKind::Manual);
+        let companions =
+            folder.companions.iter().filter(|one| !matches!(one.kind, CompanionKind::Manual | CompanionKind::Seed));
         let migrations = companions.flat_map(|one| &one.folder.migrations).chain(&folder.migrations);
         for file in migrations.flat_map(|migration| migration.files()) {
             let ScriptFile { path, text, .. } = file;
