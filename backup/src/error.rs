@@ -31,7 +31,8 @@ impl Error {
         Self::new(ErrorKind::Usage, summary)
     }
 
-    pub(crate) fn refused(summary: impl Into<String>) -> Self {
+    /// A refusal: nothing was changed.
+    pub fn refused(summary: impl Into<String>) -> Self {
         Self::new(ErrorKind::Refused, summary)
     }
 
@@ -57,7 +58,7 @@ impl Error {
 
     /// The same error, with a fact. An error of the migrator has its own.
     #[must_use]
-    pub(crate) fn state(mut self, fact: impl Into<String>) -> Self {
+    pub fn state(mut self, fact: impl Into<String>) -> Self {
         if let Inner::Own(own) = &mut *self.0 {
             own.state.push(fact.into());
         }
@@ -66,7 +67,7 @@ impl Error {
 
     /// The same error, with what to do.
     #[must_use]
-    pub(crate) fn help(mut self, line: impl Into<String>) -> Self {
+    pub fn help(mut self, line: impl Into<String>) -> Self {
         if let Inner::Own(own) = &mut *self.0 {
             own.help.push(line.into());
         }

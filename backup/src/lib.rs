@@ -36,6 +36,7 @@
 #[cfg(feature = "postgres")]
 mod client;
 mod create;
+pub mod data;
 pub mod deploy;
 mod error;
 mod event;
@@ -45,6 +46,7 @@ pub mod meta;
 #[cfg(feature = "postgres")]
 mod postgres;
 pub mod prune;
+pub mod refresh;
 pub mod restore;
 pub mod schedule;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
@@ -53,6 +55,7 @@ mod schema;
 mod sqlite;
 mod store;
 mod subject;
+pub mod tunnel;
 mod verify;
 
 pub use create::create;

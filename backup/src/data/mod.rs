@@ -1,0 +1,132 @@
+//! The data of a database as a file: [`dump`] writes the rows of all tables or of some, and [`load`] puts them into tables
+//! that are empty.
+//!
+//! A dump is read in one snapshot, and loaded in one transaction. Both stream: neither a table nor a row needs to fit into
+//! memory as a whole, but for a row of SQLite. Tables can refer to one another in circles. What the database computes itself
+//! is left out: generated columns, and what triggers of the tables would insert.
+
+mod choice;
+mod file;
+mod names;
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+
+use std::io::{BufRead, Write};
+
+use lockgate::{Database, Dialect};
+
+pub use choice::{Choice, Condition};
+
+use crate::error::Error;
+use file::Head;
+
+/// What is dumped.
+#[derive(Clone, Debug, Default)]
+pub struct DumpOptions {
+    /// Which tables, and which of their rows.
+    pub choice: Choice,
+    /// The newest applied migration. A load asks for a database that has it as its newest.
+    pub newest: Option<String>,
+    /// Tables that are no data of the application, such as those of the history: `lockgate_history`.
+    pub bookkeeping: Vec<String>,
+}
+
+/// How a dump is loaded.
+#[derive(Clone, Debug, Default)]
+pub struct LoadOptions {
+    /// The newest applied migration of the database.
+    pub newest: Option<String>,
+    /// A script that runs after the rows are loaded, in the same transaction: to make them anonymous, say.
+    pub script: Option<String>,
+    /// Whether the rows that the tables of the dump have are deleted first, in the same transaction: migrations can have
+    /// filled them. Otherwise a table with rows is refused.
+    pub replace: bool,
+}
+
+/// What was dumped or loaded: each table with the number of its rows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tables {
+    /// Table by table, in the order of the file.
+    pub rows: Vec<(String, u64)>,
+}
+
+impl Tables {
+    /// The number of all rows.
+    pub fn count(&self) -> u64 {
+        self.rows.iter().map(|(_, count)| count).sum()
+    }
+}
+
+/// Writes the rows of a database.
+///
+/// # Errors
+///
+/// If a chosen table does not exist, if the database has what a dump cannot hold, and if the database or the file fails.
+/// The file is then not complete, and no load takes it.
+pub async fn dump(database: &mut Database, options: &DumpOptions, file: &mut dyn Write) -> Result<Tables, Error> {
+    let head = Head { dialect: database.dialect(), newest: options.newest.clone(), tables: Vec::new() };
+    match head.dialect {
+        #[cfg(feature = "postgres")]
+        Dialect::Postgres => postgres::dump(connected(database.postgres())?, options, &head, file).await,
+        #[cfg(feature = "sqlite")]
+        Dialect::Sqlite => sqlite::dump(connected(database.sqlite())?, options, &head, file).await,
+        _ => Err(unbuilt(head.dialect)),
+    }
+}
+
+/// Loads a dump, whole or not at all.
+///
+/// # Errors
+///
+/// If a table has rows, if the database is at another migration than the dump, if the file is not a complete dump of such a
+/// database, and if the database refuses a row. Nothing is changed then.
+pub async fn load(database: &mut Database, options: &LoadOptions, file: &mut dyn BufRead) -> Result<Tables, Error> {
+    let mut lines = file::Lines::new(file);
+    let head = Head::read(&mut lines)?;
+    if head.dialect != database.dialect() {
+        let (of, here) = (head.dialect.product(), database.dialect().product());
+        return Err(Error::refused(format!("the dump is of {of}, and the database is {here}"))
+            .state("nothing was changed")
+            .help(format!("name a database of {of}")));
+    }
+    head.check_newest(options.newest.as_deref())?;
+    let replaced = if options.replace { head.tables.as_slice() } else { &[] };
+    match head.dialect {
+        #[cfg(feature = "postgres")]
+        Dialect::Postgres => postgres::load(connected(database.postgres())?, options, replaced, &mut lines).await,
+        #[cfg(feature = "sqlite")]
+        Dialect::Sqlite => sqlite::load(connected(database.sqlite())?, options, replaced, &mut lines).await,
+        _ => Err(unbuilt(head.dialect)),
+    }
+}
+
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+fn connected<T>(connection: Option<T>) -> Result<T, Error> {
+    connection.ok_or_else(|| Error::failed("the connection was interrupted").help("run the command again"))
+}
+
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+fn has_rows(table: &names::TableName) -> Error {
+    Error::refused(format!("`{table}` has rows, and a load does not mix them with others"))
+        .state("nothing was changed")
+        .help("`load --replace` deletes them first, for example what migrations have inserted; or dump without this table: `--exclude`")
+}
+
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+fn script_fails(error: &sqlx::Error) -> Error {
+    Error::of_driver("the script fails", error).state("nothing was changed: rows and script are one transaction")
+}
+
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+fn script_ends_transaction() -> Error {
+    Error::refused("the script ends the transaction in which the rows are loaded")
+        .state("nothing was changed: rows and script are one transaction")
+        .help("delete COMMIT, ROLLBACK and the like from it")
+}
+
+fn unbuilt(dialect: Dialect) -> Error {
+    Error::usage(format!("this build knows no {}", dialect.product()))
+        .help(format!("build with the feature `{dialect}` of `lockgate-cli`"))
+}

@@ -1,0 +1,367 @@
+//! PostgreSQL: rows by `COPY`, in a file that psql reads too. Whatever would change or refuse rows while they are loaded is
+//! kept off by the same transaction: foreign keys are checked at its end, and the triggers of tables do not fire.
+
+mod catalogue;
+
+use std::io::Write;
+
+use futures_util::TryStreamExt;
+use sqlx::{AssertSqlSafe, PgConnection};
+
+use super::file::{self, Head, Lines, Rows};
+use super::names::{self, TableName};
+use super::{DumpOptions, LoadOptions, Tables};
+use crate::error::Error;
+use catalogue::{Guards, Table};
+
+/// The settings under which each value has one text, on every server. They are those of a transaction, and in the file.
+const SETTINGS: &[&str] = &[
+    "SET LOCAL client_encoding = 'UTF8';",
+    "SET LOCAL standard_conforming_strings = on;",
+    "SET LOCAL DateStyle = 'ISO, YMD';",
+    "SET LOCAL IntervalStyle = 'postgres';",
+    "SET LOCAL extra_float_digits = 3;",
+    "SET LOCAL bytea_output = 'hex';",
+    "SET LOCAL statement_timeout = 0;",
+    "SET LOCAL row_security = off;",
+];
+
+/// For psql, which runs the file.
+const ADVICE: &str = "-- psql reads this file too: psql --single-transaction -v ON_ERROR_STOP=1 -f FILE\n";
+
+pub(super) async fn dump(
+    connection: &mut PgConnection,
+    options: &DumpOptions,
+    head: &Head,
+    file: &mut dyn Write,
+) -> Result<Tables, Error> {
+    execute(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await.map_err(unread)?;
+    let dumped = dump_in_snapshot(connection, options, head, file).await;
+    // A connection that failed in the middle of a COPY is not used again.
+    let ended = execute(connection, "COMMIT").await;
+    let dumped = dumped?;
+    ended.map_err(unread)?;
+    Ok(dumped)
+}
+
+async fn dump_in_snapshot(
+    connection: &mut PgConnection,
+    options: &DumpOptions,
+    head: &Head,
+    file: &mut dyn Write,
+) -> Result<Tables, Error> {
+    for setting in SETTINGS {
+        execute(connection, setting).await.map_err(unread)?;
+    }
+    let (tables, bookkeeping) = catalogue::tables(connection, &options.bookkeeping).await.map_err(unread)?;
+    let names: Vec<TableName> = tables.iter().map(|table| table.name.clone()).collect();
+    let chosen = options.choice.of(&names)?;
+    let is_whole = chosen.len() == tables.len() && options.choice.conditions.is_empty();
+    if is_whole {
+        let count = catalogue::large_objects(connection).await.map_err(unread)?;
+        if count > 0 {
+            return Err(Error::refused(format!("the database has {count} large objects, which a dump does not hold"))
+                .help("`pg_dump` keeps them, and `backup create`; to dump tables without them, name these: `--only`"));
+        }
+    }
+    let of = |name: &TableName| tables.iter().find(|table| table.name == *name).expect("it was chosen among them");
+    let guards = Guards::read(connection).await.map_err(unread)?;
+
+    Head { tables: chosen.iter().map(|(name, _)| (*name).clone()).collect(), ..head.clone() }.write(file)?;
+    file::write(file, ADVICE.as_bytes())?;
+    for line in SETTINGS.iter().map(|line| (*line).to_owned()).chain(guards.off.iter().cloned()) {
+        file::write(file, format!("{line}\n").as_bytes())?;
+    }
+    let mut dumped = Tables::default();
+    for (name, condition) in &chosen {
+        let rows = copy_out(connection, of(name), *condition, file).await?;
+        dumped.rows.push((name.to_string(), rows));
+    }
+    let owners: Option<Vec<i64>> = (!is_whole).then(|| chosen.iter().map(|(name, _)| of(name).oid).collect());
+    for sequence in catalogue::sequences(connection, owners.as_deref(), &bookkeeping).await.map_err(unread)? {
+        file::write(file, format!("{sequence}\n").as_bytes())?;
+    }
+    for line in &guards.on {
+        file::write(file, format!("{line}\n").as_bytes())?;
+    }
+    if is_whole {
+        for view in catalogue::materialized_views(connection).await.map_err(unread)? {
+            file::write(file, format!("REFRESH MATERIALIZED VIEW {};\n", view.quoted()).as_bytes())?;
+        }
+    }
+    file::end(file)?;
+    Ok(dumped)
+}
+
+/// Writes the rows of a table, and returns their number.
+async fn copy_out(
+    connection: &mut PgConnection,
+    table: &Table,
+    condition: Option<&str>,
+    file: &mut dyn Write,
+) -> Result<u64, Error> {
+    let (name, columns) = (table.name.quoted(), names::columns(&table.columns));
+    if table.columns.is_empty() {
+        let count: i64 = catalogue::count(connection, &table.name).await.map_err(unread)?;
+        return match count {
+            0 => Ok(0),
+            _ => Err(Error::refused(format!("`{}` has rows and no column whose values could be kept", table.name))
+                .help("leave it out: `--exclude`")),
+        };
+    }
+    let list: Vec<String> = table.columns.iter().map(|column| names::identifier(column)).collect();
+    // The rows of a partitioned table are in its partitions; those of a table that others inherit from are its own.
+    let from = if table.is_partitioned { name.clone() } else { format!("ONLY {name}") };
+    // A line break, as the condition may end with a comment.
+    let condition = condition.map(|sql| format!(" WHERE ({sql}\n)")).unwrap_or_default();
+    let statement = format!("COPY (SELECT {} FROM {from}{condition}) TO STDOUT", list.join(", "));
+    file::write(file, format!("COPY {name} {columns} FROM stdin;\n").as_bytes())?;
+    let failed = |error: &sqlx::Error| Error::of_driver(format!("`{}` cannot be read", table.name), error);
+    let mut stream = connection.copy_out_raw(&statement).await.map_err(|error| failed(&error))?;
+    let mut rows = 0;
+    while let Some(bytes) = stream.try_next().await.map_err(|error| failed(&error))? {
+        rows += bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
+        file::write(file, &bytes)?;
+    }
+    file::write(file, b"\\.\n")?;
+    Ok(rows)
+}
+
+pub(super) async fn load(
+    connection: &mut PgConnection,
+    options: &LoadOptions,
+    replaced: &[TableName],
+    lines: &mut Lines<'_>,
+) -> Result<Tables, Error> {
+    execute(connection, "BEGIN").await.map_err(unloaded)?;
+    match load_in_transaction(connection, options, replaced, lines).await {
+        Ok(loaded) => {
+            execute(connection, "COMMIT").await.map_err(unloaded)?;
+            Ok(loaded)
+        }
+        Err(error) => {
+            // If it fails, the connection is lost, and the server rolls back.
+            let _ = execute(connection, "ROLLBACK").await;
+            Err(error)
+        }
+    }
+}
+
+async fn load_in_transaction(
+    connection: &mut PgConnection,
+    options: &LoadOptions,
+    replaced: &[TableName],
+    lines: &mut Lines<'_>,
+) -> Result<Tables, Error> {
+    for setting in SETTINGS {
+        execute(connection, setting).await.map_err(unloaded)?;
+    }
+    let guards = Guards::read(connection).await.map_err(unloaded)?;
+    for line in &guards.off {
+        execute(connection, line).await.map_err(unguarded)?;
+    }
+    empty(connection, replaced).await?;
+    let mut loaded = Tables::default();
+    let mut sequences: Vec<(TableName, String)> = Vec::new();
+    let mut views: Vec<TableName> = Vec::new();
+    loop {
+        let line = lines.text()?.ok_or_else(|| lines.cut_off())?;
+        if lines.is_end(&line)? {
+            break;
+        }
+        match Line::parse(&line) {
+            Some(Line::Rows(table, columns)) => {
+                check_empty(connection, &table).await?;
+                let rows = copy_in(connection, &table, &columns, lines).await?;
+                loaded.rows.push((table.to_string(), rows));
+            }
+            Some(Line::Sequence(name, statement)) => sequences.push((name, statement)),
+            Some(Line::View(view)) => views.push(view),
+            // The database has its own keys and triggers.
+            Some(Line::ForPsql) => {}
+            None => return Err(lines.wrong("is none that `dump` writes")),
+        }
+    }
+    for (name, statement) in &sequences {
+        // This makes the sequence anew, for this transaction: otherwise the value would stay after a rollback.
+        let anew = format!("ALTER SEQUENCE {} RESTART", name.quoted());
+        execute(connection, &anew).await.map_err(unguarded)?;
+        execute(connection, statement).await.map_err(unloaded)?;
+    }
+    if let Some(script) = &options.script {
+        run_script(connection, script).await?;
+    }
+    for line in &guards.on {
+        execute(connection, line).await.map_err(unloaded)?;
+    }
+    for view in views {
+        let statement = format!("REFRESH MATERIALIZED VIEW {}", view.quoted());
+        execute(connection, &statement).await.map_err(unloaded)?;
+    }
+    Ok(loaded)
+}
+
+/// A row that refers to none. While it is there, nobody can commit.
+const OPEN: &[&str] = &[
+    "CREATE TEMPORARY TABLE lockgate_no_row (id INTEGER PRIMARY KEY) ON COMMIT DROP",
+    "CREATE TEMPORARY TABLE lockgate_transaction (id INTEGER CONSTRAINT lockgate_transaction_is_open \
+     REFERENCES lockgate_no_row DEFERRABLE INITIALLY DEFERRED) ON COMMIT DROP",
+    "INSERT INTO pg_temp.lockgate_transaction VALUES (1)",
+];
+
+/// Runs a script that must not end the transaction: the rows that it changes would be visible as they were.
+async fn run_script(connection: &mut PgConnection, script: &str) -> Result<(), Error> {
+    for statement in OPEN {
+        execute(connection, statement).await.map_err(unloaded)?;
+    }
+    let ended = || super::script_ends_transaction();
+    execute(connection, script).await.map_err(|error| match &error {
+        sqlx::Error::Database(of_server) if of_server.constraint() == Some("lockgate_transaction_is_open") => ended(),
+        _ => super::script_fails(&error),
+    })?;
+    // After a ROLLBACK there is no such table.
+    execute(connection, "DELETE FROM pg_temp.lockgate_transaction").await.map_err(|_| ended())
+}
+
+/// A line of the file.
+#[derive(Debug, PartialEq, Eq)]
+enum Line {
+    /// Rows of a table follow, with these columns.
+    Rows(TableName, Vec<String>),
+    /// A sequence, and the statement that sets it, written anew.
+    Sequence(TableName, String),
+    /// A materialized view that is filled.
+    View(TableName),
+    /// A comment, or what psql needs.
+    ForPsql,
+}
+
+impl Line {
+    /// Reads a line. Nothing of the file is run as it is: names are quoted again.
+    fn parse(line: &str) -> Option<Self> {
+        if let Some(rest) = line.strip_prefix("COPY ") {
+            let (table, rest) = TableName::parse(rest)?;
+            let (columns, rest) = names::parse_columns(rest.strip_prefix(' ')?)?;
+            return (rest == " FROM stdin;").then_some(Self::Rows(table, columns));
+        }
+        if let Some(rest) = line.strip_prefix("SELECT pg_catalog.setval(") {
+            let (name, rest) = names::parse_literal(rest)?;
+            let (sequence, end) = TableName::parse(&name)?;
+            let (value, called) = rest.strip_prefix(", ")?.strip_suffix(");")?.split_once(", ")?;
+            let (value, called): (i64, bool) = (value.parse().ok()?, called.parse().ok()?);
+            let statement = catalogue::set_sequence(&sequence, value, called);
+            return end.is_empty().then_some(Self::Sequence(sequence, statement));
+        }
+        if let Some(rest) = line.strip_prefix("REFRESH MATERIALIZED VIEW ") {
+            let (view, rest) = TableName::parse(rest)?;
+            return (rest == ";").then_some(Self::View(view));
+        }
+        let is_for_psql = line.is_empty()
+            || line.starts_with("-- ")
+            || SETTINGS.contains(&line)
+            || line == catalogue::CHECK
+            || line.starts_with("ALTER TABLE ");
+        is_for_psql.then_some(Self::ForPsql)
+    }
+}
+
+/// Deletes the rows of these tables, all at once, as they can refer to one another.
+async fn empty(connection: &mut PgConnection, tables: &[TableName]) -> Result<(), Error> {
+    let mut names = Vec::with_capacity(tables.len());
+    for table in tables {
+        let only = if catalogue::is_partitioned(connection, table).await.map_err(unloaded)? { "" } else { "ONLY " };
+        names.push(format!("{only}{}", table.quoted()));
+    }
+    match names.is_empty() {
+        true => Ok(()),
+        false => execute(connection, &format!("TRUNCATE {}", names.join(", "))).await.map_err(unloaded),
+    }
+}
+
+/// Refuses a table with rows. Those of tables that inherit from it are not its own.
+async fn check_empty(connection: &mut PgConnection, table: &TableName) -> Result<(), Error> {
+    let only = if catalogue::is_partitioned(connection, table).await.map_err(unloaded)? { "" } else { "ONLY " };
+    let question = AssertSqlSafe(format!("SELECT EXISTS (SELECT 1 FROM {only}{})", table.quoted()));
+    let has_rows: bool = sqlx::query_scalar(question).fetch_one(connection).await.map_err(unloaded)?;
+    if has_rows { Err(super::has_rows(table)) } else { Ok(()) }
+}
+
+async fn copy_in(
+    connection: &mut PgConnection,
+    table: &TableName,
+    columns: &[String],
+    lines: &mut Lines<'_>,
+) -> Result<u64, Error> {
+    let failed = |error: sqlx::Error| {
+        Error::of_driver(format!("a row of `{table}` is refused"), &error).state("nothing was changed")
+    };
+    let statement = format!("COPY {} {} FROM STDIN", table.quoted(), names::columns(columns));
+    let mut copy = connection.copy_in_raw(&statement).await.map_err(failed)?;
+    let mut rows = Rows::default();
+    loop {
+        match lines.rows(&mut rows) {
+            Ok(Some(())) => drop(copy.send(rows.piece.as_slice()).await.map_err(failed)?),
+            Ok(None) => break,
+            Err(error) => {
+                // The server answers that the COPY was given up, which is no news.
+                let _ = copy.abort("the dump cannot be read").await;
+                return Err(error);
+            }
+        }
+    }
+    copy.finish().await.map_err(failed)?;
+    Ok(rows.count)
+}
+
+async fn execute(connection: &mut PgConnection, statement: &str) -> Result<(), sqlx::Error> {
+    sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(connection).await.map(drop)
+}
+
+fn unread(error: sqlx::Error) -> Error {
+    Error::of_driver("the database cannot be read", &error)
+}
+
+fn unloaded(error: sqlx::Error) -> Error {
+    let detail = match &error {
+        sqlx::Error::Database(error) => error
+            .try_downcast_ref::<sqlx::postgres::PgDatabaseError>()
+            .and_then(|error| error.detail())
+            .map(str::to_owned),
+        _ => None,
+    };
+    let error = Error::of_driver("the dump cannot be loaded", &error);
+    detail.into_iter().fold(error, Error::state).state("nothing was changed")
+}
+
+fn unguarded(error: sqlx::Error) -> Error {
+    Error::of_driver("foreign keys cannot be put off, or triggers not be kept off", &error)
+        .state("nothing was changed")
+        .help("load as the role that owns the tables: the one that applies the migrations")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_of_a_dump_is_run_as_it_is() {
+        let users = TableName { schema: Some("public".to_owned()), name: "users".to_owned() };
+        let parsed = Line::parse("COPY \"public\".\"users\" (\"id\") FROM stdin;");
+        assert_eq!(parsed, Some(Line::Rows(users, vec!["id".to_owned()])));
+        let parsed = Line::parse("SELECT pg_catalog.setval('\"public\".\"s\"', 7, true);");
+        let sequence = TableName { schema: Some("public".to_owned()), name: "s".to_owned() };
+        let statement = "SELECT pg_catalog.setval('\"public\".\"s\"', 7, true);".to_owned();
+        assert_eq!(parsed, Some(Line::Sequence(sequence, statement)));
+        for line in [
+            "COPY \"users\" (\"id\") FROM '/etc/passwd';",
+            "COPY \"users\" FROM PROGRAM 'sh';",
+            "SELECT pg_catalog.setval('\"s\"', 7, true); DROP TABLE users;",
+            "SELECT pg_catalog.setval(pg_sleep(1), 7, true);",
+            "REFRESH MATERIALIZED VIEW v;",
+            "DROP TABLE users;",
+            "SET ROLE postgres;",
+        ] {
+            assert_eq!(Line::parse(line), None, "{line}");
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Refreshes one stage from another: the rows of one database take the place of those of another, changed by a script before
+//! anybody sees them.
+
+use std::io::{BufReader, Seek, Write};
+
+use lockgate::{Database, Migrator, Stage};
+
+use crate::data::{self, DumpOptions, LoadOptions, Tables};
+use crate::error::Error;
+
+/// What a refresh does.
+#[derive(Debug)]
+pub struct Refresh<'a> {
+    /// The migrator of both databases.
+    pub migrator: &'a Migrator,
+    /// The stage whose rows are taken.
+    pub from: Stage,
+    /// The stage whose rows are replaced.
+    pub to: Stage,
+    /// Pairs that are never refreshed, from the first to the second, besides those that [`is_forbidden`] says.
+    pub forbidden: &'a [(Stage, Stage)],
+    /// A script that runs after the rows are loaded, in the same transaction.
+    pub script: Option<String>,
+}
+
+/// Whether no program may refresh the second stage from the first: rows go down alone, and never to production.
+pub fn is_forbidden(from: Stage, to: Stage) -> bool {
+    to >= from
+}
+
+impl Refresh<'_> {
+    /// Checks both databases, and writes the rows of `target` to `kept`: [`load`](data::load) with
+    /// [`replace`](LoadOptions::replace) brings them back. [`replace`](Self::replace) is the next step.
+    ///
+    /// # Errors
+    ///
+    /// If the pair is forbidden, if a database is not marked with its stage, or if their newest migrations differ: nothing was
+    /// written. Otherwise as for [`dump`](data::dump).
+    pub async fn keep(
+        &self,
+        source: &mut Database,
+        target: &mut Database,
+        kept: &mut (dyn Write + Send),
+    ) -> Result<Tables, Error> {
+        self.check_pair()?;
+        // Both are looked at before anything is written.
+        let of_source = self.newest(source, self.from).await?;
+        let newest = self.newest(target, self.to).await?;
+        if of_source != newest {
+            let at = |newest: &Option<String>| match newest {
+                Some(id) => format!("at `{id}`"),
+                None => "without any migration".to_owned(),
+            };
+            let (of_source, of_target) = (at(&of_source), at(&newest));
+            return Err(Error::refused(format!("{} is {of_source}, and {} is {of_target}", self.from, self.to))
+                .state("nothing was changed")
+                .help("bring both to the same migration first: `up --to`, or `down --to` for the newer one"));
+        }
+        data::dump(target, &self.options(newest), kept).await
+    }
+
+    /// Replaces the rows of `target` by those of `source`, in one transaction together with the script: afterwards it has all
+    /// of its old rows, or all of the new ones.
+    ///
+    /// # Errors
+    ///
+    /// As for [`dump`](data::dump) and [`load`](data::load).
+    pub async fn replace(&self, source: &mut Database, target: &mut Database) -> Result<Tables, Error> {
+        self.check_pair()?;
+        let newest = self.newest(source, self.from).await?;
+        let mut rows = tempfile::tempfile()
+            .map_err(|error| Error::failed(format!("a temporary file for the rows cannot be made: {error}")))?;
+        data::dump(source, &self.options(newest), &mut rows).await?;
+        rows.rewind().map_err(|error| Error::failed(format!("the rows cannot be read again: {error}")))?;
+        let newest = self.newest(target, self.to).await?;
+        let options = LoadOptions { newest, script: self.script.clone(), replace: true };
+        data::load(target, &options, &mut BufReader::new(rows)).await
+    }
+
+    fn options(&self, newest: Option<String>) -> DumpOptions {
+        let bookkeeping = lockgate::__private::history_tables(self.migrator);
+        DumpOptions { newest, bookkeeping, ..DumpOptions::default() }
+    }
+
+    fn check_pair(&self) -> Result<(), Error> {
+        let (from, to) = (self.from, self.to);
+        if is_forbidden(from, to) {
+            return Err(Error::refused(format!("{to} is never refreshed from {from}"))
+                .state("nothing was changed")
+                .help("rows go from production to staging, test and development, in this order, and never back"));
+        }
+        if self.forbidden.contains(&(from, to)) {
+            return Err(Error::refused(format!("this program never refreshes {to} from {from}"))
+                .state("nothing was changed")
+                .help("its `Cli::forbid_refresh` says so; choose another stage"));
+        }
+        Ok(())
+    }
+
+    /// Returns the newest migration of a database, which must be marked with this stage.
+    async fn newest(&self, database: &mut Database, stage: Stage) -> Result<Option<String>, Error> {
+        let migrator = self.migrator.clone().stage(stage);
+        migrator.stage_of(&mut *database).await?;
+        let status = migrator.status(&mut *database).await?;
+        Ok(status.current().map(|newest| newest.id.clone()))
+    }
+}

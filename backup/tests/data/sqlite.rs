@@ -1,0 +1,134 @@
+//! SQLite.
+
+use lockgate::Dialect;
+use lockgate_backup::data::{Choice, DumpOptions, LoadOptions};
+
+use super::place::{Place, says};
+
+const SCHEMA: &str = r#"
+CREATE TABLE a_people (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT, club INTEGER REFERENCES clubs (id));
+CREATE TABLE clubs (id INTEGER PRIMARY KEY, chair INTEGER NOT NULL REFERENCES a_people (id));
+CREATE TABLE kinds (
+    id INTEGER PRIMARY KEY,
+    twice INTEGER GENERATED ALWAYS AS (id * 2) VIRTUAL,
+    kept INTEGER GENERATED ALWAYS AS (id * 3) STORED,
+    anything,
+    flag BOOLEAN,
+    moment DATETIME,
+    number NUMERIC,
+    "odd ""name" BLOB
+);
+CREATE TABLE pairs (a TEXT, b TEXT, PRIMARY KEY (a, b)) WITHOUT ROWID;
+CREATE TABLE audit (what TEXT);
+CREATE TRIGGER noted AFTER INSERT ON a_people BEGIN INSERT INTO audit VALUES ('a; ''b'); END;
+"#;
+
+const ROWS: &str = r#"
+PRAGMA foreign_keys = OFF;
+INSERT INTO a_people (id, name, club) VALUES (1, 'Ada', 1), (5, 'it''s', 1), (9, NULL, NULL);
+DELETE FROM a_people WHERE id = 9;
+INSERT INTO clubs VALUES (1, 5);
+INSERT INTO kinds (id, anything, flag, moment, number, "odd ""name") VALUES
+    (1, NULL, TRUE, '2024-02-29 12:00:00', 1e300, X'00FF0A'),
+    (2, '', FALSE, NULL, 0.1, ''),
+    (3, 'two' || char(10) || 'lines', NULL, 7, 12345678901234567890, X''),
+    (4, 9e999, NULL, -9e999, 9223372036854775807, 5.0),
+    (5, 0.1 + 0.2, 2, 'x', -9223372036854775807 - 1, CAST(X'FF61' AS TEXT));
+INSERT INTO pairs VALUES ('a', ''), ('', 'b');
+DELETE FROM audit;
+INSERT INTO audit VALUES ('one');
+"#;
+
+async fn filled() -> Place {
+    let place = Place::with(Dialect::Sqlite, SCHEMA).await.unwrap();
+    place.run(ROWS).await;
+    place
+}
+
+#[tokio::test]
+async fn what_is_dumped_is_loaded() {
+    let (source, target) = (filled().await, Place::with(Dialect::Sqlite, SCHEMA).await.unwrap());
+    let (file, dumped) = source.dump(&DumpOptions::default()).await.unwrap();
+    assert_eq!(target.load(&file).await.unwrap(), dumped);
+    assert_eq!(target.whole().await, file);
+    for question in [
+        "SELECT typeof(anything) || hex(anything) || typeof(flag) || typeof(moment) || typeof(number) || \
+         typeof(\"odd \"\"name\") || hex(\"odd \"\"name\") || twice || kept FROM kinds ORDER BY id",
+        "SELECT name || seq FROM sqlite_sequence",
+        "SELECT what FROM audit",
+        "SELECT sql FROM sqlite_schema WHERE type = 'trigger'",
+        "SELECT CAST(foreign_keys AS TEXT) FROM pragma_foreign_keys",
+        "INSERT INTO a_people (name) VALUES ('new') RETURNING CAST(id AS TEXT)",
+        "SELECT what FROM audit",
+    ] {
+        assert_eq!(target.texts(question).await, source.texts(question).await, "{question}");
+    }
+    assert_eq!(target.texts("SELECT what FROM audit").await, ["one", "a; 'b"], "the trigger fires again");
+}
+
+#[tokio::test]
+async fn what_does_not_fit_changes_nothing() {
+    let (source, target) = (filled().await, Place::with(Dialect::Sqlite, SCHEMA).await.unwrap());
+    let (file, empty) = (source.whole().await, target.whole().await);
+    let ends: Vec<usize> = file.match_indices('\n').map(|(at, _)| at + 1).collect();
+    for end in &ends[..ends.len() - 1] {
+        says(target.load(&file[..*end]).await, &["dump"]);
+    }
+    says(target.load(&file.replace("COMMIT;", "DROP TABLE kinds;\nCOMMIT;")).await, &["none that `dump` writes"]);
+    says(
+        target
+            .load(&file.replace(
+                "INTO \"clubs\" (\"id\", \"chair\") VALUES (1, 5)",
+                "INTO \"clubs\" (\"id\", \"chair\") VALUES (1, 6)",
+            ))
+            .await,
+        &["the rows refer to others that are not there", "1 of `clubs` have no row of `a_people`"],
+    );
+    assert_eq!(target.whole().await, empty);
+    assert_eq!(target.texts("SELECT name FROM sqlite_schema WHERE type = 'trigger'").await, ["noted"]);
+    says(source.load(&file).await, &["has rows, and a load does not mix them"]);
+    assert_eq!(source.whole().await, file);
+}
+
+#[tokio::test]
+async fn some_tables_and_some_rows_are_chosen() {
+    let (source, target) = (filled().await, Place::with(Dialect::Sqlite, SCHEMA).await.unwrap());
+    let choice = Choice {
+        only: vec!["kinds".to_owned(), "pairs".to_owned()],
+        exclude: vec!["pairs".to_owned()],
+        conditions: vec!["kinds=id IN (2, 4) -- some".parse().unwrap()],
+    };
+    let (file, tables) = source.dump(&DumpOptions { choice, ..DumpOptions::default() }).await.unwrap();
+    assert_eq!(tables.rows, [("kinds".to_owned(), 2)]);
+    target.load(&file).await.unwrap();
+    assert_eq!(target.texts("SELECT CAST(id AS TEXT) FROM kinds ORDER BY id").await, ["2", "4"]);
+
+    source.run("CREATE VIRTUAL TABLE words USING fts5(word)").await;
+    let error = source.dump(&DumpOptions::default()).await.unwrap_err().report();
+    assert!(error.contains("`words` is a virtual table"), "{error}");
+}
+
+#[tokio::test]
+async fn a_script_is_part_of_the_load() {
+    let (source, target) = (filled().await, Place::with(Dialect::Sqlite, SCHEMA).await.unwrap());
+    let (file, empty) = (source.whole().await, target.whole().await);
+    let script = |script: &str| LoadOptions { script: Some(script.to_owned()), ..LoadOptions::default() };
+    let failing = script("UPDATE a_people SET name = 'x'; UPDATE nowhere SET id = 1");
+    says(target.load_with(&failing, &file).await, &["the script fails"]);
+    says(target.load_with(&script("COMMIT"), &file).await, &["the script ends the transaction"]);
+    assert_eq!(target.whole().await, empty);
+    target.load_with(&script("UPDATE a_people SET name = 'person ' || id"), &file).await.unwrap();
+    assert_eq!(target.texts("SELECT name FROM a_people ORDER BY id").await, ["person 1", "person 5"]);
+}
+
+#[tokio::test]
+async fn rows_that_are_there_are_replaced() {
+    let (source, target) = (filled().await, filled().await);
+    target.run("INSERT INTO a_people (name) VALUES ('old')").await;
+    let (file, before) = (source.whole().await, target.whole().await);
+    let replace = LoadOptions { replace: true, ..LoadOptions::default() };
+    says(target.load_with(&replace, &file.replace("-- end of the dump\n", "")).await, &["cut off"]);
+    assert_eq!(target.whole().await, before);
+    target.load_with(&replace, &file).await.unwrap();
+    assert_eq!(target.whole().await, file);
+}
