@@ -30,6 +30,8 @@ pub(crate) enum Body {
     SchemaDrift(Box<lockgate::SchemaDrift>),
     /// The scripts that an operator runs.
     Manual(Vec<ManualScript>),
+    /// The data of new databases.
+    Seeds(Vec<lockgate::Seed>),
     /// A script was run.
     RanManual(Report),
     /// A script was to be run that has run.
@@ -70,6 +72,12 @@ pub(crate) enum Body {
     /// What was done with backups.
     #[cfg(feature = "backup")]
     Kept(Box<Kept>),
+    /// Rows were written into a file, or loaded from one.
+    #[cfg(feature = "backup")]
+    Moved(Moved),
+    /// The rows of a stage were replaced by those of another.
+    #[cfg(feature = "backup")]
+    Refreshed(Refreshed),
     /// A text that is not about a database: a schema, a script for a shell, a page of the manual.
     Document(String),
 }
@@ -122,6 +130,26 @@ pub(crate) struct Compared {
     pub(crate) adoption: lockgate::adopt::Adoption,
     /// What was recorded. `None` if nothing was to be written, or nothing could be.
     pub(crate) report: Option<Report>,
+}
+
+/// Rows that were written into a file, or loaded from one.
+#[cfg(feature = "backup")]
+#[derive(Debug)]
+pub(crate) struct Moved {
+    pub(crate) file: std::path::PathBuf,
+    pub(crate) was_loaded: bool,
+    /// Each table with the number of its rows.
+    pub(crate) tables: Vec<(String, u64)>,
+}
+
+/// A stage whose rows were replaced by those of another.
+#[cfg(feature = "backup")]
+#[derive(Debug)]
+pub(crate) struct Refreshed {
+    pub(crate) from: Stage,
+    pub(crate) to: Stage,
+    /// Each table with the number of its new rows.
+    pub(crate) tables: Vec<(String, u64)>,
 }
 
 /// The state of a database.

@@ -71,6 +71,8 @@ pub struct Cli {
     default_url: Option<DatabaseUrl>,
     variables: String,
     configure: Vec<Configure>,
+    #[cfg(feature = "backup")]
+    forbidden: Vec<(lockgate::Stage, lockgate::Stage)>,
     /// The command line that was parsed last, and the program's name in it.
     parsed: Mutex<Option<Parsed>>,
 }
@@ -97,6 +99,8 @@ impl Cli {
             default_url: None,
             variables: "DATABASE".to_owned(),
             configure: Vec::new(),
+            #[cfg(feature = "backup")]
+            forbidden: Vec::new(),
             parsed: Mutex::new(None),
         }
     }
@@ -123,6 +127,23 @@ impl Cli {
         self
     }
 
+    /// Forbids `refresh` for this pair of stages: the rows of the first never replace those of the second.
+    ///
+    /// Rows go down alone in any case, from production to staging, test and development.
+    ///
+    /// ```
+    /// # static MIGRATIONS: lockgate::Migrations = lockgate::Migrations::EMPTY;
+    /// use lockgate::Stage;
+    ///
+    /// let cli = lockgate_cli::Cli::new(&MIGRATIONS).forbid_refresh(Stage::Production, Stage::Development);
+    /// ```
+    #[cfg(feature = "backup")]
+    #[must_use]
+    pub fn forbid_refresh(mut self, from: lockgate::Stage, to: lockgate::Stage) -> Self {
+        self.forbidden.push((from, to));
+        self
+    }
+
     /// Sets the program's own options of the migrator. Flags override them.
     ///
     /// ```
@@ -141,7 +162,17 @@ impl Cli {
     ///
     /// [`Exit::Usage`] if no database is named, or its name is invalid, after printing the reason to standard error.
     pub fn database_url(&self, options: &Options) -> Result<DatabaseUrl, Exit> {
-        self.choose(options).map(|chosen| chosen.url).map_err(|error| {
+        #[cfg(feature = "backup")]
+        let chosen = match options.tunnel {
+            None => self.choose(options),
+            Some(_) => Err(CommandError::usage(
+                "`--tunnel` is for the commands of Lockgate, and this is another one",
+                "leave out `--tunnel`, and open the tunnel yourself",
+            )),
+        };
+        #[cfg(not(feature = "backup"))]
+        let chosen = self.choose(options);
+        chosen.map(|chosen| chosen.url).map_err(|error| {
             Output::standard(options.format).error(None, &error);
             error.exit()
         })
@@ -229,7 +260,13 @@ impl Cli {
             return answer;
         }
         let chosen = self.choose(options)?;
-        verb.run(&Invocation::new(self.migrations, self.migrator(), chosen, options, self.prefix(), output)).await
+        // It ends with the verb.
+        #[cfg(feature = "backup")]
+        let (chosen, _tunnel) = crate::tunnel::through(options, chosen).await?;
+        let invocation = Invocation::new(self.migrations, self.migrator(), chosen, options, self.prefix(), output);
+        #[cfg(feature = "backup")]
+        let invocation = invocation.forbidding(&self.forbidden);
+        verb.run(&invocation).await
     }
 
     /// Returns the program's command line, or one with only these commands if the arguments were parsed elsewhere.

@@ -27,7 +27,7 @@ pub(crate) enum CommandError {
     NoClient { program: &'static str, why: String, url: String },
     /// The operating system refuses the program something that it needs, such as a thread.
     System(String),
-    /// An error of a backup.
+    /// An error of backups, restores and data.
     #[cfg(feature = "backup")]
     Backup(lockgate_backup::Error),
     /// An error of the runtime.

@@ -240,6 +240,22 @@ pub(crate) fn administrator(
     Ok((url, given_by))
 }
 
+/// The database of another stage: `DATABASE_PRODUCTION_URL`.
+#[cfg(feature = "backup")]
+pub(crate) fn of_stage(stage: lockgate::Stage, variables: &Variables<'_>) -> Result<DatabaseUrl, CommandError> {
+    let word = format!("{}_URL", stage.as_str().to_ascii_uppercase());
+    let name = variables.name(&word);
+    let Some(url) = variables.value(&word)? else {
+        return Err(CommandError::usage(
+            format!("there is no database for the stage {stage}: {name} is not set"),
+            format!("set {name} to the URL of that database"),
+        ));
+    };
+    let Ok(url): Result<DatabaseUrl, _> = url.parse();
+    lockgate::__private::understood(url.reveal())?;
+    Ok(url)
+}
+
 fn both(url: &str, parts: &[String], verb: &str) -> CommandError {
     CommandError::usage(
         format!("{url} and {} both say which database", listed(parts)),

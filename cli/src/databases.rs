@@ -268,7 +268,10 @@ impl DatabasesCli {
             Task::Redo(arguments) => return self.redo(output, options, &arguments).await,
             task => task,
         };
-        let Chosen { url, note } = self.cli.choose(&options.options)?;
+        let chosen = self.cli.choose(&options.options)?;
+        #[cfg(feature = "backup")]
+        let (chosen, _tunnel) = crate::tunnel::through(&options.options, chosen).await?;
+        let Chosen { url, note } = chosen;
         let note = note.map(|note| format!(", {note}")).unwrap_or_default();
         output.remark(&format!("the server is {url}{note}"));
         let url = url.reveal();
@@ -390,7 +393,7 @@ impl DatabasesCli {
 
     /// Runs a verb on the database that was named, as the user of the URL.
     async fn on_one(&self, output: Output, options: &DatabasesOptions, verb: &Verb) -> Result<Answer, CommandError> {
-        let (_, name, invocation) = self.one(output, options, verb.name())?;
+        let One { name, invocation, _tunnel, .. } = self.one(output, options, verb.name()).await?;
         let mut answer = verb.run(&invocation).await.map_err(|error| error.on_database(name))?;
         if let Body::Drift(_, database) = &mut answer.body {
             *database = Some(name.to_owned());
@@ -424,9 +427,9 @@ impl DatabasesCli {
         options: &DatabasesOptions,
         arguments: &down::Arguments,
     ) -> Result<Answer, CommandError> {
-        let (databases, name, invocation) = self.one(output, options, "down")?;
+        let One { databases, name, invocation, server, _tunnel } = self.one(output, options, "down").await?;
         let destination = arguments.downward.destination(&invocation)?;
-        let (migrator, server) = (self.migrator(options, databases), self.cli.choose(&options.options)?.url);
+        let migrator = self.migrator(options, databases);
         let planned = migrator.plan_revert(server.reveal(), name, destination).await?;
         let exit = arguments.nothing.exit(planned.is_empty());
         let of_run = OfRun { verbose: arguments.verbose, dry_run: arguments.dry_run, caution: arguments.caution };
@@ -441,8 +444,8 @@ impl DatabasesCli {
         options: &DatabasesOptions,
         arguments: &redo::Arguments,
     ) -> Result<Answer, CommandError> {
-        let (databases, name, invocation) = self.one(output, options, "redo")?;
-        let (migrator, server) = (self.migrator(options, databases), self.cli.choose(&options.options)?.url);
+        let One { databases, name, invocation, server, _tunnel } = self.one(output, options, "redo").await?;
+        let migrator = self.migrator(options, databases);
         let planned = migrator.plan_redo(server.reveal(), name, arguments.steps).await?;
         let of_run = OfRun { verbose: arguments.verbose, dry_run: arguments.dry_run, caution: arguments.caution };
         carry_out(&invocation, migrator, server.reveal(), name, planned, of_run, Counts::Steps).await
@@ -467,17 +470,22 @@ impl DatabasesCli {
     }
 
     /// The database that was named, and the invocation of a verb on it, as the user of the URL.
-    fn one<'o>(
+    async fn one<'o>(
         &'o self,
         output: Output,
         options: &'o DatabasesOptions,
         verb: &str,
-    ) -> Result<(&'static Databases, &'o str, Invocation<'o>), CommandError> {
+    ) -> Result<One<'o>, CommandError> {
         let (databases, name) = self.named(options, verb)?;
         let database = databases.get(name).expect("it was found by its name");
-        let Chosen { url, note } = self.cli.choose(&options.options)?;
+        let chosen = self.cli.choose(&options.options)?;
+        #[cfg(feature = "backup")]
+        let (chosen, tunnel) = crate::tunnel::through(&options.options, chosen).await?;
+        #[cfg(not(feature = "backup"))]
+        let tunnel = ();
+        let Chosen { url: server, note } = chosen;
         let parts = DatabaseParts { name: Some(name.to_owned()), ..DatabaseParts::default() };
-        let Some(url) = lockgate::__private::with_parts(url.reveal(), &parts) else {
+        let Some(url) = lockgate::__private::with_parts(server.reveal(), &parts) else {
             return Err(CommandError::usage(
                 "the URL of the server is not one of PostgreSQL",
                 "write `postgres://user@host/postgres`",
@@ -492,8 +500,21 @@ impl DatabasesCli {
         let chosen = Chosen { url, note };
         let (options, prefix) = (&options.options, self.cli.prefix());
         let invocation = Invocation::new(database.migrations(), migrator, chosen, options, prefix, output);
-        Ok((databases, name, invocation))
+        Ok(One { databases, name, invocation, server, _tunnel: tunnel })
     }
+}
+
+/// One of several databases.
+struct One<'o> {
+    databases: &'static Databases,
+    name: &'o str,
+    invocation: Invocation<'o>,
+    server: DatabaseUrl,
+    /// It ends with the verb.
+    #[cfg(feature = "backup")]
+    _tunnel: Option<lockgate_backup::tunnel::Tunnel>,
+    #[cfg(not(feature = "backup"))]
+    _tunnel: (),
 }
 
 /// How a plan is carried out.

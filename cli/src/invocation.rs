@@ -19,6 +19,9 @@ pub(crate) struct Invocation<'a> {
     /// The prefix of the variables that name a database.
     variables: &'a str,
     output: Output,
+    /// The pairs of stages that are never refreshed.
+    #[cfg(feature = "backup")]
+    forbidden: &'a [(lockgate::Stage, lockgate::Stage)],
 }
 
 /// How a verb uses the database.
@@ -44,7 +47,16 @@ impl<'a> Invocation<'a> {
         let Chosen { url, note } = chosen;
         let note = note.map(|note| format!(", {note}")).unwrap_or_default();
         output.remark(&format!("the database is {url}{note}"));
-        Self { migrations, migrator, options, url, variables, output }
+        Self {
+            migrations,
+            migrator,
+            options,
+            url,
+            variables,
+            output,
+            #[cfg(feature = "backup")]
+            forbidden: &[],
+        }
     }
 
     pub(crate) fn migrations(&self) -> &'static Migrations {
@@ -85,6 +97,38 @@ impl<'a> Invocation<'a> {
     /// Why a protected stage is changed, if somebody said so.
     pub(crate) fn overrides(&self) -> Option<&str> {
         self.options.override_stage.as_deref()
+    }
+
+    /// The database of another stage, which a variable names: `DATABASE_PRODUCTION_URL`.
+    #[cfg(feature = "backup")]
+    pub(crate) fn url_of_stage(&self, stage: lockgate::Stage) -> Result<DatabaseUrl, CommandError> {
+        connect::of_stage(stage, &Variables::of_process(self.variables))
+    }
+
+    /// Connects to another database.
+    #[cfg(feature = "backup")]
+    pub(crate) async fn connect_to(&self, url: &DatabaseUrl) -> Result<Database, CommandError> {
+        self.output.remark(&format!("the other database is {url}"));
+        let wait = self.options.wait_for_server.unwrap_or_default();
+        Ok(Database::connect_within(url.existing().reveal(), wait).await?)
+    }
+
+    /// The pairs of stages that the program never refreshes.
+    #[cfg(feature = "backup")]
+    pub(crate) fn forbidden(&self) -> &[(lockgate::Stage, lockgate::Stage)] {
+        self.forbidden
+    }
+
+    /// The same, with such pairs.
+    #[cfg(feature = "backup")]
+    pub(crate) fn forbidding(self, forbidden: &'a [(lockgate::Stage, lockgate::Stage)]) -> Self {
+        Self { forbidden, ..self }
+    }
+
+    /// The tables of the history, which are no data of the program.
+    #[cfg(feature = "backup")]
+    pub(crate) fn bookkeeping(&self) -> Vec<String> {
+        lockgate::__private::history_tables(&self.migrator())
     }
 
     pub(crate) fn output(&self) -> &Output {

@@ -67,6 +67,8 @@ mod options;
 mod output;
 mod render;
 mod signal;
+#[cfg(feature = "backup")]
+mod tunnel;
 mod url;
 pub mod verb;
 mod watch;

@@ -54,6 +54,11 @@ pub struct Options {
     #[arg(long, global = true, hide_short_help = true, value_name = "TIME", value_parser = duration::parse)]
     pub wait_for_server: Option<Duration>,
 
+    /// Reach the server through this command, which runs meanwhile: `ssh -N -L {port}:db:5432 host` (PostgreSQL)
+    #[cfg(feature = "backup")]
+    #[arg(id = "lockgate_tunnel", long = "tunnel", global = true, hide_short_help = true, value_name = "COMMAND")]
+    pub tunnel: Option<String>,
+
     /// Refuse to do anything unless the database is marked with this stage
     #[arg(
         id = "lockgate_stage",

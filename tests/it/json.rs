@@ -95,6 +95,13 @@ fn every_answer_fits_the_schema(place: &Place) {
     }
     check(place, &["sql"]);
     check(place, &["json-schema"]);
+    let file = place.folder().join("rows.sql").display().to_string();
+    let dumped = check(place, &["dump", &file]);
+    assert_eq!(dumped["moved"]["direction"], "dumped", "{dumped}");
+    let refresh = ["refresh", "--from", "production", "--to", "test", "--keep", "kept.sql", "--unchanged"];
+    for words in [&["seed"][..], &["seed", "load"], &["load", &file], &refresh] {
+        check(place, words);
+    }
     place.try_rows("CREATE TABLE schema_migrations (version BIGINT, dirty BOOLEAN)").unwrap();
     place.try_rows("INSERT INTO schema_migrations VALUES (99, true)").unwrap();
     for words in [&["adopt"][..], &["adopt", "--write"], &["adopt", "--from", "nobody"], &["adopt", "--undo"]] {
@@ -135,7 +142,7 @@ fn what_fails_before_a_verb_runs_ends_with_an_error_too() {
     let misspelt = place.app(&["upp", "--format", "json"]);
     let error = lines(&["upp"], &misspelt).pop().unwrap();
     assert_eq!(error["message"], "unrecognized subcommand 'upp'");
-    assert_eq!(error["help"][0], "tip: a similar subcommand exists: 'up'", "{error}");
+    assert_eq!(error["help"][0], "tip: some similar subcommands exist: 'dump', 'up'", "{error}");
     let help = place.app(&["--help", "--format", "json"]);
     assert!(lines(&["--help"], &help).pop().unwrap()["document"].as_str().unwrap().contains("Exit codes:"));
 }

@@ -422,7 +422,7 @@ impl<'a> Graph<'a> {
     }
 
     fn used_by(&self, id: &PackageId, edges: Edges) -> impl Iterator<Item = &'a PackageId> {
-        self.nodes[id].deps.iter().filter_map(move |used| {
+        self.nodes[id].deps.iter().filter(move |used| self.is_asked_for(id, &used.pkg)).filter_map(move |used| {
             let kinds = &used.dep_kinds;
             let counts = match edges {
                 Edges::Program => {
@@ -432,6 +432,19 @@ impl<'a> Graph<'a> {
             };
             counts.then_some(&used.pkg)
         })
+    }
+
+    /// Whether a feature that is on brings this dependency of a crate of ours. Cargo also lists those that a feature would
+    /// only extend: `lockgate-backup?/sqlite`.
+    fn is_asked_for(&self, id: &PackageId, used: &PackageId) -> bool {
+        let (package, name) = (self.packages[id], self.packages[used].name.as_str());
+        let mut dependencies = package.dependencies.iter().filter(|dependency| dependency.name == name);
+        if !package.name.starts_with("lockgate") || !dependencies.all(|dependency| dependency.optional) {
+            return true;
+        }
+        let brings = |word: &String| *word == format!("dep:{name}") || word.starts_with(&format!("{name}/"));
+        let is_on = |feature: &str| package.features.get(feature).is_some_and(|words| words.iter().any(brings));
+        self.nodes[id].features.iter().any(|feature| is_on(feature))
     }
 
     fn is_macro(&self, id: &PackageId) -> bool {

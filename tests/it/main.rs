@@ -20,6 +20,7 @@ mod console;
 mod convert;
 mod copy;
 mod crash;
+mod data;
 mod databases;
 mod deploy;
 mod dev;

@@ -13,7 +13,9 @@ use super::databases;
 #[cfg(feature = "schema")]
 use super::error;
 use super::text::Text;
-use super::{BAD, BOLD, GOOD, WAITING, count, doctor, drift, history, manual, paint, plan, progress, remark, status};
+use super::{
+    BAD, BOLD, GOOD, WAITING, count, doctor, drift, history, manual, paint, plan, progress, remark, seed, status,
+};
 
 /// Formats an answer for a terminal of this width.
 pub(crate) fn answer(answer: &Answer, width: Option<u16>) -> Text {
@@ -67,6 +69,7 @@ pub(crate) fn answer(answer: &Answer, width: Option<u16>) -> Text {
         #[cfg(feature = "schema")]
         Body::SchemaDrift(drift) => schema_drift(drift, width),
         Body::Manual(scripts) => out(manual::scripts(scripts, width)),
+        Body::Seeds(seeds) => out(seed::seeds(seeds, width)),
         Body::RanManual(report) => out(manual::ran(report)),
         Body::HasRun(scripts) => Text { out: scripts.iter().map(manual::has_run).collect(), notes: Vec::new() },
         Body::History(log) => out(history::history(log, width)),
@@ -95,6 +98,9 @@ pub(crate) fn answer(answer: &Answer, width: Option<u16>) -> Text {
         }
         #[cfg(feature = "backup")]
         Body::Kept(kept) => super::backup::kept(kept, width),
+        Body::Moved(moved) => out(super::moved(moved)),
+        #[cfg(feature = "backup")]
+        Body::Refreshed(refreshed) => out(super::refreshed(refreshed)),
         Body::Document(text) => out(text.trim_end().to_owned()),
     }
 }

@@ -16,6 +16,7 @@ mod history;
 mod manual;
 mod plan;
 mod progress;
+mod seed;
 mod status;
 mod table;
 mod text;
@@ -47,6 +48,36 @@ const HELP: Style = AnsiColor::Cyan.on_default();
 
 fn paint(style: Style, text: impl Display) -> String {
     format!("{style}{text}{style:#}")
+}
+
+/// Says how many rows were moved, and the largest tables of them.
+#[cfg(feature = "backup")]
+fn moved(moved: &crate::answer::Moved) -> String {
+    let (verb, way) = if moved.was_loaded { ("loaded", "from") } else { ("wrote", "to") };
+    format!("{} {}", paint(GOOD, verb), rows(&moved.tables, &format!("{way} `{}`", moved.file.display())))
+}
+
+#[cfg(feature = "backup")]
+fn refreshed(refreshed: &crate::answer::Refreshed) -> String {
+    let crate::answer::Refreshed { from, to, tables } = refreshed;
+    format!("{to} {} with {}", paint(GOOD, "refreshed"), rows(tables, &format!("of {from}")))
+}
+
+/// `7 rows of 2 tables` and where they are from or where they go, and the largest tables below it.
+#[cfg(feature = "backup")]
+fn rows(tables: &[(String, u64)], place: &str) -> String {
+    let rows: u64 = tables.iter().map(|(_, count)| count).sum();
+    let noun = if rows == 1 { "row" } else { "rows" };
+    let mut text = format!("{} {noun} of {} {place}", grouped(rows), count(tables.len(), "table"));
+    let mut largest: Vec<&(String, u64)> = tables.iter().filter(|(_, count)| *count > 0).collect();
+    largest.sort_by(|one, other| (other.1, &one.0).cmp(&(one.1, &other.0)));
+    for (table, count) in largest.iter().take(10) {
+        text.push_str(&format!("\n  {table}: {}", grouped(*count)));
+    }
+    if largest.len() > 10 {
+        text.push_str(&format!("\n  and {} smaller ones", largest.len() - 10));
+    }
+    text
 }
 
 /// `1 migration`, `2 migrations`.

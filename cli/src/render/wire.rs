@@ -166,6 +166,8 @@ enum Shown {
     SchemaDrift(SchemaDrift),
     /// The scripts that an operator runs: all of them, or the one that was to be run and has run.
     Manual(Vec<Manual>),
+    /// The data of new databases.
+    Seeds(Vec<SeedValue>),
     /// The last entries of the log, the oldest first.
     History(Vec<Logged>),
     /// How the history of another tool compares with the embedded migrations.
@@ -226,6 +228,12 @@ enum Shown {
     /// What is made at fixed times.
     #[cfg(feature = "backup")]
     Schedule(backup::ScheduleValue),
+    /// Rows that were written into a file, or loaded from one.
+    #[cfg(feature = "backup")]
+    Moved(MovedValue),
+    /// The rows of a stage were replaced by those of another.
+    #[cfg(feature = "backup")]
+    Refreshed(RefreshedValue),
     /// A text that is not about a database.
     Document(String),
 }
@@ -366,6 +374,75 @@ impl Manual {
             at: row.map(|row| row.applied_at.clone()),
             by: row.map(|row| row.applied_by.clone()),
         }
+    }
+}
+
+/// Data as of a migration, for a new database.
+#[derive(Serialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+struct SeedValue {
+    seed: String,
+    /// The version of the migration after which it is loaded.
+    version: i64,
+    /// The profiles of which one must be chosen for it; it is for every choice if there are none.
+    profiles: Vec<&'static str>,
+    /// Whether `seed load` loads this one.
+    is_next: bool,
+    /// When it was loaded, by the clock of the database, in UTC; null if it was not.
+    at: Option<String>,
+    by: Option<String>,
+}
+
+impl SeedValue {
+    fn of(seed: &lockgate::Seed) -> Self {
+        let row = seed.row.as_ref();
+        Self {
+            seed: seed.id.clone(),
+            version: seed.at.get(),
+            profiles: seed.profiles.clone(),
+            is_next: seed.is_next,
+            at: row.map(|row| row.applied_at.clone()),
+            by: row.map(|row| row.applied_by.clone()),
+        }
+    }
+}
+
+/// Rows that were moved.
+#[cfg(feature = "backup")]
+#[derive(Serialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+struct MovedValue {
+    file: String,
+    /// `dumped` or `loaded`.
+    direction: &'static str,
+    tables: Vec<MovedTable>,
+}
+
+/// A stage whose rows were replaced.
+#[cfg(feature = "backup")]
+#[derive(Serialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+struct RefreshedValue {
+    /// The stage whose rows they are.
+    from: &'static str,
+    /// The stage that has them now.
+    to: &'static str,
+    tables: Vec<MovedTable>,
+}
+
+/// The rows of one table.
+#[cfg(feature = "backup")]
+#[derive(Serialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+struct MovedTable {
+    table: String,
+    rows: u64,
+}
+
+#[cfg(feature = "backup")]
+impl MovedTable {
+    fn all(tables: &[(String, u64)]) -> Vec<Self> {
+        tables.iter().map(|(table, rows)| Self { table: table.clone(), rows: *rows }).collect()
     }
 }
 
@@ -763,6 +840,7 @@ impl Line {
             #[cfg(feature = "schema")]
             Body::SchemaDrift(drift) => Shown::SchemaDrift(SchemaDrift::of(drift)),
             Body::Manual(scripts) | Body::HasRun(scripts) => Shown::Manual(scripts.iter().map(Manual::of).collect()),
+            Body::Seeds(seeds) => Shown::Seeds(seeds.iter().map(SeedValue::of).collect()),
             Body::History(log) => Shown::History(log.iter().map(|(id, entry)| Logged::of(id, entry)).collect()),
             Body::Ready(readiness) => Shown::Ready(Ready::of(readiness)),
             Body::Examined(findings) => Shown::Findings(findings.iter().map(Found::of).collect()),
@@ -814,6 +892,17 @@ impl Line {
                     Shown::Schedule(backup::ScheduleValue::of(changes, *is_dry_run))
                 }
             },
+            Body::Moved(moved) => Shown::Moved(MovedValue {
+                file: moved.file.display().to_string(),
+                direction: if moved.was_loaded { "loaded" } else { "dumped" },
+                tables: MovedTable::all(&moved.tables),
+            }),
+            #[cfg(feature = "backup")]
+            Body::Refreshed(refreshed) => Shown::Refreshed(RefreshedValue {
+                from: refreshed.from.as_str(),
+                to: refreshed.to.as_str(),
+                tables: MovedTable::all(&refreshed.tables),
+            }),
             Body::Document(text) => Shown::Document(text.clone()),
         };
         Self::of(Content::Result(ResultLine { verb: verb.to_owned(), end: End::of(answer.exit), answer: shown }))

@@ -24,9 +24,13 @@ pub mod deploy;
 pub mod doctor;
 pub mod down;
 pub mod drift;
+#[cfg(feature = "backup")]
+pub mod dump;
 pub mod history;
 #[cfg(feature = "json-schema")]
 pub mod json_schema;
+#[cfg(feature = "backup")]
+pub mod load;
 #[cfg(feature = "man")]
 pub mod man;
 pub mod manual;
@@ -36,11 +40,14 @@ pub mod mirror;
 pub mod plan;
 pub mod ready;
 pub mod redo;
+#[cfg(feature = "backup")]
+pub mod refresh;
 pub mod repair;
 #[cfg(feature = "backup")]
 pub mod restore;
 #[cfg(feature = "backup")]
 pub mod schedule;
+pub mod seed;
 pub mod sql;
 pub mod status;
 pub mod up;
@@ -70,6 +77,17 @@ pub enum Verb {
     Ready(ready::Arguments),
     /// List the scripts in `manual-deployment/`, or run one of them once
     Manual(manual::Arguments),
+    /// List the seeds, or load the newest into a new database and migrate it on
+    Seed(seed::Arguments),
+    /// Write the rows of the database, or some of them, into a file
+    #[cfg(feature = "backup")]
+    Dump(dump::Arguments),
+    /// Load the rows of a file that `dump` has written into empty tables
+    #[cfg(feature = "backup")]
+    Load(load::Arguments),
+    /// Replace the rows of the database by those of another stage
+    #[cfg(feature = "backup")]
+    Refresh(refresh::Arguments),
     /// Record all migrations up to one as applied, without executing anything
     Baseline(baseline::Arguments),
     /// Compare the history of another tool with the migrations, and take it over with `--write`
@@ -125,6 +143,13 @@ impl Verb {
             Self::Wait(_) => "wait",
             Self::Ready(_) => "ready",
             Self::Manual(_) => "manual",
+            Self::Seed(_) => "seed",
+            #[cfg(feature = "backup")]
+            Self::Dump(_) => "dump",
+            #[cfg(feature = "backup")]
+            Self::Load(_) => "load",
+            #[cfg(feature = "backup")]
+            Self::Refresh(_) => "refresh",
             Self::Baseline(_) => "baseline",
             #[cfg(feature = "adopt")]
             Self::Adopt(_) => "adopt",
@@ -169,7 +194,13 @@ impl Verb {
             #[cfg(feature = "adopt")]
             Self::Adopt(_) => None,
             #[cfg(feature = "backup")]
-            Self::Backup(_) | Self::Restore(_) | Self::Deploy(_) | Self::Schedule(_) => None,
+            Self::Backup(_)
+            | Self::Deploy(_)
+            | Self::Dump(_)
+            | Self::Load(_)
+            | Self::Refresh(_)
+            | Self::Restore(_)
+            | Self::Schedule(_) => None,
             #[cfg(feature = "postgres")]
             Self::Mirror(_) => None,
             Self::Up(_)
@@ -182,6 +213,7 @@ impl Verb {
             | Self::Wait(_)
             | Self::Ready(_)
             | Self::Manual(_)
+            | Self::Seed(_)
             | Self::Baseline(_)
             | Self::Repair(_)
             | Self::Doctor(_)
@@ -206,6 +238,11 @@ impl Verb {
             #[cfg(feature = "postgres")]
             Self::Mirror(arguments) => arguments.writes(),
             Self::Manual(arguments) => arguments.writes(),
+            Self::Seed(arguments) => arguments.writes(),
+            #[cfg(feature = "backup")]
+            Self::Dump(_) => false,
+            #[cfg(feature = "backup")]
+            Self::Load(_) | Self::Refresh(_) => true,
             Self::Down(arguments) => !arguments.dry_run,
             Self::Redo(arguments) => !arguments.dry_run,
             Self::Status(_)
@@ -249,6 +286,13 @@ impl Verb {
             Self::Drift(arguments) => drift::run(invocation, arguments).await,
             Self::History(arguments) => history::run(invocation, arguments).await,
             Self::Manual(arguments) => manual::run(invocation, arguments).await,
+            Self::Seed(arguments) => seed::run(invocation, arguments).await,
+            #[cfg(feature = "backup")]
+            Self::Dump(arguments) => dump::run(invocation, arguments).await,
+            #[cfg(feature = "backup")]
+            Self::Load(arguments) => load::run(invocation, arguments).await,
+            #[cfg(feature = "backup")]
+            Self::Refresh(arguments) => refresh::run(invocation, arguments).await,
             Self::Baseline(arguments) => baseline::run(invocation, arguments).await,
             #[cfg(feature = "adopt")]
             Self::Adopt(arguments) => adopt::run(invocation, arguments).await,

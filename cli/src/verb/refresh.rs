@@ -1,0 +1,73 @@
+//! `refresh`: replaces the rows of the database by those of another stage.
+
+use std::fs;
+use std::io::BufWriter;
+use std::path::PathBuf;
+
+use lockgate::Stage;
+use lockgate_backup::refresh::Refresh;
+
+use super::Caution;
+use super::dump::{Draft, check_new};
+use crate::answer::{Answer, Body, Refreshed};
+use crate::command_error::CommandError;
+use crate::confirm;
+use crate::invocation::{Access, Invocation};
+
+/// The arguments of `refresh`.
+#[derive(clap::Args, Clone, Debug)]
+#[command(group(clap::ArgGroup::new("rows").required(true).args(["script", "unchanged"])))]
+pub struct Arguments {
+    /// The stage whose rows are taken; a variable names its database: DATABASE_PRODUCTION_URL
+    #[arg(long, value_name = "STAGE")]
+    pub from: Stage,
+    /// The stage of this database, whose rows are replaced
+    #[arg(long, value_name = "STAGE")]
+    pub to: Stage,
+    /// The file that keeps the rows of this database as they were, for `load --replace`; it must not exist
+    #[arg(long, value_name = "FILE")]
+    pub keep: PathBuf,
+    /// Run this SQL after the rows are loaded, in the same transaction: to make them anonymous
+    #[arg(long, value_name = "FILE")]
+    pub script: Option<PathBuf>,
+    /// Load the rows as they are
+    #[arg(long)]
+    pub unchanged: bool,
+    /// Whether to ask first.
+    #[command(flatten)]
+    pub caution: Caution,
+}
+
+pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> Result<Answer, CommandError> {
+    let script = match &arguments.script {
+        Some(path) => Some(fs::read_to_string(path).map_err(|error| {
+            CommandError::usage(format!("`{}` cannot be read: {error}", path.display()), "name a file that exists")
+        })?),
+        None => None,
+    };
+    check_new(&arguments.keep)?;
+    let url = invocation.url_of_stage(arguments.from)?;
+    let mut source = invocation.connect_to(&url).await?;
+    let mut target = invocation.connect(Access::Write).await?;
+    let migrator = invocation.migrator();
+    if arguments.caution.asks(invocation) {
+        let question = format!(
+            "this replaces every row of {} ({}) by those of {url} ({})",
+            invocation.database(),
+            arguments.to,
+            arguments.from
+        );
+        confirm::confirm(invocation, &question).await?;
+    }
+    let (from, to) = (arguments.from, arguments.to);
+    let refresh = Refresh { migrator: &migrator, from, to, forbidden: invocation.forbidden(), script };
+    let draft = Draft::create(&arguments.keep)?;
+    let mut kept = BufWriter::new(draft.file());
+    refresh.keep(&mut source, &mut target, &mut kept).await?;
+    drop(kept);
+    // It is there before the first row is replaced.
+    draft.finish(&arguments.keep)?;
+    invocation.output().note(&format!("the rows of {to} are kept in `{}`", arguments.keep.display()));
+    let tables = refresh.replace(&mut source, &mut target).await?;
+    Ok(Answer::done(Body::Refreshed(Refreshed { from, to, tables: tables.rows })))
+}

@@ -1,0 +1,220 @@
+//! `dump`, `load` and `--tunnel`, as the example's program has them.
+
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+
+use serde_json::Value;
+
+use crate::support::app::{Place, on_each};
+
+on_each! {
+    a_dump_is_loaded_into_another_database,
+    what_must_not_be_loaded_is_refused,
+    a_stage_is_refreshed_from_another,
+}
+
+/// Those that no migration has inserted.
+const MEMBERS: &str = "SELECT name FROM members WHERE id >= 100 ORDER BY id";
+
+/// Another database of the same kind, with all migrations.
+fn another(place: &Place) -> Place {
+    let other = if place.is_sqlite() { Place::sqlite() } else { Place::postgres().expect("there was one before") };
+    other.ok(&["up"]);
+    other
+}
+
+fn insert(place: &Place) {
+    let insert = "INSERT INTO members (id, name, email) VALUES (100, 'Ada', 'ada@example.com') RETURNING name";
+    assert_eq!(place.rows(insert), ["Ada"]);
+}
+
+fn a_dump_is_loaded_into_another_database(place: &Place) {
+    place.ok(&["up"]);
+    insert(place);
+    let file = place.folder().join("rows.sql").display().to_string();
+    let wrote = place.ok(&["dump", &file]);
+    assert!(wrote.contains("wrote") && wrote.contains("members: "), "{wrote}");
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(text.contains("\n-- newest migration 0012_add_phone_to_members\n"), "{text}");
+    assert!(!text.contains("lockgate_history") && !text.contains("lockgate_log"), "{text}");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::metadata(&file).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "the rows are nobody else's");
+    }
+    let again = place.app(&["dump", &file]);
+    assert!(again.code == Some(2) && again.err.contains("exists"), "{again:#?}");
+
+    // A migration has filled the books, so they are replaced, which is for marked databases.
+    let other = another(place);
+    let refused = other.app(&["load", &file]);
+    assert!(
+        refused.code == Some(3) && refused.err.contains("has rows") && refused.err.contains("--replace"),
+        "{refused:#?}"
+    );
+    let refused = other.app(&["load", &file, "--replace"]);
+    assert!(refused.code == Some(3) && refused.err.contains("`mark-stage development`"), "{refused:#?}");
+    assert_eq!(other.rows(MEMBERS), Vec::<String>::new());
+    other.ok(&["mark-stage", "development"]);
+    let script = place.folder().join("anonymous.sql").display().to_string();
+    std::fs::write(&script, "UPDATE members SET name = 'member ' || id;\n").unwrap();
+    let loaded = other.ok(&["load", &file, "--replace", "--script", &script, "--format", "json"]);
+    let loaded: Value = serde_json::from_str(loaded.lines().last().unwrap()).unwrap();
+    assert_eq!(loaded["moved"]["direction"], "loaded", "{loaded}");
+    assert_eq!(other.rows(MEMBERS), ["member 100"]);
+    other.ok(&["status"]);
+
+    let one = place.folder().join("one.sql").display().to_string();
+    place.ok(&["dump", &one, "--only", "members", "--where", "members=name = 'Eve'"]);
+    assert!(!std::fs::read_to_string(&one).unwrap().contains("Ada"));
+    let wrong = place.app(&["dump", &format!("{one}.2"), "--only", "member"]);
+    assert!(wrong.code == Some(2) && wrong.err.contains("there is no table `member`"), "{wrong:#?}");
+    let left: Vec<_> = std::fs::read_dir(place.folder()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(!left.iter().any(|name| name.to_string_lossy().contains(".part")), "{left:?}");
+}
+
+fn what_must_not_be_loaded_is_refused(place: &Place) {
+    place.ok(&["up"]);
+    insert(place);
+    let file = place.folder().join("rows.sql").display().to_string();
+    place.ok(&["dump", &file]);
+    let other = another(place);
+    other.ok(&["mark-stage", "production"]);
+    for words in
+        [&["load", &file][..], &["load", &file, "--replace"], &["load", &file, "--replace", "--override-stage", "why"]]
+    {
+        let refused = other.app(words);
+        assert!(
+            refused.code == Some(3) && refused.err.contains("marked as production, where no rows are loaded"),
+            "{refused:#?}"
+        );
+    }
+    assert_eq!(other.rows(MEMBERS), Vec::<String>::new());
+    let behind = if place.is_sqlite() { Place::sqlite() } else { Place::postgres().unwrap() };
+    behind.ok(&["up", "--to", "3"]);
+    let refused = behind.app(&["load", &file]);
+    assert!(refused.code == Some(3) && refused.err.contains("`up --to 0012_add_phone_to_members`"), "{refused:#?}");
+    let missing = behind.app(&["load", "no-such-file.sql"]);
+    assert!(missing.code == Some(2) && missing.err.contains("`no-such-file.sql` cannot be read"), "{missing:#?}");
+}
+
+fn a_stage_is_refreshed_from_another(production: &Place) {
+    production.ok(&["up"]);
+    insert(production);
+    production.ok(&["mark-stage", "production"]);
+    let target = another(production);
+    let old = "INSERT INTO members (id, name, email) VALUES (107, 'Old', 'old@example.com') RETURNING name";
+    assert_eq!(target.rows(old), ["Old"]);
+    let path = |name: &str| target.folder().join(name).display().to_string();
+    let (kept, script, bad) = (path("kept.sql"), path("anonymous.sql"), path("bad.sql"));
+    std::fs::write(&script, "UPDATE members SET name = 'member ' || id;\n").unwrap();
+    std::fs::write(&bad, "UPDATE nowhere SET name = 'x';\n").unwrap();
+    let refresh = |from: &str, to: &str, words: &[&str]| {
+        let all = [&["refresh", "--from", from, "--to", to, "--keep", &kept], words].concat();
+        let mut command = target.command(&all);
+        command.env("DATABASE_PRODUCTION_URL", production.url()).env("DATABASE_TEST_URL", target.url());
+        crate::support::app::answer(command.output().unwrap())
+    };
+    let refused = |from: &str, to: &str, words: &[&str], code: i32, message: &str| {
+        let answer = refresh(from, to, words);
+        assert!(answer.code == Some(code) && answer.err.contains(message), "{message}: {answer:#?}");
+        assert_eq!(target.rows(MEMBERS), ["Old"]);
+        assert_eq!(production.rows(MEMBERS), ["Ada"]);
+        assert!(!std::path::Path::new(&kept).exists(), "nothing is kept of a refusal");
+    };
+
+    let with_script = &["--script", &script][..];
+    // Neither is marked as it should be, and the other way round nothing goes at all.
+    refused(
+        "production",
+        "staging",
+        with_script,
+        3,
+        "the database is not marked with a stage, but staging was asked for",
+    );
+    target.ok(&["mark-stage", "test"]);
+    refused("production", "staging", with_script, 3, "the database is marked as test");
+    refused("test", "production", with_script, 3, "production is never refreshed from test");
+    refused("test", "test", with_script, 3, "test is never refreshed from test");
+    refused("staging", "test", with_script, 2, "DATABASE_STAGING_URL is not set");
+    refused("production", "test", &[], 2, "--script <FILE>|--unchanged");
+
+    // A script that fails puts everything back; what was kept is there.
+    let failed = refresh("production", "test", &["--script", &bad]);
+    assert!(failed.code == Some(1) && failed.err.contains("the script fails"), "{failed:#?}");
+    assert_eq!(target.rows(MEMBERS), ["Old"]);
+    std::fs::remove_file(&kept).unwrap();
+
+    let refreshed = refresh("production", "test", with_script);
+    assert!(refreshed.code == Some(0) && refreshed.out.contains("test refreshed with"), "{refreshed:#?}");
+    assert_eq!(target.rows(MEMBERS), ["member 100"]);
+    assert_eq!(production.rows(MEMBERS), ["Ada"]);
+    let again = refresh("production", "test", with_script);
+    assert!(again.code == Some(2) && again.err.contains("exists"), "{again:#?}");
+    target.ok(&["load", &kept, "--replace"]);
+    assert_eq!(target.rows(MEMBERS), ["Old"], "it can be brought back");
+    std::fs::remove_file(&kept).unwrap();
+
+    // Of different migrations.
+    target.ok(&["down", "--to", "11", "--yes"]);
+    refused("production", "test", with_script, 3, "bring both to the same migration first");
+}
+
+/// What makes the test `forwards` a forwarder: its port, and where it leads.
+const FORWARD: &str = "LOCKGATE_TEST_FORWARD";
+
+#[test]
+fn forwards() {
+    let Ok(ports) = std::env::var(FORWARD) else { return };
+    let (own, target) = ports.split_once(':').unwrap();
+    let (own, target): (u16, u16) = (own.parse().unwrap(), target.parse().unwrap());
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, own)).unwrap();
+    for stream in listener.incoming() {
+        std::thread::spawn(move || {
+            let mut here = stream.unwrap();
+            let mut there = TcpStream::connect((Ipv4Addr::LOCALHOST, target)).unwrap();
+            let (mut from, mut to) = (there.try_clone().unwrap(), here.try_clone().unwrap());
+            std::thread::spawn(move || std::io::copy(&mut from, &mut to));
+            let _ = std::io::copy(&mut here, &mut there);
+        });
+    }
+}
+
+#[test]
+fn a_verb_goes_through_a_tunnel() {
+    let Some(place) = Place::postgres() else { return };
+    let url = place.url();
+    let (start, rest) = url.rsplit_once('@').unwrap();
+    let (server, name) = rest.split_once('/').unwrap();
+    let target = server.rsplit_once(':').unwrap().1;
+    let elsewhere = format!("{start}@db.internal.example:1/{name}");
+    let program = std::env::current_exe().unwrap();
+    let tunnel = format!("env {FORWARD}={{port}}:{target} '{}' --exact data::forwards --nocapture", program.display());
+    let through = |words: &[&str]| {
+        let all = [&["--tunnel", &tunnel, "--database-url", &elsewhere], words].concat();
+        crate::support::app::answer(crate::support::app::command(&all).output().unwrap())
+    };
+    for words in [&["up"][..], &["status"], &["drift"], &["doctor"]] {
+        let answer = through(words);
+        assert_eq!(answer.code, Some(0), "{answer:#?}");
+        assert!(
+            answer.err.contains("through a tunnel to postgres://") && answer.err.contains("db.internal.example"),
+            "{answer:#?}"
+        );
+    }
+    assert_eq!(place.history().len(), 12);
+    let refused = crate::support::app::answer(
+        crate::support::app::command(&[
+            "status",
+            "--database-url",
+            &elsewhere,
+            "--tunnel",
+            "sh -c 'echo {port} no >&2'",
+        ])
+        .output()
+        .unwrap(),
+    );
+    assert!(refused.code == Some(4) && refused.err.contains("has ended before it listened"), "{refused:#?}");
+    let sqlite = Place::sqlite().app(&["status", "--tunnel", "ssh {port}"]);
+    assert!(sqlite.code == Some(2) && sqlite.err.contains("`--tunnel` leads to a server"), "{sqlite:#?}");
+}
