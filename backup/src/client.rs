@@ -1,4 +1,4 @@
-//! The client programs of PostgreSQL: found, with the right version, and run without a secret in their arguments.
+//! Finds PostgreSQL's client programs in the right version, and runs them without secrets in their arguments.
 
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
@@ -11,7 +11,7 @@ use tokio::process::{Child, Command};
 use crate::error::Error;
 use crate::meta::major;
 
-/// How much of what a program says is kept.
+/// How many bytes of a program's standard error are kept.
 const KEPT: usize = 64 << 10;
 
 /// A client program that fits the server.
@@ -24,7 +24,7 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// Finds a program of this major release, or else the oldest that is newer: an older one does not read the server.
+    /// Finds a program of this major release, or else of the next newer one. An older program cannot read the server.
     pub(crate) async fn find(program: &'static str, least: u32) -> Result<Self, Error> {
         let mut best: Option<(u32, Self)> = None;
         let mut others = Vec::new();
@@ -32,7 +32,7 @@ impl Client {
             let Some(version) = version(&path).await else { continue };
             let Some(found) = major(&version) else { continue };
             if found < least {
-                others.push(format!("`{}` is of {version}", path.display()));
+                others.push(format!("`{}` has version {version}", path.display()));
                 continue;
             }
             if best.as_ref().is_none_or(|(major, _)| found < *major) {
@@ -48,7 +48,7 @@ impl Client {
             let error = others.into_iter().fold(error, Error::state);
             error.state("nothing was changed").help(format!(
                 "install it (`apt install postgresql-client-{least}`, `apk add postgresql{least}-client`, `brew install \
-                 libpq`), or name its folder in {}; it was looked for there, in PATH and in the usual places",
+                 libpq`), or name its folder in {}; Lockgate looked there, in PATH and in the usual places",
                 locate::VARIABLE
             ))
         })
@@ -59,10 +59,10 @@ impl Client {
         format!("{} {}", self.program, self.version)
     }
 
-    /// The command on the database of this URL. The password is in its environment, as all that the URL says.
+    /// The command for the database of this URL. The password and all else from the URL are passed in the environment.
     pub(crate) fn command(&self, url: &str) -> Result<Command, Error> {
         let mut command = Console::of(url)?.command_of(&self.path);
-        // Its messages are read.
+        // We parse its messages, so they must be in English.
         command.env("LC_ALL", "C").env_remove("PGCLUSTER");
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut command = Command::from(command);
@@ -77,7 +77,7 @@ impl Client {
         })
     }
 
-    /// The error of a program that has ended like this and said that.
+    /// The error of a program that ended with this status and wrote this to standard error.
     pub(crate) fn failed(&self, status: ExitStatus, said: &str, url: &str) -> Error {
         let said = lockgate::__private::masked(said.trim(), url);
         let mut lines = said.lines().filter(|line| !line.trim().is_empty());
@@ -97,7 +97,7 @@ impl Client {
     }
 }
 
-/// Reads what a program says on standard error, and keeps the end of it.
+/// Reads the standard error of a program, and keeps the end of it.
 pub(crate) async fn said(mut stream: impl AsyncRead + Unpin) -> String {
     let (mut kept, mut piece) = (Vec::new(), [0; 4096]);
     while let Ok(read) = stream.read(&mut piece).await {

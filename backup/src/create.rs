@@ -1,4 +1,4 @@
-//! Makes a backup: dump, read back, and the meta file last.
+//! Makes a backup: writes the dump, reads it back, and writes the meta file last.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -10,18 +10,19 @@ use crate::meta::{Locale, Meta, Purpose, TableRows, VERSION};
 use crate::store::{Content, Name};
 use crate::subject::{Of, Subject};
 
-/// How many seconds later a backup is named, if others have the names before.
+/// How many names are tried: a name contains a time in seconds, and each next name is one second later.
 const TRIES: u64 = 60;
 
-/// Makes a backup of the database, and gives its meta file.
+/// Makes a backup of the database, and returns its meta file.
 ///
-/// The dump is of one snapshot. It goes to the store in parts, is read back, and is a backup once its meta file is written
-/// beside it. Whatever fails before that leaves no backup, and those that exist as they are.
+/// The dump is of one snapshot. It is uploaded to the store in parts and read back. It becomes a backup when its meta
+/// file is written beside it. If anything fails before that, there is no new backup, and existing backups are not
+/// affected.
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Refused`] for another stage than the one that is demanded; those of [`Migrator::status`]; and
-/// [`ErrorKind::Failed`] if the dump fails, or the store does not give back what it took.
+/// [`ErrorKind::Refused`] if the database has another stage than the migrator asks for; the errors of
+/// [`Migrator::status`]; and [`ErrorKind::Failed`] if the dump fails, or the store returns other data than was written.
 ///
 /// [`Migrator::status`]: lockgate::Migrator::status
 pub async fn create(subject: &Subject<'_>, purpose: Purpose) -> Result<Meta, Error> {
@@ -69,7 +70,8 @@ async fn of_sqlite(subject: &Subject<'_>, database: &str, purpose: Purpose) -> R
 
     let folder = tempfile::Builder::new().prefix("lockgate-backup-").tempdir();
     let folder = folder.map_err(|error| {
-        Error::failed(format!("there is no folder for the snapshot: {error}")).help("name one in TMPDIR")
+        Error::failed(format!("cannot make a folder for the snapshot: {error}"))
+            .help("name a folder for temporary files in TMPDIR")
     })?;
     let file = folder.path().join("snapshot.db");
     crate::sqlite::snapshot(subject.url, subject.migrator, &file).await?;
@@ -153,8 +155,8 @@ impl Begun {
                 return Ok(Self { name, taken_at, database, stage, head, applied });
             }
         }
-        let what = format!("{TRIES} backups of `{database}` were begun within a minute");
-        Err(Error::new(ErrorKind::Locked, what).help("find out what makes them; `backup list` shows them"))
+        let what = format!("{TRIES} backups of `{database}` were started within a minute");
+        Err(Error::new(ErrorKind::Locked, what).help("find out which program makes them; `backup list` lists them"))
     }
 
     async fn finish(
@@ -199,7 +201,7 @@ impl Begun {
             subject.store.put(&self.name.meta(), meta.text()).await?;
             let found = subject.store.get(&self.name.meta()).await?;
             if found != meta.text().into_bytes() {
-                let what = format!("the store {} gives back another meta file than it took", subject.store);
+                let what = format!("the store {} returned a different meta file than was written", subject.store);
                 return Err(Error::failed(what).help("use another store"));
             }
             Ok(())
@@ -207,7 +209,7 @@ impl Begun {
         .await;
         match kept {
             Ok(()) => {
-                // It only says that a backup was begun, and this one has ended.
+                // The mark only says that a backup was started, and this one has ended.
                 let _ = subject.store.delete(&self.name.mark()).await;
                 Ok(meta)
             }
@@ -215,7 +217,7 @@ impl Begun {
         }
     }
 
-    /// Deletes what this backup wrote, the meta file first, and says what is left.
+    /// Deletes what this backup wrote, the meta file first, and adds to the error what could not be deleted.
     async fn undo(self, subject: &Subject<'_>, error: Error) -> Error {
         let mut left = None;
         for key in [self.name.meta(), self.name.dump(), self.name.mark()] {
@@ -225,20 +227,20 @@ impl Begun {
                 left = Some(error);
             }
         }
-        let error = error.state("there is no new backup, and the older ones are as they were");
+        let error = error.state("there is no new backup, and existing backups were not changed");
         match left {
             None => error,
             Some(why) => error
-                .state(format!("what was written of `{}` could not be deleted: {why}", self.name.dump()))
+                .state(format!("the unfinished `{}` could not be deleted: {why}", self.name.dump()))
                 .help("`backup prune` deletes it later"),
         }
     }
 }
 
 fn altered(subject: &Subject<'_>, key: &str, written: &Content, stored: &Content) -> Error {
-    let what = format!("the store {} gives back another `{key}` than it took", subject.store);
+    let what = format!("the store {} returned a different `{key}` than was written", subject.store);
     Error::failed(what)
         .state(format!("{} bytes were written, with the SHA-256 {}", written.size, written.sha256))
         .state(format!("{} bytes were read back, with the SHA-256 {}", stored.size, stored.sha256))
-        .help("find out why the store alters data, or use another one")
+        .help("find out why the store alters data, or use another store")
 }

@@ -12,9 +12,9 @@ use crate::subject::{Of, Subject};
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct Options {
-    /// How far. `None`: all that is pending.
+    /// The last migration to apply. `None`: all pending migrations.
     pub destination: Option<UpTo>,
-    /// Goes on with a deploy that stopped after its first backup.
+    /// Continues a deploy that stopped after its first backup.
     pub resume: bool,
 }
 
@@ -22,16 +22,16 @@ pub struct Options {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Deployed {
-    /// The backup of the database as it was. Of a deploy that was resumed, the one that it had made.
+    /// The backup from before the migrations. For a resumed deploy, the one that its first attempt made.
     pub before: Meta,
     /// What was applied.
     pub report: Report,
-    /// The backup of the database as it is. `None` if nothing was applied, and the first one is of the same.
+    /// The backup from after the migrations. `None` if nothing was applied.
     pub after: Option<Meta>,
 }
 
-/// Makes a backup, applies the migrations, and makes another backup. The first step that fails ends it: without a backup
-/// nothing is applied.
+/// Makes a backup, applies the migrations, and makes another backup. It stops at the first step that fails: if the
+/// first backup fails, nothing is applied.
 ///
 /// # Errors
 ///
@@ -46,8 +46,8 @@ pub async fn deploy(subject: &Subject<'_>, options: Options) -> Result<Deployed,
         Ok(report) => report,
         Err(error) => {
             subject.note(format!(
-                "the backup `{0}` is of the database before this: `deploy --resume` goes on once the cause is mended, and \
-                 `restore {0}` goes back",
+                "the backup `{0}` was made before the migrations: after you have fixed the cause, `deploy --resume` \
+                 continues, or `restore {0}` goes back",
                 before.key
             ));
             return Err(error.into());
@@ -59,7 +59,7 @@ pub async fn deploy(subject: &Subject<'_>, options: Options) -> Result<Deployed,
     match create(subject, Purpose::AfterDeploy).await {
         Ok(after) => Ok(Deployed { before, report, after: Some(after) }),
         Err(error) => {
-            subject.note("the migrations are applied; `deploy --resume` makes the backup that is missing");
+            subject.note("the migrations are applied; `deploy --resume` makes the second backup");
             Err(error)
         }
     }
@@ -75,13 +75,15 @@ async fn begun(subject: &Subject<'_>) -> Result<Meta, Error> {
     match newest {
         Some(meta) if meta.purpose == Purpose::BeforeDeploy => Ok(meta),
         Some(meta) => {
-            let what =
-                format!("there is no deploy to resume: the newest backup, `{}`, is none of its first step", meta.key);
-            Err(Error::refused(what).state("nothing was changed").help("`deploy` begins one"))
+            let what = format!(
+                "there is no deploy to resume: the newest backup, `{}`, is not the first backup of a deploy",
+                meta.key
+            );
+            Err(Error::refused(what).state("nothing was changed").help("`deploy` starts one"))
         }
         None => {
             let what = "there is no deploy to resume: the database has no backup";
-            Err(Error::refused(what).state("nothing was changed").help("`deploy` begins one"))
+            Err(Error::refused(what).state("nothing was changed").help("`deploy` starts one"))
         }
     }
 }

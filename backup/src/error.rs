@@ -6,11 +6,11 @@ use lockgate::{Audience, ErrorKind};
 
 /// Why a command failed.
 ///
-/// Its `Display` is one line; [`report`](Self::report) says all that is known.
+/// Its `Display` is one line; [`report`](Self::report) has all details.
 pub struct Error(Box<Inner>);
 
 enum Inner {
-    /// The migrator's.
+    /// An error of the migrator.
     Lockgate(lockgate::Error),
     Own(Own),
 }
@@ -56,7 +56,7 @@ impl Error {
         Self::new(kind, format!("{summary}: {message}"))
     }
 
-    /// The same error, with a fact. An error of the migrator has its own.
+    /// The same error with one more fact. An error of the migrator is not changed, because it has its own facts.
     #[must_use]
     pub fn state(mut self, fact: impl Into<String>) -> Self {
         if let Inner::Own(own) = &mut *self.0 {

@@ -16,14 +16,14 @@ pub enum Event {
         /// How many bytes it will move, if that is known.
         bytes: Option<u64>,
     },
-    /// So many bytes of a phase were moved so far.
+    /// How far a phase is.
     Moved {
         /// The phase.
         phase: Phase,
-        /// How many bytes.
+        /// How many bytes were moved so far.
         bytes: u64,
     },
-    /// A phase has ended well.
+    /// A phase has succeeded.
     Ended {
         /// The phase.
         phase: Phase,
@@ -32,7 +32,7 @@ pub enum Event {
         /// How long it took.
         elapsed: Duration,
     },
-    /// Something that is not an error, and that somebody should know.
+    /// A note for the user that is not an error.
     Noted(String),
 }
 
@@ -48,7 +48,7 @@ pub enum Phase {
     Fetch,
     /// A dump goes from the store into a database.
     Restore,
-    /// What was restored is compared with what the backup says of itself.
+    /// The restored database is compared with the meta file of the backup.
     Check,
 }
 

@@ -22,19 +22,19 @@ pub struct Fetched {
     pub file: PathBuf,
 }
 
-/// Fetches a backup into a file, or into a folder under its own name. The file appears when it is complete and has the
-/// checksum of the meta file. Nobody else may read it.
+/// Fetches a backup into a file, or into a folder under its own name. The file appears when it is complete and its
+/// checksum matches the meta file. Only its owner can read it.
 ///
 /// # Errors
 ///
-/// Those of [`list::choose`]; [`ErrorKind::Refused`] if the file exists; [`ErrorKind::Failed`] if the dump is not what its
-/// meta file says.
+/// Those of [`list::choose`]; [`ErrorKind::Refused`] if the file exists; [`ErrorKind::Failed`] if the dump does not
+/// match its meta file.
 pub async fn fetch(subject: &Subject<'_>, choice: &Choice, to: &Path) -> Result<Fetched, Error> {
     let meta = list::choose(subject, choice).await?;
     let file = if to.is_dir() { to.join(meta.key.rsplit('/').next().unwrap_or("backup.dump")) } else { to.to_owned() };
     if file.exists() {
         let error = Error::refused(format!("the file `{}` exists", file.display())).state("nothing was fetched");
-        return Err(error.help("delete it, or name another: `backup fetch --to FILE`"));
+        return Err(error.help("delete it, or name another file: `backup fetch --to FILE`"));
     }
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let failed = |error: std::io::Error| Error::failed(format!("`{}` cannot be written: {error}", file.display()));
@@ -48,7 +48,7 @@ pub async fn fetch(subject: &Subject<'_>, choice: &Choice, to: &Path) -> Result<
     Ok(Fetched { meta, file })
 }
 
-/// Reads the dump of a backup, and fails at its end if it is not what its meta file says.
+/// Reads the dump of a backup, and fails at the end if it does not match its meta file.
 pub(crate) async fn read(
     store: &Store,
     meta: &Meta,
@@ -60,7 +60,7 @@ pub(crate) async fn read(
         return Err(Error::new(ErrorKind::Failed, format!("the dump `{}` is damaged", meta.key))
             .state(format!("it should have {} bytes, with the SHA-256 {}", meta.size, meta.sha256))
             .state(format!("it has {} bytes, with the SHA-256 {}", content.size, content.sha256))
-            .help("use another backup: `backup list` shows them; `backup verify` tries one out"));
+            .help("use another backup: `backup list` lists them, and `backup verify` checks one"));
     }
     progress.end();
     Ok(())

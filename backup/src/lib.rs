@@ -1,10 +1,10 @@
 //! Backups, restores and data for databases that Lockgate migrates.
 //!
-//! The command line uses this crate behind its feature `backup`. A program that does not ask for it has nothing of it.
+//! The command line uses this crate if its feature `backup` is on. Other programs do not contain it.
 //!
 //! A [`Store`] keeps backups: a folder, or with the features `s3`, `gcs` and `azure` a bucket. A [`Subject`] is a database
-//! with its migrator and the store of its backups, and every command is a function of it: [`create`], [`list`](list::list),
-//! [`fetch`].
+//! with its migrator and the store of its backups, and every command is a function that takes it: [`create`],
+//! [`list`](list::list), [`fetch`].
 //!
 //! ```
 //! # #[cfg(feature = "sqlite")]
@@ -30,7 +30,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(all(feature = "sqlite", feature = "postgres")),
-    allow(dead_code, unused_imports, unused_variables, reason = "what one backend alone needs is dead without it")
+    allow(dead_code, unused_imports, unused_variables, reason = "code for one backend is unused without it")
 )]
 
 #[cfg(feature = "postgres")]
@@ -67,5 +67,5 @@ pub use store::Store;
 pub use subject::{Choice, Of, Subject};
 pub use verify::{Verified, verify};
 
-/// The release of `object_store` that [`Store::over`] takes a store of.
+/// The release of `object_store` whose stores [`Store::over`] accepts.
 pub use object_store;

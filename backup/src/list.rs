@@ -1,4 +1,4 @@
-//! What is in a store: backups, and what is none.
+//! Lists what is in a store: backups, and files that are not complete backups.
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
@@ -10,29 +10,29 @@ use crate::subject::{Choice, Of, Subject};
 /// How many meta files are read at once.
 const AT_ONCE: usize = 8;
 
-/// What a store has of a database.
+/// The backups of a database in a store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Listing {
     /// The backups, the oldest first.
     pub backups: Vec<Meta>,
-    /// What was begun and is no backup, or no longer one.
+    /// Backups that are unfinished or damaged.
     pub broken: Vec<Broken>,
 }
 
-/// Something in a store that is no backup.
+/// An unfinished or damaged backup.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Broken {
     /// The key that the dump has, or would have.
     pub key: String,
-    /// Why it is no backup.
+    /// Why it is not a backup.
     pub why: String,
     /// How many bytes it takes.
     pub size: u64,
-    /// When it was written last, in seconds since 1970.
+    /// When it was last written, in seconds since 1970.
     pub changed_at: u64,
-    /// Whether it may become a backup still: nothing of it is wrong, and it is not complete.
+    /// Whether it may still become a backup: it is incomplete, but nothing in it is wrong.
     pub is_unfinished: bool,
 }
 
@@ -67,7 +67,7 @@ pub async fn list(store: &Store, database: &str, of: Option<Of>) -> Result<Listi
     }
     listing.broken.extend(store.staged_in(&folder).into_iter().map(|(key, size, changed_at)| Broken {
         key,
-        why: "it is a part of a dump: it is being written, or was interrupted".to_owned(),
+        why: "it is part of a dump that is being written, or was interrupted".to_owned(),
         size,
         changed_at,
         is_unfinished: true,
@@ -94,14 +94,17 @@ async fn examine(store: &Store, name: Name, parts: Parts) -> Result<Result<Meta,
         is_unfinished,
     };
     if !parts.has_meta {
-        return Ok(Err(broken("it has no meta file: it is being made, or was interrupted".to_owned(), true)));
+        return Ok(Err(broken(
+            "it has no meta file: the backup is still running, or was interrupted".to_owned(),
+            true,
+        )));
     }
     let meta = match Meta::read(&store.get(&name.meta()).await?, &name.dump()) {
         Ok(meta) => meta,
         Err(error) => return Ok(Err(broken(error.to_string(), false))),
     };
     Ok(match parts.dump {
-        None => Err(broken("its dump is gone".to_owned(), false)),
+        None => Err(broken("its dump is missing".to_owned(), false)),
         Some(size) if size != meta.size => {
             Err(broken(format!("its dump has {size} bytes instead of {}", meta.size), false))
         }
@@ -109,7 +112,7 @@ async fn examine(store: &Store, name: Name, parts: Parts) -> Result<Result<Meta,
     })
 }
 
-/// Finds the backup that is meant.
+/// Finds the backup that a choice means.
 ///
 /// # Errors
 ///
@@ -122,8 +125,8 @@ pub async fn choose(subject: &Subject<'_>, choice: &Choice) -> Result<Meta, Erro
     };
     let listing = list(subject.store, &database, choice.of).await?;
     let shows = || match &choice.database {
-        Some(database) => format!("`backup list --database {database}` shows what there is"),
-        None => "`backup list` shows what there is".to_owned(),
+        Some(database) => format!("`backup list --database {database}` lists all backups"),
+        None => "`backup list` lists all backups".to_owned(),
     };
     if let Some(key) = &choice.key {
         let is_meant = |found: &str| {
@@ -132,14 +135,14 @@ pub async fn choose(subject: &Subject<'_>, choice: &Choice) -> Result<Meta, Erro
             plain == asked || plain.rsplit('/').next() == Some(asked)
         };
         if let Some(broken) = listing.broken.iter().find(|broken| is_meant(&broken.key)) {
-            return Err(Error::refused(format!("`{}` is no backup: {}", broken.key, broken.why)).help(shows()));
+            return Err(Error::refused(format!("`{}` is not a backup: {}", broken.key, broken.why)).help(shows()));
         }
         let mut found = listing.backups.into_iter().filter(|meta| is_meant(&meta.key));
         return match (found.next(), found.next()) {
             (Some(meta), None) => Ok(meta),
             (Some(first), Some(second)) => {
-                let what = format!("`{key}` may be `{}` or `{}`", first.key, second.key);
-                Err(Error::refused(what).help("write the whole key"))
+                let what = format!("`{key}` can mean `{}` or `{}`", first.key, second.key);
+                Err(Error::refused(what).help("give the whole key"))
             }
             (None, _) => {
                 let what = format!("the store {} has no backup `{key}` of `{database}`", subject.store);
@@ -153,7 +156,7 @@ pub async fn choose(subject: &Subject<'_>, choice: &Choice) -> Result<Meta, Erro
     stages.dedup();
     if stages.len() > 1 {
         let what = format!("the store has backups of `{database}` at several stages: {}", stages.join(", "));
-        return Err(Error::refused(what).help(format!("say which: `--of {}`", stages[0])));
+        return Err(Error::refused(what).help(format!("choose one: `--of {}`", stages[0])));
     }
     let of = choice.of.map(|of| format!(" at the stage {of}")).unwrap_or_default();
     listing.backups.into_iter().next_back().ok_or_else(|| {

@@ -1,6 +1,6 @@
-//! The meta file beside a dump: what it is of, how it was made, and what it must be like.
+//! The meta file beside a dump: what the dump is of, how it was made, and its size, checksum and row counts.
 //!
-//! The form is append-only, and has a version. It is written last: a dump without one is no backup.
+//! The format is append-only and has a version. The file is written last: a dump without a meta file is not a backup.
 
 use std::fmt;
 
@@ -9,18 +9,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 
-/// The version of the form.
+/// The version of the format.
 pub const VERSION: u32 = 1;
 
-/// What is known of a backup.
+/// The description of a backup.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Meta {
-    /// The version of this form.
+    /// The version of this format.
     pub version: u32,
     /// The key of the dump in its store.
     pub key: String,
-    /// When the backup was begun, in seconds since 1970, in UTC.
+    /// When the backup was started, in seconds since 1970, in UTC.
     pub taken_at: u64,
     /// The size of the dump in bytes.
     pub size: u64,
@@ -47,17 +47,17 @@ pub struct Meta {
     /// Why it was made.
     #[serde(default)]
     pub purpose: Purpose,
-    /// How large the database is where it is restored, in bytes, indexes included.
+    /// The size of the database in bytes, with its indexes. A restore needs about as much space.
     pub database_bytes: u64,
     /// The roles that own something in the database, or may use it. Empty for SQLite.
     #[serde(default)]
     pub roles: Vec<String>,
     /// The tables, each with its number of rows.
     pub tables: Vec<TableRows>,
-    /// The SHA-256 of the schema as text; null if this release does not know something in the database.
+    /// The SHA-256 of the schema as text; null if the database contains something that this release does not know.
     #[serde(default)]
     pub schema_sha256: Option<String>,
-    /// The character set of the database, and how it sorts. Null for SQLite.
+    /// The encoding and the collation of the database. Null for SQLite.
     #[serde(default)]
     pub locale: Option<Locale>,
 }
@@ -71,7 +71,7 @@ pub struct TableRows {
     pub rows: i64,
 }
 
-/// The character set of a PostgreSQL database, and how it sorts.
+/// The encoding and the collation of a PostgreSQL database.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Locale {
     /// `UTF8`.
@@ -133,7 +133,7 @@ impl Meta {
         }
         let meta: Self = serde_json::from_slice(text).map_err(|error| wrong(format!("cannot be read: {error}")))?;
         if meta.key != key {
-            let error = wrong(format!("is that of `{}`", meta.key));
+            let error = wrong(format!("belongs to `{}`", meta.key));
             return Err(error.help("put the dump and its meta file back where they were"));
         }
         Ok(meta)
@@ -143,19 +143,20 @@ impl Meta {
         serde_json::to_string_pretty(self).expect("these values have a form in JSON") + "\n"
     }
 
-    /// What kind of database it is of.
+    /// The kind of the database.
     pub(crate) fn dialect(&self) -> Result<Dialect, Error> {
         match &*self.dialect {
             "postgres" => Ok(Dialect::Postgres),
             "sqlite" => Ok(Dialect::Sqlite),
             other => {
-                let what = format!("`{}` is of a database `{other}`, which this release does not know", self.key);
+                let what =
+                    format!("`{}` is a backup of a database `{other}`, which this release does not know", self.key);
                 Err(Error::new(ErrorKind::Unsupported, what))
             }
         }
     }
 
-    /// The major release of the server that it is of.
+    /// The major release of the server.
     pub(crate) fn server_major(&self) -> Option<u32> {
         major(&self.server_version)
     }

@@ -1,4 +1,4 @@
-//! A dump of a PostgreSQL database: everything in it is of one snapshot, the history and the number of rows too.
+//! Dumps a PostgreSQL database. The dump, the history and the row counts come from one snapshot.
 
 use std::process::Stdio;
 
@@ -12,7 +12,7 @@ use crate::event::Progress;
 use crate::meta::{Locale, TableRows};
 use crate::store::{Content, Store, Upload};
 
-/// The tables whose rows are in a dump: not those of an extension.
+/// The tables whose rows are in a dump, without those of extensions.
 const TABLES: &str = "SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c \
      JOIN pg_namespace n ON n.oid = c.relnamespace \
      WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' \
@@ -42,7 +42,7 @@ pub(crate) struct Snapshot {
     tables: Vec<String>,
 }
 
-/// What a dump has.
+/// A finished dump.
 pub(crate) struct Dumped {
     pub(crate) content: Content,
     pub(crate) tables: Vec<TableRows>,
@@ -54,14 +54,14 @@ pub(crate) fn connection(database: &mut Database) -> Result<&mut PgConnection, E
     database.postgres().ok_or_else(lost)
 }
 
-/// Opens a snapshot, and reads in it what there is to know.
+/// Opens a snapshot, and reads the facts about the database in it.
 pub(crate) async fn snapshot(url: &str, migrator: &Migrator) -> Result<Snapshot, Error> {
     let mut database = Database::connect(url).await?;
-    // Outside the snapshot first: without a history table the query fails, and would end the transaction.
+    // First outside the snapshot: without a history table the query fails, and would abort the transaction.
     let before = migrator.status(&mut database).await?;
     let read = |error: sqlx::Error| Error::of_driver("the database cannot be read", &error);
     let session = connection(&mut database)?;
-    // A dump may take hours, in which this session does nothing.
+    // A dump may take hours, during which this session is idle.
     sqlx::raw_sql(
         "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = 0; \
          SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL row_security = off",
@@ -87,7 +87,7 @@ pub(crate) async fn snapshot(url: &str, migrator: &Migrator) -> Result<Snapshot,
     })
 }
 
-/// The columns differ between releases, and so are read from the row as JSON.
+/// The columns differ between releases, so they are read from the row as JSON.
 pub(crate) fn locale(encoding: String, row: &str) -> Locale {
     let row: serde_json::Value = serde_json::from_str(row).unwrap_or_default();
     let text = |key: &str| row[key].as_str().map(str::to_owned);
@@ -96,14 +96,14 @@ pub(crate) fn locale(encoding: String, row: &str) -> Locale {
         collate: text("datcollate").unwrap_or_default(),
         ctype: text("datctype").unwrap_or_default(),
         provider: text("datlocprovider").unwrap_or_else(|| "c".to_owned()),
-        // Before 17, it was that of ICU alone.
+        // Before 17, only ICU had a locale name.
         name: text("datlocale").or_else(|| text("daticulocale")),
     }
 }
 
 impl Snapshot {
-    /// Dumps the database into the store, and counts the rows of the same snapshot meanwhile. What is not complete is thrown
-    /// away.
+    /// Dumps the database into the store, and meanwhile counts the rows in the same snapshot. An incomplete dump is
+    /// discarded.
     pub(crate) async fn dump(
         mut self,
         url: &str,
@@ -119,7 +119,7 @@ impl Snapshot {
         let session = connection(&mut self.database)?;
         let dumped =
             tokio::try_join!(run(&client, &mut command, url, &mut upload, &mut progress), count(session, &self.tables));
-        // The snapshot has done its work.
+        // The snapshot is no longer needed.
         let _ = self.database.close().await;
         match dumped {
             Ok(((), tables)) => {
@@ -135,7 +135,7 @@ impl Snapshot {
     }
 }
 
-/// Runs `pg_dump`, and takes what it writes. Its end decides whether that is a dump.
+/// Runs `pg_dump` and uploads its output. The dump counts only if `pg_dump` succeeds.
 async fn run(
     client: &Client,
     command: &mut tokio::process::Command,
@@ -163,7 +163,7 @@ async fn run(
         async {
             let pumped = pump.await;
             if pumped.is_err() {
-                // It would wait for a reader.
+                // It would wait for somebody to read its output.
                 let _ = child.start_kill();
             }
             pumped
@@ -177,7 +177,7 @@ async fn run(
         return Err(client.failed(status, &said, url));
     }
     if upload.size() == 0 {
-        return Err(Error::failed("`pg_dump` reported success and wrote nothing"));
+        return Err(Error::failed("`pg_dump` reported success, but wrote nothing"));
     }
     Ok(())
 }

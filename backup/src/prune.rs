@@ -9,36 +9,36 @@ use crate::meta::Meta;
 use crate::store::Name;
 use crate::subject::{Of, Subject};
 
-/// What was begun and has no meta file is left alone so long, as it may still be written.
+/// For how many seconds a dump without a meta file is kept, because it may still be being written.
 const UNFINISHED: u64 = 24 * 60 * 60;
 
-/// Which backups are kept: the newest of each of so many hours, days and months, counted from the newest, in UTC. An hour
-/// without a backup does not count.
+/// Which backups are kept: the newest one of each hour, day or month, for the given number of hours, days and months in
+/// UTC, counted back from the newest backup. An hour, day or month without a backup does not count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
-    /// The newest ones, whenever they were made.
+    /// How many of the newest backups are kept, whenever they were made.
     pub last: usize,
-    /// The newest of each hour.
+    /// For how many hours the newest backup of the hour is kept.
     pub hourly: usize,
-    /// The newest of each day.
+    /// For how many days the newest backup of the day is kept.
     pub daily: usize,
-    /// The newest of each month.
+    /// For how many months the newest backup of the month is kept.
     pub monthly: usize,
 }
 
-/// Which backups of what, and what is done.
+/// How to prune.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Options {
     /// The database that the backups are of. `None`: the one of the URL.
     pub database: Option<String>,
-    /// The stage that they are of, which must be named.
+    /// The stage of the backups, which must be named.
     pub of: Option<Of>,
-    /// Which are kept.
+    /// Which backups are kept.
     pub policy: Policy,
     /// Why backups of a protected stage may be deleted.
     pub why: Option<String>,
-    /// Says what would be deleted, and deletes nothing.
+    /// Whether to report only what would be deleted.
     pub dry_run: bool,
 }
 
@@ -50,11 +50,11 @@ pub struct Pruned {
     pub kept: Vec<(Meta, Vec<&'static str>)>,
     /// The backups that were deleted.
     pub deleted: Vec<Meta>,
-    /// What was begun and never became a backup, and was deleted.
+    /// Unfinished backups that were deleted.
     pub remains: Vec<Broken>,
-    /// What is no backup, and was not deleted.
+    /// Unfinished or damaged backups that were not deleted.
     pub left: Vec<Broken>,
-    /// Whether nothing was deleted.
+    /// Whether this was a dry run, which deletes nothing.
     pub is_dry_run: bool,
 }
 
@@ -102,7 +102,7 @@ fn day(time: u64) -> u64 {
     time / 86_400
 }
 
-/// The months since a March, by the calendar of Gregory.
+/// The months since March of the year 0 of the Gregorian calendar.
 fn month(time: u64) -> u64 {
     // 1970-01-01 is 719,468 days after 0000-03-01.
     let days = day(time) + 719_468;
@@ -112,29 +112,29 @@ fn month(time: u64) -> u64 {
     (era * 400 + year_of_era) * 12 + (5 * day_of_year + 2) / 153
 }
 
-/// Deletes what the policy does not keep of the backups of one database at one stage, and what was begun a day ago or
-/// longer and never became a backup.
+/// Deletes the backups of one database at one stage that the policy does not keep, and unfinished backups that are more
+/// than a day old.
 ///
 /// # Errors
 ///
 /// [`ErrorKind::Usage`](lockgate::ErrorKind::Usage) if the policy keeps nothing, or no stage is named;
-/// [`ErrorKind::Refused`](lockgate::ErrorKind::Refused) for a protected stage without a reason; and those of
+/// [`ErrorKind::Refused`](lockgate::ErrorKind::Refused) for a protected stage without a reason; and the errors of
 /// [`list::list`].
 pub async fn prune(subject: &Subject<'_>, options: &Options) -> Result<Pruned, Error> {
     if options.policy == Policy::default() {
-        return Err(Error::usage("nothing says which backups are kept")
-            .help("say how many: `--keep-last 7 --keep-daily 30 --keep-monthly 12`"));
+        return Err(Error::usage("no option says which backups are kept")
+            .help("say how many to keep: `--keep-last 7 --keep-daily 30 --keep-monthly 12`"));
     }
     let Some(of) = options.of else {
-        return Err(Error::usage("nothing says which stage the backups are of")
-            .help("name it: `--of development`; `backup list` shows what there is"));
+        return Err(Error::usage("no stage is named")
+            .help("name the stage of the backups: `--of development`; `backup list` lists all backups"));
     };
     if let (Of::Stage(stage), None, false) = (of, &options.why, options.dry_run)
         && stage.is_protected()
     {
-        return Err(Error::refused(format!("these are backups of {stage}, where nothing is deleted"))
+        return Err(Error::refused(format!("these are backups of {stage}, which are not deleted without a reason"))
             .state("nothing was deleted")
-            .help("if it must be done, say why: `--override-stage \"why\"`; `--dry-run` shows what would be deleted"));
+            .help("give the reason: `--override-stage \"why\"`; `--dry-run` shows what would be deleted"));
     }
     let database = match &options.database {
         Some(database) => database.clone(),
@@ -155,7 +155,7 @@ pub async fn prune(subject: &Subject<'_>, options: &Options) -> Result<Pruned, E
             subject.store.delete_staged(key)?;
             continue;
         };
-        // Without its meta file it is no backup any more, whatever happens next.
+        // Without its meta file it is no longer a backup, whatever happens next.
         for key in [name.meta(), name.dump(), name.mark()] {
             subject.store.delete(&key).await?;
         }

@@ -1,5 +1,5 @@
-//! Refreshes one stage from another: the rows of one database take the place of those of another, changed by a script before
-//! anybody sees them.
+//! Refreshes one stage from another: replaces the rows of one database by those of another. A script can change the
+//! rows before anybody sees them.
 
 use std::io::{BufReader, Seek, Write};
 
@@ -8,7 +8,7 @@ use lockgate::{Database, Migrator, Stage};
 use crate::data::{self, DumpOptions, LoadOptions, Tables};
 use crate::error::Error;
 
-/// What a refresh does.
+/// The options of a refresh.
 #[derive(Debug)]
 pub struct Refresh<'a> {
     /// The migrator of both databases.
@@ -17,25 +17,26 @@ pub struct Refresh<'a> {
     pub from: Stage,
     /// The stage whose rows are replaced.
     pub to: Stage,
-    /// Pairs that are never refreshed, from the first to the second, besides those that [`is_forbidden`] says.
+    /// Forbidden pairs, in addition to those of [`is_forbidden`]: rows never go from the first stage to the second.
     pub forbidden: &'a [(Stage, Stage)],
     /// A script that runs after the rows are loaded, in the same transaction.
     pub script: Option<String>,
 }
 
-/// Whether no program may refresh the second stage from the first: rows go down alone, and never to production.
+/// Whether no program may refresh the second stage from the first: rows only go to a lower stage, and so never to
+/// production.
 pub fn is_forbidden(from: Stage, to: Stage) -> bool {
     to >= from
 }
 
 impl Refresh<'_> {
     /// Checks both databases, and writes the rows of `target` to `kept`: [`load`](data::load) with
-    /// [`replace`](LoadOptions::replace) brings them back. [`replace`](Self::replace) is the next step.
+    /// [`replace`](LoadOptions::replace) restores them. [`replace`](Self::replace) is the next step.
     ///
     /// # Errors
     ///
-    /// If the pair is forbidden, if a database is not marked with its stage, or if their newest migrations differ: nothing was
-    /// written. Otherwise as for [`dump`](data::dump).
+    /// If the pair is forbidden, if a database is not marked with its stage, or if their newest migrations differ;
+    /// nothing was written then. Otherwise as for [`dump`](data::dump).
     pub async fn keep(
         &self,
         source: &mut Database,
@@ -43,7 +44,7 @@ impl Refresh<'_> {
         kept: &mut (dyn Write + Send),
     ) -> Result<Tables, Error> {
         self.check_pair()?;
-        // Both are looked at before anything is written.
+        // Both are checked before anything is written.
         let of_source = self.newest(source, self.from).await?;
         let newest = self.newest(target, self.to).await?;
         if of_source != newest {
@@ -59,8 +60,8 @@ impl Refresh<'_> {
         data::dump(target, &self.options(newest), kept).await
     }
 
-    /// Replaces the rows of `target` by those of `source`, in one transaction together with the script: afterwards it has all
-    /// of its old rows, or all of the new ones.
+    /// Replaces the rows of `target` by those of `source` and runs the script, all in one transaction: afterwards
+    /// `target` has either all of its old rows, or all of the new ones.
     ///
     /// # Errors
     ///
@@ -87,12 +88,12 @@ impl Refresh<'_> {
         if is_forbidden(from, to) {
             return Err(Error::refused(format!("{to} is never refreshed from {from}"))
                 .state("nothing was changed")
-                .help("rows go from production to staging, test and development, in this order, and never back"));
+                .help("rows go only from production to staging to test to development, and never back"));
         }
         if self.forbidden.contains(&(from, to)) {
             return Err(Error::refused(format!("this program never refreshes {to} from {from}"))
                 .state("nothing was changed")
-                .help("its `Cli::forbid_refresh` says so; choose another stage"));
+                .help("the program forbids this with `Cli::forbid_refresh`; choose another stage"));
         }
         Ok(())
     }

@@ -1,5 +1,5 @@
-//! Backups at fixed times, by cron or by a timer of systemd. What is ours is replaced and not added to, and everything else
-//! stays as it is, byte for byte.
+//! Makes backups at fixed times, with cron or a systemd timer. Installing again replaces our block or units; everything
+//! else stays unchanged, byte for byte.
 
 use std::fmt;
 use std::io::Write;
@@ -11,16 +11,16 @@ use lockgate::ErrorKind;
 
 use crate::error::Error;
 
-/// The first line of a unit of ours.
+/// The first line of a unit that Lockgate has written.
 const OURS: &str = "# Written by Lockgate: `schedule install` replaces this file, and `schedule remove` deletes it.";
 
-/// What keeps the time.
+/// What starts the backups.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Clock {
     /// The crontab of this user.
     Crontab,
-    /// A timer of systemd, in this folder of units.
+    /// A systemd timer, in this folder of units.
     Systemd {
         /// The folder.
         folder: PathBuf,
@@ -34,36 +34,36 @@ pub enum Clock {
 pub enum When {
     /// Each hour, at this minute.
     Hourly(u8),
-    /// Each day, at this hour and minute of the machine's own time.
+    /// Each day, at this hour and minute in the local time of the machine.
     Daily(u8, u8),
 }
 
 /// A backup at fixed times.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Schedule {
-    /// Its name, which tells it from others on the same machine.
+    /// Its name, which distinguishes it from other schedules on the same machine.
     pub name: String,
-    /// When.
+    /// When the backup is made.
     pub when: When,
-    /// The commands, one after the other: program and arguments. None has a secret.
+    /// The commands, which run one after the other: program and arguments, without secrets.
     pub commands: Vec<Vec<String>>,
     /// A file with variables, for systemd: `DATABASE_PASSWORD=…`.
     pub environment: Option<PathBuf>,
 }
 
-/// A file, or the crontab, before and after.
+/// A change to a unit or to the crontab.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// Which: the path of a unit, or `crontab`.
+    /// The path of the unit, or `crontab`.
     pub target: String,
-    /// What is ours in it now. `None` if nothing is.
+    /// Our part of it before the change. `None` if there is none.
     pub before: Option<String>,
-    /// What will be ours in it. `None` if it is removed.
+    /// Our part of it after the change. `None` if it is removed.
     pub after: Option<String>,
 }
 
 impl Clock {
-    /// A timer of systemd: in this folder of units, or in that of this user, or for root in that of the system.
+    /// A systemd timer. The default folder of units is that of this user, or, for root, that of the system.
     pub fn systemd(folder: Option<PathBuf>) -> Self {
         #[cfg(unix)]
         let is_of_user = !rustix::process::geteuid().is_root();
@@ -122,7 +122,7 @@ impl When {
     }
 }
 
-/// A word as a shell reads it, and cron before that, for which `%` ends a line.
+/// Quotes a word for the shell and for cron, for which `%` ends a line.
 fn of_cron(word: &str) -> String {
     let is_plain = !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:@=,+".contains(c));
     if is_plain {
@@ -131,7 +131,7 @@ fn of_cron(word: &str) -> String {
     format!("'{}'", word.replace('\'', "'\\''")).replace('%', "\\%")
 }
 
-/// A word as systemd reads it.
+/// Quotes a word for systemd.
 fn of_systemd(word: &str) -> String {
     let escaped = word.replace('\\', "\\\\").replace('"', "\\\"").replace('%', "%%").replace('$', "$$");
     let is_plain =
@@ -175,7 +175,7 @@ impl Schedule {
 
     fn timer(&self) -> String {
         format!(
-            "{OURS}\n[Unit]\nDescription=When backups are made: {}\n\n[Timer]\nOnCalendar={}\nPersistent=true\n\n[Install]\n\
+            "{OURS}\n[Unit]\nDescription=Backups, {}\n\n[Timer]\nOnCalendar={}\nPersistent=true\n\n[Install]\n\
              WantedBy=timers.target\n",
             self.name,
             self.when.calendar()
@@ -196,7 +196,7 @@ fn marks(name: &str) -> (String, String) {
     (format!("# lockgate: begin {name} (`schedule install` replaces this block)"), format!("# lockgate: end {name}"))
 }
 
-/// Divides a crontab into what is before our block, the block, and what is after it.
+/// Divides a crontab into the text before our block, the block, and the text after it.
 fn divided<'a>(crontab: &'a str, name: &str) -> Result<(&'a str, Option<&'a str>, &'a str), Error> {
     let (_, end_mark) = marks(name);
     let start_mark = format!("# lockgate: begin {name} ");
@@ -225,12 +225,12 @@ fn divided<'a>(crontab: &'a str, name: &str) -> Result<(&'a str, Option<&'a str>
 }
 
 fn torn(name: &str) -> Error {
-    Error::refused(format!("the crontab has only a part of the block `{name}`, or has it twice"))
+    Error::refused(format!("the crontab has only part of the block `{name}`, or has the block twice"))
         .state("nothing was changed")
-        .help("delete what is left of it: `crontab -e`")
+        .help("delete what remains of it: `crontab -e`")
 }
 
-/// The crontab with this block instead of the one that it has.
+/// The crontab with this block in place of its own.
 fn replaced(crontab: &str, name: &str, block: Option<&str>) -> Result<String, Error> {
     let (before, _, after) = divided(crontab, name)?;
     let gap = if block.is_some() && !before.is_empty() && !before.ends_with('\n') { "\n" } else { "" };
@@ -241,17 +241,18 @@ fn crontab() -> Result<String, Error> {
     let output = Command::new("crontab").arg("-l").env("LC_ALL", "C").stdin(Stdio::null()).output();
     let output = output.map_err(|error| {
         Error::failed(format!("`crontab` does not start: {error}"))
-            .help("install cron, or use a timer of systemd: `--systemd`")
+            .help("install cron, or use a systemd timer: `--systemd`")
     })?;
     let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
     if output.status.success() {
         return String::from_utf8(output.stdout).map_err(|_| Error::failed("the crontab is not UTF-8"));
     }
-    // Nobody has one before the first.
+    // A user has no crontab at first.
     if said.contains("no crontab for") || said.contains("can't open") {
         return Ok(String::new());
     }
-    Err(Error::failed(format!("`crontab -l` fails: {said}")).help("let this user have a crontab: `man crontab`"))
+    Err(Error::failed(format!("`crontab -l` fails: {said}"))
+        .help("allow this user to have a crontab: see `man crontab`"))
 }
 
 fn write_crontab(text: &str) -> Result<(), Error> {
@@ -277,11 +278,11 @@ fn units(folder: &Path, name: &str) -> [PathBuf; 2] {
     ["service", "timer"].map(|ending| folder.join(format!("lockgate-backup-{name}.{ending}")))
 }
 
-/// What a unit has, if it is ours.
+/// The content of a unit, if Lockgate has written it.
 fn unit(path: &Path) -> Result<Option<String>, Error> {
     match std::fs::read_to_string(path) {
         Ok(text) if text.starts_with(OURS) => Ok(Some(text)),
-        Ok(_) => Err(Error::refused(format!("`{}` was written by somebody else", path.display()))
+        Ok(_) => Err(Error::refused(format!("`{}` was not written by Lockgate", path.display()))
             .state("nothing was changed")
             .help("give the schedule another name: `--name NAME`")),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
@@ -296,7 +297,7 @@ fn systemctl(is_of_user: bool, arguments: &[&str]) -> Result<(), Error> {
     }
     let shown = format!("systemctl {}{}", if is_of_user { "--user " } else { "" }, arguments.join(" "));
     let failed = |what: String| {
-        Error::failed(format!("`{shown}` fails: {what}")).help(format!("mend it, and type it: `{shown}`"))
+        Error::failed(format!("`{shown}` fails: {what}")).help(format!("correct the cause, and run it: `{shown}`"))
     };
     let output = command.args(arguments).env("LC_ALL", "C").stdin(Stdio::null()).output();
     let output = output.map_err(|error| failed(error.to_string()))?;
@@ -306,12 +307,12 @@ fn systemctl(is_of_user: bool, arguments: &[&str]) -> Result<(), Error> {
     Err(failed(String::from_utf8_lossy(&output.stderr).trim().to_owned()))
 }
 
-/// Installs a schedule in place of the one of the same name, or with `dry_run` says what would change.
+/// Installs a schedule, and replaces the one of the same name. With `dry_run`, it only reports what would change.
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Usage`] for a name that is none; [`ErrorKind::Refused`] if what has the name is not ours, or is torn;
-/// [`ErrorKind::Failed`] if cron or systemd does not take it.
+/// [`ErrorKind::Usage`] for an invalid name; [`ErrorKind::Refused`] if a unit of this name was not written by Lockgate,
+/// or our block in the crontab is incomplete; [`ErrorKind::Failed`] if cron or systemd fails.
 pub fn install(clock: &Clock, schedule: &Schedule, dry_run: bool) -> Result<Vec<Change>, Error> {
     schedule.check()?;
     match clock {
@@ -353,7 +354,7 @@ pub fn install(clock: &Clock, schedule: &Schedule, dry_run: bool) -> Result<Vec<
     }
 }
 
-/// What is installed under this name: the block of the crontab, or the units.
+/// Returns what is installed under this name: the block of the crontab, or the units.
 ///
 /// # Errors
 ///
@@ -375,7 +376,7 @@ pub fn show(clock: &Clock, name: &str) -> Result<Vec<Change>, Error> {
     }
 }
 
-/// Removes what is installed under this name, or with `dry_run` says what would be removed.
+/// Removes what is installed under this name. With `dry_run`, it only reports what would be removed.
 ///
 /// # Errors
 ///
@@ -385,7 +386,7 @@ pub fn remove(clock: &Clock, name: &str, dry_run: bool) -> Result<Vec<Change>, E
     found.retain(|change| change.before.is_some());
     if found.is_empty() {
         let error = Error::new(ErrorKind::Refused, format!("no schedule `{name}` is installed"));
-        return Err(error.state("nothing was changed").help("`schedule show --name NAME` looks for another"));
+        return Err(error.state("nothing was changed").help("`schedule show --name NAME` looks for another name"));
     }
     for change in &mut found {
         change.after = None;
@@ -396,7 +397,7 @@ pub fn remove(clock: &Clock, name: &str, dry_run: bool) -> Result<Vec<Change>, E
     match clock {
         Clock::Crontab => write_crontab(&replaced(&crontab()?, name, None)?)?,
         Clock::Systemd { folder, is_of_user } => {
-            // Without the timer, nothing begins any more; the files go in any case.
+            // The files are deleted even if the timer cannot be stopped.
             let stopped = systemctl(*is_of_user, &["disable", "--now", &format!("lockgate-backup-{name}.timer")]);
             for path in units(folder, name) {
                 match std::fs::remove_file(&path) {
@@ -436,12 +437,12 @@ mod tests {
         let second = schedule("library", When::Hourly(20)).block();
         let twice = replaced(&with_more, "library", Some(&second)).unwrap();
         assert_eq!(twice, format!("{foreign}{second}@reboot /bin/other\n"));
-        // Another name is another block, also one that begins like it.
+        // Another name has its own block, even if it begins with the first name.
         let other = schedule("library-2", When::Hourly(1)).block();
         let both = replaced(&twice, "library-2", Some(&other)).unwrap();
         assert_eq!(replaced(&both, "library-2", None).unwrap(), twice);
         assert_eq!(replaced(&twice, "library", None).unwrap(), format!("{foreign}@reboot /bin/other\n"));
-        // Without a line break at its end, nothing of the last line becomes ours.
+        // The last line has no line break; it must not become part of our block.
         assert_eq!(replaced("a", "library", Some("b\n")).unwrap(), "a\nb\n");
     }
 
@@ -488,7 +489,7 @@ mod tests {
         let path = folder.path().join("lockgate-backup-library.service");
         std::fs::write(&path, "[Unit]\n").unwrap();
         for refused in [install(&clock, &library, false), remove(&clock, "library", false)] {
-            assert!(refused.unwrap_err().report().contains("was written by somebody else"));
+            assert!(refused.unwrap_err().report().contains("was not written by Lockgate"));
         }
         assert_eq!(std::fs::read_to_string(path).unwrap(), "[Unit]\n");
         assert!(remove(&clock, "other", false).unwrap_err().report().contains("no schedule `other`"));

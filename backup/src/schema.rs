@@ -1,4 +1,4 @@
-//! The schema of a database in a few bytes, to find out whether two databases have the same.
+//! A digest of the schema of a database, to compare the schemas of two databases.
 
 use lockgate::{Database, ErrorKind, Migrator};
 use sha2::{Digest, Sha256};
@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use crate::error::Error;
 use crate::store::hex;
 
-/// The SHA-256 of the schema as text. `None` if there is something in it that this release does not know.
+/// The SHA-256 of the schema as text. `None` if it contains something that this release does not know.
 pub(crate) async fn digest(migrator: &Migrator, database: &mut Database) -> Result<Option<String>, Error> {
     match migrator.read_schema(database).await {
         Ok(schema) => Ok(Some(hex(&Sha256::digest(schema.to_text())))),

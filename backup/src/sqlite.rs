@@ -1,8 +1,8 @@
-//! A snapshot of a SQLite database, as a file.
+//! Makes a snapshot of a SQLite database in a file.
 //!
-//! `VACUUM INTO` makes it, in one read transaction: programs go on reading and writing (in WAL mode; otherwise they wait).
-//! SQLite's backup functions would copy the pages as they are, but begin anew whenever another process writes, are reached
-//! by unsafe code alone, and the driver has a library of SQLite that no second crate may link.
+//! `VACUUM INTO` makes it, in one read transaction: programs go on reading and writing (in WAL mode; otherwise they
+//! wait). SQLite's backup functions would copy the pages unchanged, but they start again whenever another process
+//! writes, and can only be called through unsafe code. No second crate may link the driver's SQLite library.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use sqlx::SqliteConnection;
 use crate::error::Error;
 use crate::meta::TableRows;
 
-/// A snapshot, and what there is to know of it.
+/// A snapshot, and the facts about it.
 pub(crate) struct Snapshot {
     pub(crate) status: Status,
     pub(crate) server_version: String,
@@ -25,9 +25,9 @@ pub(crate) fn connection(database: &mut Database) -> Result<&mut SqliteConnectio
     database.sqlite().ok_or_else(lost)
 }
 
-/// The URL of a file that exists.
+/// The URL of an existing file.
 pub(crate) fn url_of(file: &Path) -> String {
-    // Only what is special in a URL is escaped.
+    // Escapes only the characters that are special in a URL.
     let escaped = file.to_string_lossy().replace('%', "%25").replace('?', "%3F").replace('#', "%23");
     format!("sqlite://{escaped}?mode=rw")
 }
@@ -35,18 +35,19 @@ pub(crate) fn url_of(file: &Path) -> String {
 /// Writes a snapshot of the database into this file, which must not exist.
 pub(crate) async fn snapshot(url: &str, migrator: &Migrator, file: &Path) -> Result<(), Error> {
     let mut database = Database::connect(&lockgate::__private::existing(url)).await?;
-    // Refuses the wrong stage.
+    // This refuses a wrong stage.
     migrator.stage_of(&mut database).await?;
     let made = sqlx::query("VACUUM INTO ?").bind(file.to_string_lossy().into_owned());
     made.execute(connection(&mut database)?).await.map_err(|error| {
-        Error::of_driver("no snapshot of the database can be made", &error)
-            .help("it is written to the folder for temporary files: give it room, or name another folder in TMPDIR")
+        Error::of_driver("cannot make a snapshot of the database", &error).help(
+            "it is written to the folder for temporary files: free some space there, or name another folder in TMPDIR",
+        )
     })?;
     database.close().await?;
     Ok(())
 }
 
-/// Checks a snapshot, and reads what there is to know of it.
+/// Checks a snapshot, and reads the facts about it.
 pub(crate) async fn examine(migrator: &Migrator, file: &Path) -> Result<Snapshot, Error> {
     let mut database = Database::connect(&url_of(file)).await?;
     let session = connection(&mut database)?;
@@ -54,9 +55,9 @@ pub(crate) async fn examine(migrator: &Migrator, file: &Path) -> Result<Snapshot
     let found: Vec<String> =
         sqlx::query_scalar("PRAGMA integrity_check").fetch_all(&mut *session).await.map_err(read)?;
     if found != ["ok"] {
-        let error = Error::failed("the database is damaged: `PRAGMA integrity_check` finds something");
+        let error = Error::failed("the database is damaged: `PRAGMA integrity_check` reports errors");
         let error = found.into_iter().take(10).fold(error, Error::state);
-        return Err(error.help("restore a backup from before the damage: `backup list` shows them"));
+        return Err(error.help("restore a backup from before the damage: `backup list` lists them"));
     }
     let server_version = sqlx::query_scalar("SELECT sqlite_version()").fetch_one(&mut *session).await.map_err(read)?;
     let names: Vec<String> = sqlx::query_scalar(

@@ -1,4 +1,4 @@
-//! What every command is about: a database, its migrator, and the store of its backups; and how one backup is chosen.
+//! What every command needs: a database, its migrator, and the store of its backups; and how one backup is chosen.
 
 use std::fmt;
 use std::str::FromStr;
@@ -18,13 +18,12 @@ pub struct Subject<'a> {
     pub migrator: &'a Migrator,
     /// Where its backups are.
     pub store: &'a Store,
-    /// Is told what happens.
+    /// Is called for each event.
     pub on_event: &'a (dyn Fn(&Event) + Send + Sync),
 }
 
 impl Subject<'_> {
-    /// The name that the backups of the database have in a store: that of the database on its server, or that of its file
-    /// without the ending.
+    /// The name of the database in a store: its name on the server, or the name of its file without the extension.
     ///
     /// # Errors
     ///
@@ -46,7 +45,7 @@ impl Subject<'_> {
             }
             _ => {
                 lockgate::Console::of(self.url)?;
-                Err(Error::usage("this build has no backups of such a database"))
+                Err(Error::usage("this build does not support backups of such a database"))
             }
         }
     }
@@ -62,7 +61,7 @@ impl fmt::Debug for Subject<'_> {
     }
 }
 
-/// The stage of the database that a backup is of: what the database was marked with when the backup was made.
+/// The stage of a backup: the one that the database was marked with when the backup was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Of {
     /// The database was not marked.
@@ -82,7 +81,7 @@ impl Of {
 }
 
 impl From<Option<Stage>> for Of {
-    /// Of the stage that a database is marked with.
+    /// Converts the stage that a database is marked with.
     fn from(stage: Option<Stage>) -> Self {
         stage.map_or(Self::Unmarked, Self::Stage)
     }
@@ -113,7 +112,7 @@ impl FromStr for Of {
 pub struct Choice {
     /// The database that the backup is of. `None`: the one of the URL.
     pub database: Option<String>,
-    /// The stage that the backup is of. `None`: the only one that there are backups of.
+    /// The stage of the backup. `None`: the only stage that has backups.
     pub of: Option<Of>,
     /// The key, or the last part of it. `None`: the newest.
     pub key: Option<String>,

@@ -1,5 +1,5 @@
-//! A tunnel around a run: a command such as `ssh -N -L {port}:db:5432 host`, started on a free port, waited for, and ended with
-//! the run, however that ends.
+//! A tunnel for a run: starts a command such as `ssh -N -L {port}:db:5432 host` on a free port, waits until it listens,
+//! and ends it with the run, however the run ends.
 
 use std::io::Read;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -10,19 +10,19 @@ use std::time::{Duration, Instant};
 
 use crate::error::Error;
 
-/// What stands for the port in a command.
-const PLACE: &str = "{port}";
+/// The placeholder for the port in a command.
+const PLACEHOLDER: &str = "{port}";
 
-/// How long the tunnel may take to listen.
-const PATIENCE: Duration = Duration::from_secs(30);
-const GLANCE: Duration = Duration::from_millis(20);
+/// How long the tunnel may take until it listens.
+const LISTEN_TIMEOUT: Duration = Duration::from_secs(30);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// How much of what the command says is kept.
-const KEPT: usize = 4 << 10;
+/// How many bytes of the command's output are kept.
+const OUTPUT_KEPT: usize = 4 << 10;
 
-/// Runs the command and ends it at the end of the input, which is a pipe from this process and closes even if that is
-/// killed. The words of the command are arguments: the shell reads none of them. The first signal goes to the whole group;
-/// what does not end within two seconds is killed, the script with it.
+/// Runs the command, and ends it when standard input ends. That is a pipe from this process, which closes even if the
+/// process is killed. The words of the command are arguments, which the shell does not interpret. The first signal goes
+/// to the whole process group; if the command does not end within two seconds, the whole group is killed.
 const SCRIPT: &str = r#"
 "$@" </dev/null >/dev/null &
 tunnel=$!
@@ -51,17 +51,17 @@ pub struct Tunnel {
 impl Tunnel {
     /// Starts the command, with a free port for `{port}`, and waits until something listens there.
     ///
-    /// The words of the command are arguments: no shell reads it. It gets no input, so it cannot ask for a password.
+    /// The command is split into words and not run by a shell. It has no input, so it cannot ask for a password.
     ///
     /// # Errors
     ///
-    /// If the command has no `{port}`, does not start, ends, or does not listen within half a minute. Nothing of it is left
-    /// then.
+    /// If the command has no `{port}`, does not start, ends, or does not listen within 30 seconds. All of its processes
+    /// are ended then.
     pub fn open(command: &str) -> Result<Self, Error> {
         let words = words(command)?;
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|free| free.local_addr());
         let port = port.map_err(|error| Error::failed(format!("127.0.0.1 has no free port: {error}")))?.port();
-        let words: Vec<String> = words.iter().map(|word| word.replace(PLACE, &port.to_string())).collect();
+        let words: Vec<String> = words.iter().map(|word| word.replace(PLACEHOLDER, &port.to_string())).collect();
         let mut tunnel = Self::start(&words, port)?;
         tunnel.wait(&words[0])?;
         Ok(tunnel)
@@ -76,7 +76,7 @@ impl Tunnel {
         let mut command = Command::new("sh");
         command.args(["-c", SCRIPT, "lockgate-tunnel"]).args(words);
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
-        // A group of its own: Ctrl-C ends the run first, and the run ends the tunnel.
+        // Its own process group: Ctrl-C ends the run first, and the run then ends the tunnel.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let mut watchdog = command.spawn().map_err(|error| {
@@ -92,7 +92,7 @@ impl Tunnel {
             while let Ok(read @ 1..) = stream.read(&mut piece) {
                 let mut said = kept.lock().unwrap_or_else(PoisonError::into_inner);
                 said.push_str(&String::from_utf8_lossy(&piece[..read]));
-                let excess = said.len().saturating_sub(KEPT);
+                let excess = said.len().saturating_sub(OUTPUT_KEPT);
                 let start = (excess..=said.len()).find(|at| said.is_char_boundary(*at)).unwrap_or(0);
                 said.drain(..start);
             }
@@ -102,28 +102,28 @@ impl Tunnel {
 
     /// Waits until something listens on the port.
     fn wait(&mut self, program: &str) -> Result<(), Error> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + LISTEN_TIMEOUT;
         loop {
-            // The command alone holds its standard error.
+            // Only the command holds its standard error.
             let has_ended = self.reader.as_ref().is_none_or(JoinHandle::is_finished);
             let address = (Ipv4Addr::LOCALHOST, self.port).into();
-            if !has_ended && TcpStream::connect_timeout(&address, GLANCE * 10).is_ok() {
+            if !has_ended && TcpStream::connect_timeout(&address, POLL_INTERVAL * 10).is_ok() {
                 return Ok(());
             }
             if has_ended || Instant::now() > deadline {
                 let what = match has_ended {
-                    true => format!("the tunnel `{program}` has ended before it listened on port {}", self.port),
+                    true => format!("the tunnel `{program}` ended before it listened on port {}", self.port),
                     false => format!("the tunnel `{program}` does not listen on port {}", self.port),
                 };
-                let help = "type the command in a terminal, with a number for `{port}`, to see what it says; it cannot ask \
-                            for a password here: `ssh -o BatchMode=yes` says why then";
+                let help = "run the command in a terminal, with a number for `{port}`, to see its messages; here it cannot ask \
+                            for a password: `ssh -o BatchMode=yes` reports that";
                 return Err(self
                     .said()
                     .into_iter()
                     .fold(Error::new(lockgate::ErrorKind::Unreachable, what), Error::state)
                     .help(help));
             }
-            std::thread::sleep(GLANCE);
+            std::thread::sleep(POLL_INTERVAL);
         }
     }
 
@@ -131,7 +131,7 @@ impl Tunnel {
     fn said(&self) -> Vec<String> {
         let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         let lines: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).collect();
-        lines[lines.len().saturating_sub(5)..].iter().map(|line| format!("it said: {line}")).collect()
+        lines[lines.len().saturating_sub(5)..].iter().map(|line| format!("its output: {line}")).collect()
     }
 }
 
@@ -143,12 +143,12 @@ impl Drop for Tunnel {
     }
 }
 
-/// Divides a command into words, as a shell does, but for variables and everything else that it would compute.
+/// Splits a command into words like a shell, but without variables and other expansions.
 fn words(command: &str) -> Result<Vec<String>, Error> {
     const FORM: &str = "write it like `ssh -N -L {port}:db:5432 host`";
     let words = shlex::split(command).filter(|words| !words.is_empty());
     let words = words.ok_or_else(|| Error::usage("`--tunnel` has no command, or an open quotation mark").help(FORM))?;
-    if !words.iter().any(|word| word.contains(PLACE)) {
+    if !words.iter().any(|word| word.contains(PLACEHOLDER)) {
         return Err(Error::usage("`--tunnel` has no `{port}` for the port that it forwards").help(FORM));
     }
     Ok(words)

@@ -1,4 +1,5 @@
-//! Tries a backup out: restores it where nobody needs it, and compares it with what it says of itself.
+//! Verifies a backup: restores it on a throwaway server or into a temporary file, and compares the result with its meta
+//! file.
 
 use lockgate::{Dialect, ErrorKind};
 
@@ -13,18 +14,18 @@ use crate::subject::{Choice, Subject};
 pub struct Verified {
     /// The backup.
     pub meta: Meta,
-    /// Where it was tried out: `PostgreSQL 15.18`, `SQLite 3.50.2`.
+    /// Where it was restored: `PostgreSQL 15.18`, `SQLite 3.50.2`.
     pub on: String,
-    /// Whether its schema was compared too. Not where the release of the server is another one.
+    /// Whether the schema was compared too. It is not if the server has another release.
     pub has_compared_schema: bool,
 }
 
 /// Restores a backup into a throwaway server (PostgreSQL) or a temporary file (SQLite), and compares the newest migration,
-/// the number of rows of each table, and the schema. The database that it is of is not used.
+/// the number of rows of each table, and the schema. The original database is not used.
 ///
 /// # Errors
 ///
-/// Those of [`list::choose`]; [`ErrorKind::Failed`] if it cannot be restored, or is not what it says;
+/// Those of [`list::choose`]; [`ErrorKind::Failed`] if it cannot be restored, or does not match its meta file;
 /// [`ErrorKind::Unreachable`] if this machine has no server of its release or a newer one.
 pub async fn verify(subject: &Subject<'_>, choice: &Choice) -> Result<Verified, Error> {
     let meta = list::choose(subject, choice).await?;
@@ -41,7 +42,8 @@ pub async fn verify(subject: &Subject<'_>, choice: &Choice) -> Result<Verified, 
 async fn of_sqlite(subject: &Subject<'_>, meta: Meta) -> Result<Verified, Error> {
     let folder = tempfile::Builder::new().prefix("lockgate-verify-").tempdir();
     let folder = folder.map_err(|error| {
-        Error::failed(format!("there is no folder for temporary files: {error}")).help("name one in TMPDIR")
+        Error::failed(format!("cannot make a folder for temporary files: {error}"))
+            .help("name a folder for temporary files in TMPDIR")
     })?;
     let file = folder.path().join("restored.db");
     crate::restore::sqlite::fetch_into(subject, &meta, &file, crate::event::Phase::Restore).await?;
@@ -60,7 +62,7 @@ async fn of_postgres(subject: &Subject<'_>, meta: Meta) -> Result<Verified, Erro
 
     let of_backup = meta.server_major().unwrap_or_default();
     let started = tokio::task::spawn_blocking(move || {
-        // The same release, or else any that is newer.
+        // The same release, or else a newer one.
         let of_release = Options::default().major(of_backup);
         if Postgres::installed(&of_release).is_ok() {
             return Postgres::start(&of_release);
@@ -80,7 +82,7 @@ async fn of_postgres(subject: &Subject<'_>, meta: Meta) -> Result<Verified, Erro
     };
     let (major_here, minor) = server.version();
     if major_here < of_backup {
-        let what = format!("the backup is of PostgreSQL {of_backup}, and this machine has {major_here}.{minor}");
+        let what = format!("the backup is of PostgreSQL {of_backup}, but this machine has {major_here}.{minor}");
         return Err(Error::new(ErrorKind::Unreachable, what).help(help));
     }
     let url = server.url("postgres");
@@ -99,7 +101,7 @@ async fn of_postgres(subject: &Subject<'_>, meta: Meta) -> Result<Verified, Erro
     let _ = administrator.close().await;
     let on = format!("PostgreSQL {major_here}.{minor}");
     let has_compared_schema = meta.schema_sha256.is_some() && major_here == of_backup;
-    // It waits until the processes are gone.
+    // Dropping it waits until its processes have ended.
     let _ = tokio::task::spawn_blocking(move || drop(server)).await;
     Ok(Verified { on, has_compared_schema, meta })
 }

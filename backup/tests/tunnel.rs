@@ -114,10 +114,10 @@ fn it_ends_with_a_run_that_is_killed() {
 #[test]
 fn a_command_that_does_not_listen_is_reported() {
     let report = Tunnel::open("sh -c 'echo {port} is refused >&2; exit 1'").unwrap_err().report();
-    for words in ["the tunnel `sh` has ended before it listened", "is refused", "cannot ask for a password"] {
+    for words in ["the tunnel `sh` ended before it listened", "is refused", "cannot ask for a password"] {
         assert!(report.contains(words), "{report}");
     }
     let report = Tunnel::open("lockgate-no-such-program {port}").unwrap_err().report();
-    assert!(report.contains("the tunnel `lockgate-no-such-program` has ended"), "{report}");
+    assert!(report.contains("the tunnel `lockgate-no-such-program` ended"), "{report}");
     assert!(report.contains("not found"), "{report}");
 }

@@ -30,7 +30,7 @@ pub(crate) enum Body {
     SchemaDrift(Box<lockgate::SchemaDrift>),
     /// The scripts that an operator runs.
     Manual(Vec<ManualScript>),
-    /// The data of new databases.
+    /// The seeds of the program.
     Seeds(Vec<lockgate::Seed>),
     /// A script was run.
     RanManual(Report),
@@ -92,21 +92,21 @@ pub(crate) enum Kept {
     Listed(lockgate_backup::list::Listing, String),
     /// A backup was fetched.
     Fetched(lockgate_backup::Fetched),
-    /// A backup was tried out.
+    /// A backup was verified.
     Verified(lockgate_backup::Verified),
     /// Backups were deleted.
     Pruned(lockgate_backup::prune::Pruned),
-    /// A backup has taken the place of the database.
+    /// A backup was restored.
     Restored(lockgate_backup::restore::Restored),
-    /// What earlier restores had kept was dropped.
+    /// The databases or files that earlier restores had kept were dropped.
     OldDropped(Vec<String>),
     /// The migrations were applied between two backups.
     Deployed(Box<lockgate_backup::deploy::Deployed>),
-    /// What is made at fixed times.
+    /// A schedule was installed, shown or removed.
     Scheduled {
-        /// What changes, or is there.
+        /// The changes, or what is installed.
         changes: Vec<lockgate_backup::schedule::Change>,
-        /// Whether nothing was changed yet.
+        /// Whether this was a dry run.
         is_dry_run: bool,
     },
 }

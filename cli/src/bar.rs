@@ -58,7 +58,7 @@ impl Bar {
         self.bar.enable_steady_tick(TICK);
     }
 
-    /// Shows the bar, for bytes that are moved. Without a number of them it shows how many there are so far.
+    /// Shows the bar for a transfer of bytes. If the total is unknown, it shows how many were transferred so far.
     #[cfg(feature = "backup")]
     pub(crate) fn begin_bytes(&self, what: &str, bytes: Option<u64>) {
         let template = match bytes {
@@ -81,7 +81,7 @@ impl Bar {
         self.bar.enable_steady_tick(TICK);
     }
 
-    /// Sets how many bytes were moved.
+    /// Sets how many bytes were transferred.
     #[cfg(feature = "backup")]
     pub(crate) fn moved(&self, bytes: u64) {
         self.bar.set_position(bytes);

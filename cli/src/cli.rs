@@ -129,7 +129,7 @@ impl Cli {
 
     /// Forbids `refresh` for this pair of stages: the rows of the first never replace those of the second.
     ///
-    /// Rows go down alone in any case, from production to staging, test and development.
+    /// Rows can only go from production to staging to test to development in any case.
     ///
     /// ```
     /// # static MIGRATIONS: lockgate::Migrations = lockgate::Migrations::EMPTY;
@@ -166,8 +166,8 @@ impl Cli {
         let chosen = match options.tunnel {
             None => self.choose(options),
             Some(_) => Err(CommandError::usage(
-                "`--tunnel` is for the commands of Lockgate, and this is another one",
-                "leave out `--tunnel`, and open the tunnel yourself",
+                "`--tunnel` works only with Lockgate's own commands, and this is a command of the program",
+                "omit `--tunnel`, and open the tunnel yourself",
             )),
         };
         #[cfg(not(feature = "backup"))]
@@ -260,7 +260,7 @@ impl Cli {
             return answer;
         }
         let chosen = self.choose(options)?;
-        // It ends with the verb.
+        // The tunnel ends with the verb.
         #[cfg(feature = "backup")]
         let (chosen, _tunnel) = crate::tunnel::through(options, chosen).await?;
         let invocation = Invocation::new(self.migrations, self.migrator(), chosen, options, self.prefix(), output);

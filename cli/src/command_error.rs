@@ -20,7 +20,7 @@ pub(crate) enum CommandError {
     Declined(&'static str),
     /// A signal interrupted the run.
     Stopped { signal: &'static str, postgres: bool },
-    /// A signal interrupted this command, which moves a whole database.
+    /// A signal interrupted a backup, a restore or a deploy.
     #[cfg(feature = "backup")]
     StoppedMoving { signal: &'static str, what: Moving },
     /// The client of the database cannot be started.
@@ -38,7 +38,7 @@ pub(crate) enum CommandError {
 #[cfg(feature = "backup")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Moving {
-    /// Something with backups that leaves the database as it is.
+    /// A command that does not change the database.
     Backup,
     /// A restore.
     Restore,
@@ -139,8 +139,8 @@ impl CommandError {
             #[cfg(feature = "backup")]
             Self::StoppedMoving { what, .. } => vec![
                 match what {
-                    Moving::Backup => "the database was not changed; a backup that was being made is none",
-                    Moving::Restore => "the database is the one before, or the restored one, and nothing between",
+                    Moving::Backup => "the database was not changed; an unfinished backup does not count as one",
+                    Moving::Restore => "the database is either the old one or the restored one",
                     Moving::Deploy => "a migration is applied exactly if `status` lists it as applied",
                 }
                 .to_owned(),
@@ -183,9 +183,9 @@ impl CommandError {
             #[cfg(feature = "backup")]
             Self::StoppedMoving { what, .. } => vec![
                 match what {
-                    Moving::Backup => "`backup list` shows what there is",
-                    Moving::Restore => "`status` shows which it is; the same command works again",
-                    Moving::Deploy => "`deploy --resume` goes on, if `backup list` shows its first backup",
+                    Moving::Backup => "`backup list` lists all backups",
+                    Moving::Restore => "`status` shows which one it is; you can run the same command again",
+                    Moving::Deploy => "`deploy --resume` continues, if `backup list` lists its first backup",
                 }
                 .to_owned(),
             ],

@@ -141,7 +141,7 @@ pub struct RepairOf {
     /// What is corrected.
     #[command(flatten)]
     pub repair: repair::Arguments,
-    /// Correct what is recorded of the bootstraps of that database while they run, in the database of the URL
+    /// Correct the history of the bootstraps of that database, which is in the database of the URL while they run
     #[arg(long)]
     pub bootstraps: bool,
 }
@@ -401,7 +401,7 @@ impl DatabasesCli {
         Ok(answer)
     }
 
-    /// Corrects what the database of the URL has of bootstraps, as the user of the URL.
+    /// Corrects the history of bootstraps in the database of the URL, as the user of the URL.
     async fn repair_bootstraps(
         &self,
         output: Output,
@@ -414,7 +414,7 @@ impl DatabasesCli {
         let migrator = several.bootstraps(name)?;
         let Ok(url) = several.maintenance_url(url.reveal())?.parse();
         let of = databases.get(name).expect("its bootstraps were found");
-        // The migrator has the options already, and the name of its set is made of `--set`.
+        // The migrator already has the options, and the name of its set is derived from `--set`.
         let of_run = Options { set: None, mirror: None, ..options.options.clone() };
         let chosen = Chosen { url, note };
         let invocation = Invocation::new(of.bootstraps(), migrator, chosen, &of_run, self.cli.prefix(), output);
@@ -510,7 +510,7 @@ struct One<'o> {
     name: &'o str,
     invocation: Invocation<'o>,
     server: DatabaseUrl,
-    /// It ends with the verb.
+    /// The tunnel, which ends with the verb.
     #[cfg(feature = "backup")]
     _tunnel: Option<lockgate_backup::tunnel::Tunnel>,
     #[cfg(not(feature = "backup"))]

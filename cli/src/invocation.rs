@@ -119,13 +119,13 @@ impl<'a> Invocation<'a> {
         self.forbidden
     }
 
-    /// The same, with such pairs.
+    /// Sets these pairs.
     #[cfg(feature = "backup")]
     pub(crate) fn forbidding(self, forbidden: &'a [(lockgate::Stage, lockgate::Stage)]) -> Self {
         Self { forbidden, ..self }
     }
 
-    /// The tables of the history, which are no data of the program.
+    /// The tables of the history, which do not belong to the program.
     #[cfg(feature = "backup")]
     pub(crate) fn bookkeeping(&self) -> Vec<String> {
         lockgate::__private::history_tables(&self.migrator())

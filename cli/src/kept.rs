@@ -1,4 +1,4 @@
-//! Shows what happens while backups are made, fetched and restored: a bar on a terminal, lines in a log, events as JSON.
+//! Shows the progress of backups and restores: a bar on a terminal, lines in a log, events as JSON.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -9,10 +9,10 @@ use crate::format::Format;
 use crate::output::Output;
 use crate::render::{self, Line};
 
-/// How often a long phase says in a log, or as JSON, how far it is.
+/// How often a long phase reports its progress in a log or as JSON.
 const EVERY: Duration = Duration::from_secs(10);
 
-/// What shows the events of backups on this output.
+/// Returns the function that shows the events of backups on this output.
 pub(crate) fn shown(output: &Output) -> impl Fn(&Event) + Send + Sync + 'static {
     let output = output.clone();
     let now: Mutex<Option<(Phase, Option<u64>, Instant)>> = Mutex::new(None);

@@ -54,7 +54,7 @@ pub struct Options {
     #[arg(long, global = true, hide_short_help = true, value_name = "TIME", value_parser = duration::parse)]
     pub wait_for_server: Option<Duration>,
 
-    /// Reach the server through this command, which runs meanwhile: `ssh -N -L {port}:db:5432 host` (PostgreSQL)
+    /// Connect through the tunnel that this command opens: `ssh -N -L {port}:db:5432 host` (PostgreSQL)
     #[cfg(feature = "backup")]
     #[arg(id = "lockgate_tunnel", long = "tunnel", global = true, hide_short_help = true, value_name = "COMMAND")]
     pub tunnel: Option<String>,

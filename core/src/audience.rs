@@ -220,8 +220,8 @@ pub fn on_database(advice: &str, database: &str) -> String {
     typed(advice, &ON_ONE, &format!("--database {database}"))
 }
 
-/// Advice about the bootstraps of a database, which are recorded elsewhere while they run: commands that correct the
-/// history say so.
+/// Advice about the bootstraps of a database, whose history is in another database while they run: commands that
+/// correct this history get `--bootstraps`.
 pub fn on_bootstraps(advice: &str, database: &str) -> String {
     on_database(&typed(advice, &["repair"], &format!("--database {database} --bootstraps")), database)
 }

@@ -12,7 +12,7 @@ pub enum CompanionKind {
     Manual,
     /// They create the desired state in an empty database.
     Create,
-    /// They are data as of a migration, in `seeds/`.
+    /// Seeds in `seeds/`: data for new databases that fits the schema after one migration.
     Seed,
 }
 

@@ -1,5 +1,6 @@
-//! The table of an embedded set: one byte string that says where everything is. The macro writes it with `encode`, which
-//! is behind a feature; [`Set`](crate::Set) reads it. It is a single token for the compiler, and has no pointers for the loader to relocate.
+//! The table of an embedded set: one byte string with the positions of all parts of the set. The macro writes it with
+//! `encode`, which is behind a feature; [`Set`](crate::Set) reads it. It is a single token for the compiler, and has no
+//! pointers for the loader to relocate.
 //!
 //! The format is a head of 24 bytes, one `u32` for each migration with the offset of its record, and the records.
 //! The head has `LKG1`, the dialects, one byte of flags (1: names are free, 4: a digest of 16 bytes follows the

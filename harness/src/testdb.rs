@@ -1,5 +1,6 @@
-//! Creates the development databases of `cargo xtask testdb` and `cargo xtask dev`: applies all migrations, and inserts the
-//! rows of each `fill` and of `tests/migrations/seed.rs`. `testdb` drops an old one first, `dev` applies what is new to it. It runs in the test program, where these are compiled in.
+//! Creates the development databases of `cargo xtask testdb` and `cargo xtask dev`: applies all migrations, and inserts
+//! the rows of each `fill` and of `tests/migrations/seed.rs`. `testdb` drops an old one first, `dev` applies new
+//! migrations to it. It runs in the test program, where these are compiled in.
 //!
 //! A database is dropped only if its stage is marked as development (see [`Stage`]).
 
@@ -27,8 +28,8 @@ pub async fn create(tests: &'static Tests, url: &str, seed: u64) -> Result<Strin
     Ok(format!("{} has all migrations and the rows of seed {seed}", mask_secrets(&url)))
 }
 
-/// Brings a database to the head: makes it with rows as [`create`] does if it does not exist, or if `fresh` says so;
-/// otherwise applies the new migrations, each after its `fill`. The answer says what was done, a fact a line.
+/// Brings a database up to date. If it does not exist, or with `fresh`, creates it with rows as [`create`] does;
+/// otherwise applies the new migrations, each after its `fill`. The answer says what was done, one fact a line.
 ///
 /// # Errors
 ///
@@ -42,8 +43,8 @@ pub async fn develop(tests: &'static Tests, url: &str, seed: u64, fresh: bool) -
     bring_to_head(tests, &url, dialect).await
 }
 
-/// Applies the new migrations to a database that someone works with. A `fill` that its rows do not allow is left out, as
-/// they matter more.
+/// Applies the new migrations to a database that someone works with. A `fill` that conflicts with its rows is left out,
+/// because those rows matter more.
 async fn bring_to_head(tests: &'static Tests, url: &str, dialect: Dialect) -> Result<String, String> {
     let database = TestDatabase::new(tests, Throwaway::given(url.to_owned(), dialect));
     let mut connection = database.connect().await.map_err(text)?;
@@ -55,7 +56,7 @@ async fn bring_to_head(tests: &'static Tests, url: &str, dialect: Dialect) -> Re
         if let Some(fill) = tests.test_of(step.version).and_then(|test| test.fill)
             && let Err(failure) = database.fill(fill).await
         {
-            facts.push(format!("the rows of the `fill` of {} are left out, as it fails: {failure}", step.id));
+            facts.push(format!("the rows of the `fill` of {} are left out, because it fails: {failure}", step.id));
         }
         let applied = database.apply(step.version, Session::Plain).await;
         applied.map_err(|failure| stuck(format!("{} fails: {failure}", step.id)))?;
@@ -69,7 +70,7 @@ async fn bring_to_head(tests: &'static Tests, url: &str, dialect: Dialect) -> Re
 }
 
 fn stuck(why: impl Display) -> String {
-    format!("{why}\n`cargo xtask dev up --fresh` drops the database and makes it anew")
+    format!("{why}\n`cargo xtask dev up --fresh` drops the database and creates it again")
 }
 
 async fn exists(url: &str, dialect: Dialect) -> Result<bool, String> {

@@ -348,7 +348,7 @@ impl Database {
         let mut touched = BTreeSet::new();
         let is_known = |word: &str| names.contains(word) || self.state.names.contains(word);
         let known = names.iter().chain(&*self.state.names);
-        // A name that is no word is looked for in the whole text.
+        // A name that is not a word is searched for in the whole text.
         let odd: Vec<&String> = known.filter(|name| !name.chars().all(is_of_word)).collect();
         for statement in sql.statements.iter().filter(|statement| !adds(statement.kind)) {
             let text = sql.script.text[statement.range.clone()].to_lowercase();

@@ -56,7 +56,7 @@ impl Console {
         command
     }
 
-    /// The command that starts another client of PostgreSQL in the same way, without an argument: `pg_dump`, say.
+    /// The command that starts another PostgreSQL client in the same way, without arguments, for example `pg_dump`.
     pub fn command_of(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
         for name in self.without {

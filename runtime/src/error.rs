@@ -227,21 +227,21 @@ impl Error {
         self.with(|_, report| report.summary = format!("{words}: {}", report.summary))
     }
 
-    /// The same error about a URL that is not the one of the database.
+    /// The same error, about another URL than the database URL.
     #[cfg(feature = "postgres")]
     pub(crate) fn of_url(self, named: &str) -> Self {
         let name = |text: &mut String| *text = text.replace("the database URL", named);
         self.with(|_, report| [&mut report.summary].into_iter().chain(&mut report.help).for_each(name))
     }
 
-    /// The same error about the URL of an administrator, which was given by this flag or variable.
+    /// The same error, about the URL of an administrator, which this flag or variable gave.
     #[cfg(feature = "postgres")]
     #[doc(hidden)]
     #[must_use]
     pub fn of_administrator(self, given_by: &str) -> Self {
         let error = self.of_url(&format!("the URL of `{given_by}`")).in_front(&format!("`{given_by}`"));
         match error.report().database_code() {
-            // The help says otherwise how the database is created, which is what the administrator was asked to do.
+            // The usual help says how to create the database, which is what the administrator is about to do.
             Some("SQLSTATE 3D000") => {
                 error.with_help_instead("name a database that exists on the server, such as `postgres`")
             }
@@ -260,8 +260,8 @@ impl Error {
         })
     }
 
-    /// The same error about the bootstraps of a database, which are recorded elsewhere while they run: its advice says how
-    /// that history is corrected.
+    /// The same error, about the bootstraps of a database, whose history is in another database while they run: the
+    /// advice says how to correct that history.
     #[cfg(feature = "postgres")]
     #[doc(hidden)]
     #[must_use]
@@ -661,7 +661,7 @@ impl Class {
                     audience.wait_for_server()
                 ),
                 "SQLSTATE 55000" => {
-                    "name another database, or let this one be connected to, as a superuser in another \
+                    "name another database, or allow connections to this one, as a superuser in another \
                                      database: `ALTER DATABASE … ALLOW_CONNECTIONS true`"
                         .to_owned()
                 }

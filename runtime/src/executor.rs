@@ -37,8 +37,8 @@ pub(crate) enum OnHistoryChange {
 /// Brings the database to where `decide` says. It first reads the history without a lock, so that a run with nothing to
 /// do takes one round trip.
 ///
-/// It is boxed here, so that the compiler builds it with this crate. The verbs, which are generic over their target, are
-/// built in each user's program, after each edit.
+/// The future is boxed here, so that the compiler builds it with this crate. The verbs are generic over their target,
+/// so they are built in each user's program, after each edit.
 pub(crate) fn execute<'a>(
     backend: &'a mut dyn Backend,
     run: &'a Run<'_>,

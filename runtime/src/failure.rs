@@ -328,7 +328,8 @@ fn advised(error: Error, at: FailedAt, class: Class, path: String, released: Opt
     }
 }
 
-/// Of PostgreSQL: a cursor, database, prepared statement, schema, table, column, object, alias or function of the name exists.
+/// PostgreSQL's codes for an existing name: of a cursor, database, prepared statement, schema, table, column, object,
+/// alias or function.
 const NAME_TAKEN: [&str; 9] = [
     "SQLSTATE 42P03",
     "SQLSTATE 42P04",
@@ -348,7 +349,7 @@ struct Released {
     word: String,
     /// The server's detail about the rows.
     detail: Option<String>,
-    /// Whether the script made something whose name was taken.
+    /// Whether the script failed because it creates something whose name already exists.
     is_name_taken: bool,
     /// Whether its file lies beside the program.
     is_beside: bool,
@@ -363,7 +364,7 @@ impl Released {
             None => id.chars().take_while(char::is_ascii_digit).collect(),
         };
         let is_beside = run.migrations.set().is_beside();
-        // SQLite has one code for this and for much else.
+        // SQLite uses one code for this and many other errors.
         let is_name_taken = cause.code.as_deref().is_some_and(|code| NAME_TAKEN.contains(&code));
         Some(Self { id, word, detail: cause.detail.as_deref().map(str::to_owned), is_name_taken, is_beside })
     }

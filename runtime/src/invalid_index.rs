@@ -83,7 +83,7 @@ fn taken(dropped: Dropped) -> Result<String, Error> {
 }
 
 fn undone(name: &str, cause: crate::error::Cause) -> Error {
-    // Names with too many parts, and names that are none.
+    // Names with too many parts, and invalid names.
     if matches!(cause.code.as_deref(), Some("SQLSTATE 0A000" | "SQLSTATE 42601" | "SQLSTATE 42602")) {
         return Error::usage(format!("`{name}` does not name an index"))
             .with_help("write `index` or `schema.index`, as `doctor` lists them");

@@ -24,21 +24,21 @@
 //!
 //! # Features
 //!
-//! A program that only migrates its database needs one of the first two. None but `grammar` is on by default.
+//! A program that only migrates its database needs `sqlite` or `postgres`. Only `grammar` is on by default.
 //!
 //! * `sqlite`, `postgres`: the databases.
-//! * `psql`: scripts that say `-- lockgate: psql` and use psql's variables and commands.
+//! * `psql`: scripts with `-- lockgate: psql`, which use psql's variables and commands.
 //! * `databases`: several databases of a PostgreSQL server, with their roles and their mirror. Includes `operations` and
 //!   `psql`.
-//! * `operations`: what an operator asks for: `doctor`, `bootstrap`, `Console`, [`Migrator`]'s `log`, `sizes`,
-//!   `drop_invalid_index`, `create`, and manual scripts. `lockgate-cli` turns it on.
-//! * `schema`: what is in a database (`read_schema`), and whether it is what the migrations make. `schema-snapshot` also
-//!   embeds the text of that.
+//! * `operations`: what operators need: `doctor`, `bootstrap`, `Console`, [`Migrator`]'s `log`, `sizes`,
+//!   `drop_invalid_index`, `create`, and manual scripts. `lockgate-cli` enables it.
+//! * `schema`: reads the schema of a database (`read_schema`), and compares it with what the migrations create.
+//!   `schema-snapshot` also embeds the schema as text.
 //! * `adopt`: takes over the history of another tool.
-//! * `tracing`: shows runs in a service's log.
+//! * `tracing`: reports runs as spans and events in a service's log.
 //! * `tls-native-tls`, `tls-rustls`: passed on to sqlx.
 //!
-//! [`embed_migrations!`] refuses migrations that need a feature that is off, and names it.
+//! [`embed_migrations!`] refuses migrations that need a feature that is not enabled, and names the feature.
 //!
 //! The feature `grammar`, on by default, lets [`embed_migrations!`] check the SQL against the grammars of PostgreSQL
 //! (`grammar-postgres`) and SQLite (`grammar-sqlite`). The parsers are a large part of a cold build and not part of the
@@ -51,7 +51,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(all(feature = "sqlite", feature = "databases")),
-    allow(dead_code, reason = "what one backend or one feature alone needs is dead without it")
+    allow(dead_code, reason = "code for one backend or one feature is unused without it")
 )]
 
 #[cfg(feature = "adopt")]
@@ -212,7 +212,7 @@ pub mod __private {
         migrator.history_tables()
     }
 
-    /// Loads the seed with this id, although another one may be newer.
+    /// Loads the seed with this id, even if another one is newer.
     ///
     /// # Errors
     ///
@@ -291,7 +291,7 @@ pub mod __private {
         migrator.name_of_set()
     }
 
-    /// The same migrator, which demands no stage: for a copy of a database that is not marked yet.
+    /// The same migrator without a required stage: for a copy of a database, which is not marked yet.
     #[must_use]
     pub fn of_any_stage(migrator: &Migrator) -> Migrator {
         migrator.of_any_stage()
@@ -301,8 +301,8 @@ pub mod __private {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) on a protected stage without an override, and where another stage
-    /// is demanded.
+    /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) at a protected stage without an override, and if the migrator
+    /// requires another stage.
     pub async fn may_replace(
         migrator: &Migrator,
         target: impl crate::Target,
@@ -310,7 +310,7 @@ pub mod __private {
         migrator.may_replace(target).await
     }
 
-    /// Logs that an override let somebody replace a database. A database without a log has nothing of it.
+    /// Logs that a database was replaced because of an override. If the database has no log, this does nothing.
     ///
     /// # Errors
     ///

@@ -61,7 +61,7 @@ impl Migrator {
         self.run_script(&scripts, target, number).await
     }
 
-    /// Runs one script of a companion set, whose migrator this is, unless it has run.
+    /// Runs one script of the companion set of this migrator, unless it has already run.
     pub(crate) async fn run_script(
         &self,
         scripts: &Self,

@@ -720,7 +720,7 @@ impl Migrator {
         migrator
     }
 
-    /// Returns the stage of a database that is about to be replaced as a whole, if that is allowed.
+    /// Returns the stage of a database that is about to be replaced as a whole, or an error if that is not allowed.
     pub(crate) async fn may_replace(&self, target: impl Target) -> Result<Option<Stage>, Error> {
         let run = self.run()?;
         let mut backend = open(target).await?;
@@ -841,7 +841,7 @@ impl Migrator {
         self.look_on(target.open(), &decide).await
     }
 
-    /// The same, built with this crate: see [`executor::execute`].
+    /// The implementation, built with this crate: see [`executor::execute`].
     fn look_on<'a>(&'a self, opening: Opening<'a>, decide: Decide<'a>) -> BoxFuture<'a, Result<Plan, Error>> {
         Box::pin(async move {
             let run = self.run()?;
@@ -872,7 +872,7 @@ impl Migrator {
         self.execute_on(target.open(), changed, to_head, &decide).await
     }
 
-    /// The same, built with this crate: see [`executor::execute`].
+    /// The implementation, built with this crate: see [`executor::execute`].
     fn execute_on<'a>(
         &'a self,
         opening: Opening<'a>,
@@ -985,7 +985,7 @@ impl Migrator {
         table.into_iter().flat_map(|table| [plain(table.log()), plain(table)]).collect()
     }
 
-    /// Whether someone said why a protected stage is changed.
+    /// Whether a reason was given to change a protected stage.
     pub(crate) fn overrides_stage(&self) -> bool {
         self.stage.why.is_some()
     }

@@ -1,5 +1,5 @@
-//! Refuses psql's lines in a program without the feature `psql`, which has `psql` in place of this file. The macro refuses
-//! them while compiling; this is for sets that were made without the macro.
+//! Refuses psql's lines in a program without the feature `psql`. With the feature, `psql` is built in place of this
+//! file. The macro already refuses them while compiling; this is for sets that were made without the macro.
 
 use lockgate_core::{Script, Set, Statement};
 
@@ -15,7 +15,7 @@ impl Variables {
     }
 }
 
-/// A script with psql's lines, of which there is none.
+/// A script with psql's lines, which this build never has.
 #[derive(Clone, Debug)]
 pub(crate) enum PsqlScript {}
 

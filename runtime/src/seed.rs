@@ -1,5 +1,5 @@
-//! Seeds: data as of a migration, from `seeds/`. One is loaded into a database that stands at its migration, and is then
-//! migrated on. `core::seed` says which.
+//! Loads seeds from `seeds/`. A seed is loaded right after its migration is applied, and then the later migrations are
+//! applied. `core::seed` decides which seed is loaded.
 
 use lockgate_core::{CompanionKind, Row, Set, UpTo, Version, seed};
 
@@ -17,9 +17,9 @@ pub struct Seed {
     pub id: String,
     /// The migration after which it is loaded.
     pub at: Version,
-    /// The profiles of which one must be chosen for it. It is for every choice if there are none.
+    /// The profiles of the seed, one of which must be chosen to load it. Empty if it needs no profile.
     pub profiles: Vec<&'static str>,
-    /// Whether [`Migrator::load_seed`] loads this one.
+    /// Whether [`Migrator::load_seed`] would load this seed.
     pub is_next: bool,
     /// Its history row.
     pub row: Option<Row>,
@@ -57,9 +57,9 @@ impl Migrator {
         Ok(all.collect())
     }
 
-    /// Loads the newest seed: applies the migrations up to that of the seed, loads it in one transaction together with its
-    /// history row, and applies the rest. A seed of a chosen [profile](Self::profile) is taken before the others. If it was
-    /// loaded already, only the rest is applied.
+    /// Loads the newest seed: applies the migrations up to that of the seed, loads it in one transaction together with
+    /// its history row, and applies the rest. A seed of a chosen [profile](Self::profile) is preferred. If the seed was
+    /// already loaded, this only applies the remaining migrations.
     ///
     /// ```
     /// # #[cfg(feature = "sqlite")]
@@ -75,10 +75,10 @@ impl Migrator {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) if the program embeds no seed that fits.
-    /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) if the database is past the migration of the seed, or marked with a
-    /// protected stage: nothing was changed. Otherwise as for [`apply`](Self::apply). If the seed fails, the database
-    /// stands at its migration, without any of its data.
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) if the program embeds no seed for the chosen profiles.
+    /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) if the database has later migrations than that of the seed, or
+    /// is marked with a protected stage; nothing was changed then. Otherwise as for [`apply`](Self::apply). If the seed
+    /// fails, its migration is applied, and none of its data are loaded.
     pub async fn load_seed(&self, database: &mut Database) -> Result<Report, Error> {
         self.load_seed_of(database, None).await
     }
@@ -99,9 +99,9 @@ impl Migrator {
             && !self.overrides_stage()
         {
             let help = Wording::each(|audience| {
-                format!("if it must be loaded here, say why, for the log: {}", audience.override_stage())
+                format!("to load it here, give a reason for the log: {}", audience.override_stage())
             });
-            let reason = format!("the database is marked as {stage}, where no seed is loaded");
+            let reason = format!("the database is marked as {stage}, and seeds are not loaded at this stage");
             return Err(Error::refused_for("the stage of the database does not allow this", &[(reason, help)]));
         }
         let was_loaded = {
@@ -110,7 +110,7 @@ impl Migrator {
         };
         let mut report = Report::default();
         if !was_loaded {
-            self.stands_before(database, at, chosen.id()).await?;
+            self.refuse_if_past(database, at, chosen.id()).await?;
             add(&mut report, self.apply_to(&mut *database, UpTo::Version(at)).await?);
             add(&mut report, self.run_script(&seeds, &mut *database, chosen.version()).await?);
         }
@@ -118,15 +118,15 @@ impl Migrator {
         Ok(report)
     }
 
-    /// Refuses a database that is past the migration of a seed.
-    async fn stands_before(&self, database: &mut Database, at: Version, seed: &str) -> Result<(), Error> {
+    /// Refuses a database that has later migrations than that of a seed.
+    async fn refuse_if_past(&self, database: &mut Database, at: Version, seed: &str) -> Result<(), Error> {
         let status = self.status(&mut *database).await?;
         match status.current().filter(|newest| newest.version > at) {
             None => Ok(()),
             Some(newest) => {
                 let reason =
                     format!("the database is at `{}`, past the migration {at} of the seed `{seed}`", newest.id);
-                let help = format!("load it into a new database; or write a seed of `{}`", newest.id);
+                let help = format!("load it into a new database, or write a seed for `{}`", newest.id);
                 Err(Error::refused_for("the seed is not loaded", &[(reason, help.into())]))
             }
         }
@@ -136,12 +136,12 @@ impl Migrator {
 fn no_seed(seeds: &Set) -> Error {
     let all: Vec<String> = seed::all(seeds)
         .into_iter()
-        .map(|(_, seed)| format!("`{}` is of the profile {}", seed.id(), seed.profiles().join(", ")))
+        .map(|(_, seed)| format!("`{}` is for the profile {}", seed.id(), seed.profiles().join(", ")))
         .collect();
-    Error::usage("no seed is for this choice of profiles").with_help(format!("{}: choose one", all.join("; ")))
+    Error::usage("there is no seed for the chosen profiles").with_help(format!("choose a profile: {}", all.join("; ")))
 }
 
-/// Adds what another run did.
+/// Adds the steps of another run.
 fn add(report: &mut Report, more: Report) {
     report.steps.extend(more.steps);
     report.tolerated = more.tolerated;

@@ -1,9 +1,9 @@
 //! The connection that a verb uses: from a pool, from the caller or from a [`Database`](crate::Database).
 //!
-//! Whatever the driver does asynchronously, the compiler builds anew in each crate that awaits it: the pool, the handshake,
-//! the queries. A user's program has all of that in any case. So a backend asks for it through [`Source`], whose
-//! implementations are generic, and which only [`open`](crate::target::sealed::LockgateTarget::open) makes, inlined into the
-//! program. This crate does not build the driver a second time.
+//! The compiler builds the asynchronous code of the driver (the pool, the handshake, the queries) again in each crate
+//! that awaits it. A user's program contains it in any case. So a backend uses it through [`Source`], whose
+//! implementations are generic. Only [`open`](crate::target::sealed::LockgateTarget::open) makes them, and it is
+//! inlined into the program. So the driver is not built a second time in this crate.
 
 use std::sync::Arc;
 
@@ -17,18 +17,18 @@ use crate::backend::BoxFuture;
 /// The connection options of a driver.
 pub(crate) type OptionsOf<DB> = <<DB as Database>::Connection as Connection>::Options;
 
-/// What a driver answers, piece by piece.
+/// The answer of a driver, piece by piece.
 pub(crate) type Answers<'e, DB> =
     BoxStream<'e, Result<Either<<DB as Database>::QueryResult, <DB as Database>::Row>, sqlx::Error>>;
 
-/// Whose a connection is.
+/// Who owns a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Owner {
     /// It came from a pool.
     Pool,
-    /// It is the caller's, who alone may close it.
+    /// It belongs to the caller, and only the caller may close it.
     Caller,
-    /// It is this crate's own.
+    /// It belongs to this crate.
     Own,
 }
 
@@ -39,13 +39,13 @@ pub(crate) trait Source<DB: Database>: Send {
     /// The connection. `None` after it was taken.
     fn connection(&mut self) -> Option<&mut DB::Connection>;
 
-    /// Takes the connection out. When that is dropped, its socket is closed. The caller's stays.
+    /// Takes the connection out. Dropping it closes its socket, unless the connection belongs to the caller.
     fn take(&mut self) -> Option<DB::Connection>;
 
-    /// Closes the connection and makes another one. The caller's stays.
+    /// Closes the connection and makes another one, unless the connection belongs to the caller.
     fn renew(&mut self) -> BoxFuture<'_, Result<(), sqlx::Error>>;
 
-    /// The options that make another one. The caller's connection does not tell them.
+    /// The options that make another one. They are unknown for a connection of the caller.
     fn options(&self) -> Option<Arc<OptionsOf<DB>>>;
 
     /// Sends SQL without parameters.
@@ -184,7 +184,7 @@ impl<P: Place<DB::Connection> + Send, DB: Database> Source<DB> for Own<P, DB> {
     }
 }
 
-/// Where a connection is kept: in a [`Database`](crate::Database), or here.
+/// A connection that a [`Database`](crate::Database) keeps, or that is kept here.
 pub(crate) trait Place<C> {
     fn place(&mut self) -> &mut Option<C>;
 }
@@ -215,7 +215,7 @@ impl<'a, DB: Database> HeldConnection<'a, DB> {
         self.0.connection().expect(GONE)
     }
 
-    /// The driver, for what it does asynchronously.
+    /// The driver's asynchronous functions.
     pub(crate) fn driver(&mut self) -> &mut (dyn Source<DB> + 'a) {
         &mut *self.0
     }

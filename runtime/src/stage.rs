@@ -99,7 +99,7 @@ async fn log_overridden(
     history: &History,
     detail: &str,
 ) -> Result<(), Error> {
-    // The log is about migrations. Where none is applied, there is nothing to protect yet.
+    // The log is about migrations. If none is applied, there is nothing to protect yet.
     let Some(row) = history.rows().last() else { return Ok(()) };
     let (version, name, checksum) = (row.version, row.name.clone(), row.checksum);
     let entry = HistoryEntry { version, name, checksum, adopted: None, reason: None };
@@ -111,7 +111,8 @@ async fn log_overridden(
     logged.and(released).map_err(unlogged)
 }
 
-/// Returns the stage of a database that is about to be replaced or dropped as a whole, if that is allowed.
+/// Returns the stage of a database that is about to be replaced or dropped as a whole, or an error if that is not
+/// allowed.
 pub(crate) async fn may_replace(backend: &mut dyn Backend, run: &Run<'_>) -> Result<Option<Stage>, Error> {
     let guard = guard(backend, run).await?;
     match guard.mismatch().or_else(|| guard.keeps()) {
@@ -120,7 +121,7 @@ pub(crate) async fn may_replace(backend: &mut dyn Backend, run: &Run<'_>) -> Res
     }
 }
 
-/// Logs in the database that took the place of a protected one why it did.
+/// Logs the reason for replacing a protected database, in the database that replaced it.
 pub(crate) async fn log_replaced(
     backend: &mut dyn Backend,
     run: &Run<'_>,

@@ -80,7 +80,7 @@ pub(crate) mod sealed {
     backend!("sqlite", sqlite, sqlx::Sqlite, sqlx::SqliteConnection);
     backend!("postgres", postgres, sqlx::Postgres, sqlx::PgConnection);
 
-    /// What a pool reports: that it has no connection, whatever the driver says of the last one.
+    /// The error of a pool that has no connection, whatever the driver reports about the last one.
     #[cfg(any(feature = "sqlite", feature = "postgres"))]
     fn unreachable(mut cause: Cause) -> Cause {
         if cause.class == crate::error::Class::Lost {

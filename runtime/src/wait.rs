@@ -82,8 +82,8 @@ pub async fn is_ready(migrator: &Migrator, target: impl Target) -> Result<bool, 
     Ok(readiness(migrator, target).await? == Readiness::Ready)
 }
 
-// rustc builds every public `async fn` that is not generic, and all that it awaits, with this crate: the driver's handshake
-// too. In this form it is built only in a program that waits.
+// rustc builds every public `async fn` that is not generic with this crate, together with everything that it awaits,
+// such as the driver's handshake. In this form, the function is built only in a program that calls it.
 /// Waits until the database has every embedded migration, as [`is_ready`] defines it. It also waits for a
 /// database that does not exist yet or does not answer.
 ///

@@ -2,7 +2,7 @@
 
 use crate::model::{ConstraintKind, Name, References};
 
-/// Returns the kind of a constraint by its definition. `None` if it is none that this crate knows.
+/// Returns the kind of a constraint by its definition. `None` if this crate does not know it.
 pub(crate) fn kind(definition: &str) -> Option<ConstraintKind> {
     [
         ("PRIMARY KEY", ConstraintKind::PrimaryKey),

@@ -1,7 +1,7 @@
-//! Reads the text form of a schema back. What it does not understand is refused, with its place.
+//! Reads a schema from its text form. A line that is not understood is an error with its position.
 //!
-//! The text says everything that a schema is compared by. What it leaves out follows from the rest: the columns of a constraint
-//! from its definition, and the owner from its absence.
+//! The text contains everything by which schemas are compared. What it omits follows from the rest: the columns of a
+//! constraint follow from its definition, and an omitted owner is the default one.
 
 mod line;
 mod object;
@@ -16,7 +16,7 @@ use lockgate_core::snapshot::{FORM, Head, is_origin};
 use self::line::nodes;
 use crate::model::Schema;
 
-/// Why a text is not read as a schema.
+/// Why a text cannot be read as a schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unreadable {
     /// The bytes that are not understood.
@@ -44,7 +44,7 @@ struct Wrong(Range<usize>, String);
 ///
 /// # Errors
 ///
-/// If it is not such a text, is of a newer release, or has a line that is not understood.
+/// If it is not such a text, was written by a newer release, or has a line that is not understood.
 ///
 /// ```
 /// use lockgate_schema::snapshot::read;
@@ -74,8 +74,10 @@ fn parse(text: &str) -> Result<Schema, Wrong> {
         return Err(Wrong(first, message.to_owned()));
     };
     if head.form > FORM {
-        let message =
-            format!("the text has form {}, and this release reads up to form {FORM}: use a newer one", head.form);
+        let message = format!(
+            "the text has format {}, and this release reads formats up to {FORM}: use a newer release",
+            head.form
+        );
         return Err(Wrong(first, message));
     }
     let mut schema = Schema::empty(head.dialect);

@@ -26,9 +26,7 @@ fn the_chapter_on_backups_can_be_typed() {
         let output =
             |line: &str| &typed.iter().find(|(typed, _)| *typed == line).unwrap_or_else(|| panic!("`{line}`")).1;
         assert!(output("app backup create --store backups").starts_with("backed up `"));
-        assert!(
-            output("app backup verify --store backups").contains("the rows and the schema are what they should be")
-        );
+        assert!(output("app backup verify --store backups").contains("the rows and the schema match"));
         let restored = output("app restore --store backups --stage development");
         assert!(restored.starts_with("restored `"), "{restored}");
         let dropped = output("app restore --store backups --stage development --drop-old");
@@ -75,7 +73,7 @@ fn the_wrong_place_is_refused_with_what_to_type_and_nothing_changes() {
             3,
             &["backups of production", "--override-stage"],
         );
-        refused(&["deploy", "--resume", "--store", "backups"], 3, &["no deploy to resume", "`deploy` begins one"]);
+        refused(&["deploy", "--resume", "--store", "backups"], 3, &["no deploy to resume", "`deploy` starts one"]);
     }
 }
 
@@ -99,7 +97,7 @@ fn a_schedule_has_no_secret_and_is_shown_before_it_is_installed() {
     assert_eq!(shown.code, Some(0), "{shown:#?}");
     assert!(shown.out.contains("OnCalendar=*-*-* 03:15:00"), "{shown:#?}");
     assert!(shown.out.contains("backup create --store /"), "{shown:#?}");
-    assert!(shown.err.contains("nothing was changed: `--write` does it"), "{shown:#?}");
+    assert!(shown.err.contains("nothing was changed: add `--write` to do this"), "{shown:#?}");
     assert!(!units.exists());
     // Without cron there is another way.
     let no_cron = place.command(&["schedule", "show"]).env("PATH", "/nowhere").output().unwrap();

@@ -303,7 +303,7 @@ error[replay]: SQLite refuses this statement: no such table: usrs
     );
     scratch.write("app/seeds/0007_late.sql", "SELECT 1;\n");
     let output = scratch.run(&["check"]).fails(1);
-    assert!(output.contains("`0007_late` is loaded after the migration 7, and there is none"), "{output}");
+    assert!(output.contains("`0007_late` is loaded after the migration 7, which does not exist"), "{output}");
     assert!(output.contains("rename the seed to `0002_late.sql`"), "{output}");
 }
 

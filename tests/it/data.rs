@@ -85,7 +85,8 @@ fn what_must_not_be_loaded_is_refused(place: &Place) {
     {
         let refused = other.app(words);
         assert!(
-            refused.code == Some(3) && refused.err.contains("marked as production, where no rows are loaded"),
+            refused.code == Some(3)
+                && refused.err.contains("marked as production, and `load` never changes such a database"),
             "{refused:#?}"
         );
     }
@@ -214,7 +215,7 @@ fn a_verb_goes_through_a_tunnel() {
         .output()
         .unwrap(),
     );
-    assert!(refused.code == Some(4) && refused.err.contains("has ended before it listened"), "{refused:#?}");
+    assert!(refused.code == Some(4) && refused.err.contains("ended before it listened"), "{refused:#?}");
     let sqlite = Place::sqlite().app(&["status", "--tunnel", "ssh {port}"]);
-    assert!(sqlite.code == Some(2) && sqlite.err.contains("`--tunnel` leads to a server"), "{sqlite:#?}");
+    assert!(sqlite.code == Some(2) && sqlite.err.contains("`--tunnel` needs a server"), "{sqlite:#?}");
 }

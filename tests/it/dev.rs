@@ -122,7 +122,7 @@ fn stays(scratch: &Scratch, dialect: Dialect) {
     scratch.write(up, "CREATE TABLE tags (name TEXT, kind TEXT);\n");
     scratch.run(&["check", "--write", "--no-replay"]);
     let edited = dev(scratch, dialect, &["up"]);
-    let command = format!("`cargo xtask dev up --fresh --dialect {dialect}` drops the database and makes it anew");
+    let command = format!("`cargo xtask dev up --fresh --dialect {dialect}` drops the database and creates it again");
     assert!(edited.code == 1 && edited.stderr.contains(&command), "{}", edited.stderr);
     assert_eq!(ask(&first, "SELECT name FROM users ORDER BY id"), ["Ada", "mine"]);
     assert_eq!(url(&dev(scratch, dialect, &["up", "--fresh"])), first);

@@ -541,7 +541,7 @@ fn a_snapshot_text_can_be_the_desired_schema() {
     assert!(up.starts_with("-- Email: drafted from wanted.txt.\n") && up.contains("ADD COLUMN email TEXT"), "{up}");
     scratch.write("wanted.txt", "-- lockgate schema 1 (postgres)\n");
     let other = scratch.run(&["generate", "more", "--to", "wanted.txt"]).fails(1);
-    assert!(other.contains("`wanted.txt` is the schema of a database of PostgreSQL"), "{other}");
+    assert!(other.contains("`wanted.txt` is a schema of PostgreSQL"), "{other}");
 }
 
 /// One document, whatever becomes of the draft.

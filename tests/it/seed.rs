@@ -106,7 +106,10 @@ async fn a_protected_stage_gets_no_seed(db: Db) {
     let error = migrator.load_seed(&mut database).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Refused);
     let report = error.report().to_string();
-    assert!(report.contains("the database is marked as production, where no seed is loaded"), "{report}");
+    assert!(
+        report.contains("the database is marked as production, and seeds are not loaded at this stage"),
+        "{report}"
+    );
     assert!(report.contains("Migrator::override_stage"), "{report}");
     assert!(db.objects().await.is_empty(), "nothing ran");
     migrator.override_stage("the first start").load_seed(&mut database).await.unwrap();

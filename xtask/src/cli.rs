@@ -67,7 +67,7 @@ enum Command {
     Test(command::test::Arguments),
     /// Write the files that run the migrations on Kubernetes, with compose, by systemd, or in CI.
     Deploy(command::deploy::Arguments),
-    /// Keep a database at hand: a local server with all migrations and rows, and its URL.
+    /// Start a development database with all migrations and test rows, and print its URL.
     Dev(command::dev::Arguments),
     /// Create a development database, or mark one as such.
     Testdb(command::testdb::Arguments),

@@ -44,7 +44,7 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
-    /// Reads a file, whose path is one of the current directory.
+    /// Reads a file, whose path is relative to the current directory.
     ///
     /// # Errors
     ///
@@ -64,7 +64,7 @@ impl Snapshot {
         if schema.dialect != dialect {
             let (is, wanted) = (schema.dialect.product(), dialect.product());
             return Err(Failure::refused(format!(
-                "`{path}` is the schema of a database of {is}, and the migrations are drafted for {wanted}: name another \
+                "`{path}` is a schema of {is}, but the migrations are drafted for {wanted}: name another \
                  file, or add `--dialect {}`",
                 schema.dialect
             )));
@@ -73,14 +73,14 @@ impl Snapshot {
         Ok(Self { shown: path.to_owned(), schema, release })
     }
 
-    /// Says that another release made it than the one on which a draft runs, if that is so: they write some expressions in
-    /// different ways.
+    /// Returns a note if the file was made by another release than the one on which the draft runs: releases write some
+    /// expressions differently.
     pub(crate) fn note(&self, runs_on: &str) -> Option<String> {
         let made_by = self.release.map(|release| format!("{} {release}", self.schema.dialect.product()))?;
         let is_same = runs_on == made_by || runs_on.strip_prefix(&made_by).is_some_and(|rest| rest.starts_with('.'));
         (!is_same).then(|| {
             format!(
-                "`{}` was made by {made_by}, and this is {runs_on}: releases write some expressions differently",
+                "`{}` was made by {made_by}, but this is {runs_on}: releases write some expressions differently",
                 self.shown
             )
         })
@@ -193,8 +193,7 @@ impl Source {
             }
             Self::Snapshot(snapshot) if snapshot.schema.dialect == dialect => return Ok((*snapshot.schema).clone()),
             Self::Snapshot(snapshot) => {
-                let message =
-                    format!("`{}` is the schema of another database than {}", snapshot.shown, dialect.product());
+                let message = format!("`{}` is not a schema of {}", snapshot.shown, dialect.product());
                 return Err(NoDatabase::Other(message).into());
             }
             Self::Create => {

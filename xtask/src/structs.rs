@@ -28,7 +28,7 @@ impl Structs {
     ///
     /// # Errors
     ///
-    /// If a struct does not say which of them it is for, or names another.
+    /// If a struct names no database, or one that does not exist.
     pub(crate) fn keep_those_of(&mut self, all: &[&str], database: Option<&str>) -> Result<(), Failure> {
         let several = all.len() > 1;
         let names: Vec<String> = all.iter().map(|name| format!("`{name}`")).collect();
@@ -38,12 +38,13 @@ impl Structs {
             match &placed.database {
                 Some(named) if all.contains(&named.as_str()) => continue,
                 Some(named) if all.is_empty() => lines.push(format!(
-                    "{place} names the database `{named}`, and the migrations are not divided by databases: delete \
+                    "{place} names the database `{named}`, but these migrations are for one database: delete \
                      `database = \"{named}\"`"
                 )),
-                Some(named) => lines.push(format!("{place} names the database `{named}`, and there is {}", names.join(" and "))),
+                Some(named) => lines
+                    .push(format!("{place} names the database `{named}`, but the folder has {}", names.join(" and "))),
                 None if several => lines.push(format!(
-                    "{place} does not say in which database its table is: write `#[lockgate(database = \"{}\")]`, or {}",
+                    "{place} does not name the database of its table: write `#[lockgate(database = \"{}\")]`, or {}",
                     all[0],
                     names[1..].join(" or ")
                 )),
@@ -149,9 +150,9 @@ mod tests {
         let mut found = structs(&[("Invoice", None), ("Book", Some("catalogue"))]);
         assert_eq!(
             found.keep_those_of(&all, Some("catalog")).unwrap_err().to_string(),
-            "the structs do not describe a schema:\n  src/models.rs:3: `Invoice` does not say in which database its table is: \
+            "the structs do not describe a schema:\n  src/models.rs:3: `Invoice` does not name the database of its table: \
              write `#[lockgate(database = \"billing\")]`, or `catalog`\n  src/models.rs:3: `Book` names the database \
-             `catalogue`, and there is `billing` and `catalog`"
+             `catalogue`, but the folder has `billing` and `catalog`"
         );
     }
 

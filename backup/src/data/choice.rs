@@ -9,11 +9,11 @@ use crate::error::Error;
 /// Which tables, and which of their rows. A table is named as `users` or `public.users`.
 #[derive(Clone, Debug, Default)]
 pub struct Choice {
-    /// These alone; all tables if there are none.
+    /// Dump only these tables; all tables if the list is empty.
     pub only: Vec<String>,
-    /// All but these.
+    /// Do not dump these tables.
     pub exclude: Vec<String>,
-    /// The rows of a table for which a condition is true.
+    /// Dump only the rows of a table for which a condition is true.
     pub conditions: Vec<Condition>,
 }
 
@@ -50,7 +50,7 @@ impl Choice {
     ///
     /// # Errors
     ///
-    /// If a name is of none of the tables, or of several, or if a condition is about a table that is not chosen.
+    /// If a name matches no table or several, or if a condition is for a table that is not chosen.
     pub(super) fn of<'a>(&self, tables: &'a [TableName]) -> Result<Vec<(&'a TableName, Option<&str>)>, Error> {
         let find = |option: &str, name: &str| find(tables, option, name);
         let only = self.only.iter().map(|name| find("--only", name)).collect::<Result<Vec<_>, _>>()?;
@@ -67,7 +67,7 @@ impl Choice {
         let is_chosen = |table: &&TableName| (only.is_empty() || only.contains(table)) && !exclude.contains(table);
         if let Some((left_out, _)) = conditions.iter().find(|(table, _)| !is_chosen(table)) {
             return Err(Error::usage(format!("`--where` names `{left_out}`, which is not dumped"))
-                .help("leave the condition out, or choose the table"));
+                .help("remove the condition, or choose the table"));
         }
         let condition =
             |table: &TableName| conditions.iter().find(|(known, _)| *known == table).map(|(_, condition)| *condition);
@@ -85,7 +85,7 @@ fn find<'a>(tables: &'a [TableName], option: &str, name: &str) -> Result<&'a Tab
             let known = if near.is_empty() { tables.iter().collect() } else { near };
             let known: Vec<String> = known.iter().take(20).map(|table| format!("`{table}`")).collect();
             Err(match known.is_empty() {
-                true => error.help("the database has no table"),
+                true => error.help("the database has no tables"),
                 false => error.help(format!("the tables are {}", known.join(", "))),
             })
         }

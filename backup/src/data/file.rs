@@ -1,4 +1,4 @@
-//! The lines of a dump: its head, its end, and how they are read.
+//! The lines of a dump: reads and writes its head and its end.
 
 use std::io::{self, BufRead, Read, Write};
 
@@ -7,19 +7,19 @@ use lockgate::Dialect;
 use super::names::TableName;
 use crate::error::Error;
 
-/// How the first line begins. The number is that of the form.
+/// The beginning of the first line. The number is the version of the format.
 const FORM: &str = "-- lockgate dump 1 ";
-/// What names the newest migration.
+/// The beginning of the line that names the newest migration.
 const NEWEST: &str = "-- newest migration ";
-/// What names a table, as SQL quotes it.
+/// The beginning of a line that names a table, as SQL quotes it.
 const TABLE: &str = "-- table ";
-/// The last line. A file without it was cut off.
+/// The last line. A file without it is truncated.
 const END: &str = "-- end of the dump";
 
-/// How much is read of a line at once.
+/// How many bytes of a line are read at once.
 const PIECE: u64 = 64 << 10;
 
-/// What a dump says of the database that it is of.
+/// What a dump says about its database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Head {
     pub(super) dialect: Dialect,
@@ -43,7 +43,9 @@ impl Head {
         let dialect = dialect.ok_or_else(|| {
             let error = Error::refused("the file is not a dump that this release can load");
             let error = error.state(format!("its first line is not `{FORM}postgres` or `{FORM}sqlite`"));
-            error.state("nothing was changed").help("`dump` writes such a file; `psql -f` and `sqlite3` run other ones")
+            error
+                .state("nothing was changed")
+                .help("load a file that `dump` has written; `psql -f` and `sqlite3` run other SQL files")
         })?;
         let newest = match lines.peek()? {
             Some(line) if line.starts_with(NEWEST) => {
@@ -70,7 +72,7 @@ impl Head {
             (Some(dump), Some(database)) if dump == database => Ok(()),
             (Some(dump), database) => {
                 let at = database.map_or_else(|| "without any migration".to_owned(), |at| format!("at `{at}`"));
-                Err(Error::refused(format!("the dump is of a database at `{dump}`, and this one is {at}"))
+                Err(Error::refused(format!("the dump was made at the migration `{dump}`, and this database is {at}"))
                     .state("nothing was changed")
                     .help(format!(
                         "`up --to {dump}` brings a new database there; after the load, `up` applies the rest"
@@ -100,7 +102,7 @@ pub(super) struct Lines<'a> {
     file: &'a mut dyn BufRead,
     /// How many lines were read.
     count: u64,
-    /// A line that was looked at.
+    /// A line that was peeked at.
     next: Option<String>,
 }
 
@@ -118,7 +120,7 @@ impl<'a> Lines<'a> {
         Ok(self.next.take())
     }
 
-    /// Looks at the next line.
+    /// Returns the next line without consuming it.
     pub(super) fn peek(&mut self) -> Result<Option<&str>, Error> {
         if self.next.is_none() {
             self.next = self.read()?;
@@ -178,22 +180,22 @@ impl<'a> Lines<'a> {
         }
     }
 
-    /// The error of a line that is none of a dump.
+    /// The error for a line that is not part of a dump.
     pub(super) fn wrong(&self, what: &str) -> Error {
         Error::refused(format!("line {} of the dump {what}", self.count))
             .state("nothing was changed")
             .help("dump the data again; to change rows, load them and update the database")
     }
 
-    /// The error of a file that ends too early.
+    /// The error for a file that ends too early.
     pub(super) fn cut_off(&self) -> Error {
-        Error::refused(format!("the dump is cut off after line {}", self.count))
+        Error::refused(format!("the dump is truncated after line {}", self.count))
             .state("nothing was changed")
             .help("dump the data again")
     }
 }
 
-/// The rows of a table, as they are read.
+/// The progress of reading the rows of a table.
 #[cfg(feature = "postgres")]
 #[derive(Default)]
 pub(super) struct Rows {

@@ -1,9 +1,9 @@
 //! The data of a database as a file: [`dump`] writes the rows of all tables or of some, and [`load`] puts them into tables
 //! that are empty.
 //!
-//! A dump is read in one snapshot, and loaded in one transaction. Both stream: neither a table nor a row needs to fit into
-//! memory as a whole, but for a row of SQLite. Tables can refer to one another in circles. What the database computes itself
-//! is left out: generated columns, and what triggers of the tables would insert.
+//! A dump is read in one snapshot, and loaded in one transaction. Both stream: neither a table nor a row needs to fit
+//! into memory as a whole, except a row of SQLite. Tables can refer to one another in cycles. What the database
+//! computes itself is omitted: generated columns, and what the triggers of the tables would insert.
 
 mod choice;
 mod file;
@@ -29,7 +29,7 @@ pub struct DumpOptions {
     pub choice: Choice,
     /// The newest applied migration. A load asks for a database that has it as its newest.
     pub newest: Option<String>,
-    /// Tables that are no data of the application, such as those of the history: `lockgate_history`.
+    /// Tables that do not belong to the application, such as those of the history: `lockgate_history`.
     pub bookkeeping: Vec<String>,
 }
 
@@ -38,10 +38,10 @@ pub struct DumpOptions {
 pub struct LoadOptions {
     /// The newest applied migration of the database.
     pub newest: Option<String>,
-    /// A script that runs after the rows are loaded, in the same transaction: to make them anonymous, say.
+    /// A script that runs after the rows are loaded, in the same transaction, for example to make them anonymous.
     pub script: Option<String>,
-    /// Whether the rows that the tables of the dump have are deleted first, in the same transaction: migrations can have
-    /// filled them. Otherwise a table with rows is refused.
+    /// Whether existing rows in the tables of the dump are deleted first, in the same transaction, for example rows
+    /// that migrations have inserted. Otherwise a table with rows is refused.
     pub replace: bool,
 }
 
@@ -63,8 +63,8 @@ impl Tables {
 ///
 /// # Errors
 ///
-/// If a chosen table does not exist, if the database has what a dump cannot hold, and if the database or the file fails.
-/// The file is then not complete, and no load takes it.
+/// If a chosen table does not exist, if the database contains something that a dump cannot hold, or if the database or
+/// the file fails. The file is then incomplete, and [`load`] refuses it.
 pub async fn dump(database: &mut Database, options: &DumpOptions, file: &mut dyn Write) -> Result<Tables, Error> {
     let head = Head { dialect: database.dialect(), newest: options.newest.clone(), tables: Vec::new() };
     match head.dialect {
@@ -76,18 +76,18 @@ pub async fn dump(database: &mut Database, options: &DumpOptions, file: &mut dyn
     }
 }
 
-/// Loads a dump, whole or not at all.
+/// Loads a dump as a whole or not at all.
 ///
 /// # Errors
 ///
-/// If a table has rows, if the database is at another migration than the dump, if the file is not a complete dump of such a
-/// database, and if the database refuses a row. Nothing is changed then.
+/// If a table has rows, if the database is at another migration than the dump, if the file is not a complete dump of
+/// this kind of database, or if the database refuses a row. Nothing was changed then.
 pub async fn load(database: &mut Database, options: &LoadOptions, file: &mut dyn BufRead) -> Result<Tables, Error> {
     let mut lines = file::Lines::new(file);
     let head = Head::read(&mut lines)?;
     if head.dialect != database.dialect() {
         let (of, here) = (head.dialect.product(), database.dialect().product());
-        return Err(Error::refused(format!("the dump is of {of}, and the database is {here}"))
+        return Err(Error::refused(format!("the dump is of a database of {of}, and this one is {here}"))
             .state("nothing was changed")
             .help(format!("name a database of {of}")));
     }
@@ -109,9 +109,10 @@ fn connected<T>(connection: Option<T>) -> Result<T, Error> {
 
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 fn has_rows(table: &names::TableName) -> Error {
-    Error::refused(format!("`{table}` has rows, and a load does not mix them with others"))
+    Error::refused(format!("`{table}` has rows, and `load` does not add rows to existing ones"))
         .state("nothing was changed")
-        .help("`load --replace` deletes them first, for example what migrations have inserted; or dump without this table: `--exclude`")
+        .help("`load --replace` deletes existing rows first, such as those that migrations have inserted; or dump without \
+             this table: `--exclude`")
 }
 
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
@@ -123,10 +124,10 @@ fn script_fails(error: &sqlx::Error) -> Error {
 fn script_ends_transaction() -> Error {
     Error::refused("the script ends the transaction in which the rows are loaded")
         .state("nothing was changed: rows and script are one transaction")
-        .help("delete COMMIT, ROLLBACK and the like from it")
+        .help("delete COMMIT, ROLLBACK and similar statements from it")
 }
 
 fn unbuilt(dialect: Dialect) -> Error {
-    Error::usage(format!("this build knows no {}", dialect.product()))
+    Error::usage(format!("this build does not support {}", dialect.product()))
         .help(format!("build with the feature `{dialect}` of `lockgate-cli`"))
 }

@@ -1,8 +1,8 @@
-//! Names and texts in the SQL of a dump: written with quotation marks, and read back.
+//! Writes names and texts with quotation marks into the SQL of a dump, and reads them back.
 
 use std::fmt;
 
-/// A table; of PostgreSQL with its schema.
+/// A table; on PostgreSQL with its schema.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct TableName {
     pub(super) schema: Option<String>,
@@ -10,7 +10,7 @@ pub(super) struct TableName {
 }
 
 impl TableName {
-    /// Whether this is what someone calls it: with its schema or without.
+    /// Whether this is a name of the table, with its schema or without.
     pub(super) fn goes_by(&self, name: &str) -> bool {
         self.name == name || self.schema.is_some() && self.to_string() == name
     }

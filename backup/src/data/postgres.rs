@@ -1,5 +1,5 @@
-//! PostgreSQL: rows by `COPY`, in a file that psql reads too. Whatever would change or refuse rows while they are loaded is
-//! kept off by the same transaction: foreign keys are checked at its end, and the triggers of tables do not fire.
+//! Dumps and loads PostgreSQL's rows with `COPY`, in a file that psql can read too. During a load, nothing may change
+//! or refuse rows: the same transaction defers foreign keys to its end, and disables the triggers of tables.
 
 mod catalogue;
 
@@ -14,7 +14,8 @@ use super::{DumpOptions, LoadOptions, Tables};
 use crate::error::Error;
 use catalogue::{Guards, Table};
 
-/// The settings under which each value has one text, on every server. They are those of a transaction, and in the file.
+/// The settings that give each value the same text on every server. They apply to one transaction, and are also in the
+/// file.
 const SETTINGS: &[&str] = &[
     "SET LOCAL client_encoding = 'UTF8';",
     "SET LOCAL standard_conforming_strings = on;",
@@ -60,8 +61,8 @@ async fn dump_in_snapshot(
     if is_whole {
         let count = catalogue::large_objects(connection).await.map_err(unread)?;
         if count > 0 {
-            return Err(Error::refused(format!("the database has {count} large objects, which a dump does not hold"))
-                .help("`pg_dump` keeps them, and `backup create`; to dump tables without them, name these: `--only`"));
+            return Err(Error::refused(format!("the database has {count} large objects, which a dump cannot contain"))
+                .help("use `pg_dump` or `backup create`, which keep them; to dump only tables, name them: `--only`"));
         }
     }
     let of = |name: &TableName| tables.iter().find(|table| table.name == *name).expect("it was chosen among them");
@@ -105,14 +106,14 @@ async fn copy_out(
         let count: i64 = catalogue::count(connection, &table.name).await.map_err(unread)?;
         return match count {
             0 => Ok(0),
-            _ => Err(Error::refused(format!("`{}` has rows and no column whose values could be kept", table.name))
-                .help("leave it out: `--exclude`")),
+            _ => Err(Error::refused(format!("`{}` has rows, but no column that can be dumped", table.name))
+                .help("omit the table: `--exclude`")),
         };
     }
     let list: Vec<String> = table.columns.iter().map(|column| names::identifier(column)).collect();
     // The rows of a partitioned table are in its partitions; those of a table that others inherit from are its own.
     let from = if table.is_partitioned { name.clone() } else { format!("ONLY {name}") };
-    // A line break, as the condition may end with a comment.
+    // The line break is needed because the condition may end with a comment.
     let condition = condition.map(|sql| format!(" WHERE ({sql}\n)")).unwrap_or_default();
     let statement = format!("COPY (SELECT {} FROM {from}{condition}) TO STDOUT", list.join(", "));
     file::write(file, format!("COPY {name} {columns} FROM stdin;\n").as_bytes())?;
@@ -177,15 +178,15 @@ async fn load_in_transaction(
             }
             Some(Line::Sequence(name, statement)) => sequences.push((name, statement)),
             Some(Line::View(view)) => views.push(view),
-            // The database has its own keys and triggers.
+            // The database's own foreign keys and triggers are used, not those in the file.
             Some(Line::ForPsql) => {}
-            None => return Err(lines.wrong("is none that `dump` writes")),
+            None => return Err(lines.wrong("is not one that `dump` writes")),
         }
     }
     for (name, statement) in &sequences {
-        // This makes the sequence anew, for this transaction: otherwise the value would stay after a rollback.
-        let anew = format!("ALTER SEQUENCE {} RESTART", name.quoted());
-        execute(connection, &anew).await.map_err(unguarded)?;
+        // This replaces the sequence's storage within this transaction: otherwise its value would survive a rollback.
+        let restart = format!("ALTER SEQUENCE {} RESTART", name.quoted());
+        execute(connection, &restart).await.map_err(unguarded)?;
         execute(connection, statement).await.map_err(unloaded)?;
     }
     if let Some(script) = &options.script {
@@ -201,7 +202,7 @@ async fn load_in_transaction(
     Ok(loaded)
 }
 
-/// A row that refers to none. While it is there, nobody can commit.
+/// Inserts a row that violates a deferred foreign key. While the row exists, nobody can commit.
 const OPEN: &[&str] = &[
     "CREATE TEMPORARY TABLE lockgate_no_row (id INTEGER PRIMARY KEY) ON COMMIT DROP",
     "CREATE TEMPORARY TABLE lockgate_transaction (id INTEGER CONSTRAINT lockgate_transaction_is_open \
@@ -209,7 +210,7 @@ const OPEN: &[&str] = &[
     "INSERT INTO pg_temp.lockgate_transaction VALUES (1)",
 ];
 
-/// Runs a script that must not end the transaction: the rows that it changes would be visible as they were.
+/// Runs a script that must not end the transaction: otherwise the original rows would become visible.
 async fn run_script(connection: &mut PgConnection, script: &str) -> Result<(), Error> {
     for statement in OPEN {
         execute(connection, statement).await.map_err(unloaded)?;
@@ -219,7 +220,7 @@ async fn run_script(connection: &mut PgConnection, script: &str) -> Result<(), E
         sqlx::Error::Database(of_server) if of_server.constraint() == Some("lockgate_transaction_is_open") => ended(),
         _ => super::script_fails(&error),
     })?;
-    // After a ROLLBACK there is no such table.
+    // After a ROLLBACK, this table does not exist.
     execute(connection, "DELETE FROM pg_temp.lockgate_transaction").await.map_err(|_| ended())
 }
 
@@ -228,16 +229,16 @@ async fn run_script(connection: &mut PgConnection, script: &str) -> Result<(), E
 enum Line {
     /// Rows of a table follow, with these columns.
     Rows(TableName, Vec<String>),
-    /// A sequence, and the statement that sets it, written anew.
+    /// A sequence, and the statement that sets it, generated again.
     Sequence(TableName, String),
-    /// A materialized view that is filled.
+    /// A materialized view to refresh.
     View(TableName),
-    /// A comment, or what psql needs.
+    /// A comment, or a line that only psql needs.
     ForPsql,
 }
 
 impl Line {
-    /// Reads a line. Nothing of the file is run as it is: names are quoted again.
+    /// Parses a line. No line of the file is executed as it is: statements are generated again from the names.
     fn parse(line: &str) -> Option<Self> {
         if let Some(rest) = line.strip_prefix("COPY ") {
             let (table, rest) = TableName::parse(rest)?;
@@ -265,7 +266,7 @@ impl Line {
     }
 }
 
-/// Deletes the rows of these tables, all at once, as they can refer to one another.
+/// Deletes the rows of these tables, all at once, because they can refer to one another.
 async fn empty(connection: &mut PgConnection, tables: &[TableName]) -> Result<(), Error> {
     let mut names = Vec::with_capacity(tables.len());
     for table in tables {
@@ -278,7 +279,7 @@ async fn empty(connection: &mut PgConnection, tables: &[TableName]) -> Result<()
     }
 }
 
-/// Refuses a table with rows. Those of tables that inherit from it are not its own.
+/// Refuses a table with rows. Rows of tables that inherit from it do not count.
 async fn check_empty(connection: &mut PgConnection, table: &TableName) -> Result<(), Error> {
     let only = if catalogue::is_partitioned(connection, table).await.map_err(unloaded)? { "" } else { "ONLY " };
     let question = AssertSqlSafe(format!("SELECT EXISTS (SELECT 1 FROM {only}{})", table.quoted()));
@@ -303,7 +304,7 @@ async fn copy_in(
             Ok(Some(())) => drop(copy.send(rows.piece.as_slice()).await.map_err(failed)?),
             Ok(None) => break,
             Err(error) => {
-                // The server answers that the COPY was given up, which is no news.
+                // The server answers that the COPY was aborted, which we know.
                 let _ = copy.abort("the dump cannot be read").await;
                 return Err(error);
             }
@@ -334,9 +335,9 @@ fn unloaded(error: sqlx::Error) -> Error {
 }
 
 fn unguarded(error: sqlx::Error) -> Error {
-    Error::of_driver("foreign keys cannot be put off, or triggers not be kept off", &error)
+    Error::of_driver("foreign keys cannot be deferred, or triggers cannot be disabled", &error)
         .state("nothing was changed")
-        .help("load as the role that owns the tables: the one that applies the migrations")
+        .help("load as the role that owns the tables, usually the one that applies the migrations")
 }
 
 #[cfg(test)]

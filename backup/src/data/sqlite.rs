@@ -1,5 +1,5 @@
-//! SQLite: a row is a statement. A load reads the statements and binds their values, so that no value is rounded. Foreign keys
-//! are checked at the end, and triggers do not exist meanwhile.
+//! Dumps and loads SQLite's rows, one INSERT per row. A load parses the statements and binds their values, so that no
+//! value is rounded. Foreign keys are checked at the end, and triggers are dropped during the load.
 
 use std::fmt::Write as _;
 use std::io::Write;
@@ -48,8 +48,8 @@ async fn dump_in_snapshot(
 ) -> Result<Tables, Error> {
     let encoding: String = sqlx::query_scalar("PRAGMA encoding").fetch_one(&mut *connection).await.map_err(unread)?;
     if encoding != "UTF-8" {
-        return Err(Error::refused(format!("the texts of the database are {encoding}, and a dump is UTF-8"))
-            .help("`sqlite3` makes a database of UTF-8 from it: `sqlite3 old.db .dump | sqlite3 new.db`"));
+        return Err(Error::refused(format!("the encoding of the database is {encoding}, and a dump is UTF-8"))
+            .help("convert the database to UTF-8: `sqlite3 old.db .dump | sqlite3 new.db`"));
     }
     let names = tables(connection, &options.bookkeeping).await?;
     let chosen = options.choice.of(&names)?;
@@ -68,7 +68,7 @@ async fn dump_in_snapshot(
     Ok(dumped)
 }
 
-/// Returns the tables with data of their own. A virtual table keeps its data in a way of its own.
+/// Returns the tables with data of their own. A virtual table is refused, because its data cannot be dumped as rows.
 async fn tables(connection: &mut SqliteConnection, bookkeeping: &[String]) -> Result<Vec<TableName>, Error> {
     let question = "SELECT name, type FROM pragma_table_list WHERE schema = 'main' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' \
                     AND type IN ('table', 'virtual') ORDER BY name";
@@ -77,8 +77,8 @@ async fn tables(connection: &mut SqliteConnection, bookkeeping: &[String]) -> Re
     for row in rows {
         let (name, kind): (String, String) = (row.try_get(0).map_err(unread)?, row.try_get(1).map_err(unread)?);
         if kind == "virtual" {
-            return Err(Error::refused(format!("`{name}` is a virtual table, whose data a dump does not hold"))
-                .help("copy the whole database instead, with `backup create`"));
+            return Err(Error::refused(format!("`{name}` is a virtual table, which a dump cannot contain"))
+                .help("copy the whole database with `backup create`"));
         }
         if !bookkeeping.contains(&name) {
             names.push(TableName { schema: None, name });
@@ -88,7 +88,7 @@ async fn tables(connection: &mut SqliteConnection, bookkeeping: &[String]) -> Re
 }
 
 async fn table(connection: &mut SqliteConnection, name: &TableName) -> Result<Table, Error> {
-    // Columns that are computed are hidden ones.
+    // Generated columns are listed as hidden.
     let question = "SELECT name FROM pragma_table_xinfo(?1) WHERE hidden = 0 ORDER BY cid";
     let columns = sqlx::query_scalar(question).bind(&name.name).fetch_all(connection).await.map_err(unread)?;
     Ok(Table { name: name.clone(), columns })
@@ -188,7 +188,7 @@ impl Value {
             Self::Real(value) if value.is_infinite() => line.push_str(if *value > 0.0 { "9e999" } else { "-9e999" }),
             // The shortest text that is read as the same number, always with a point or an exponent.
             Self::Real(value) => write!(line, "{value:?}").expect("writing to a String cannot fail"),
-            // A row is a line.
+            // A row must be one line.
             Self::Text(text) if !text.contains(['\n', '\r', '\0']) => line.push_str(&names::literal(text)),
             Self::Text(text) => write_bytes(line, "CAST(", text.as_bytes(), " AS TEXT)"),
             Self::OddText(bytes) => write_bytes(line, "CAST(", bytes, " AS TEXT)"),
@@ -309,7 +309,7 @@ async fn load_in_transaction(
             continue;
         }
         if let Some((table, value)) = sequence(&line) {
-            // The rows have made one, unless there are none.
+            // Inserting rows has created the entry, unless there were no rows.
             let set = "UPDATE sqlite_sequence SET seq = ?2 WHERE name = ?1";
             let changed =
                 sqlx::query(set).bind(&table).bind(value).execute(&mut *connection).await.map_err(unloaded)?;
@@ -319,7 +319,7 @@ async fn load_in_transaction(
             }
             continue;
         }
-        let (table, columns, values) = row(&line).ok_or_else(|| lines.wrong("is none that `dump` writes"))?;
+        let (table, columns, values) = row(&line).ok_or_else(|| lines.wrong("is not one that `dump` writes"))?;
         let name = table.to_string();
         if loaded.rows.last().is_none_or(|(last, _)| *last != name) {
             check_empty(connection, &table).await?;
@@ -340,7 +340,7 @@ async fn load_in_transaction(
     Ok(loaded)
 }
 
-/// Runs a script that must not end the transaction: the rows that it changes would be visible as they were.
+/// Runs a script that must not end the transaction: otherwise the original rows would become visible.
 async fn run_script(connection: &mut SqliteConnection, script: &str) -> Result<(), Error> {
     // A commit becomes a rollback.
     connection.lock_handle().await.map_err(unloaded)?.set_commit_hook(|| false);
@@ -348,7 +348,7 @@ async fn run_script(connection: &mut SqliteConnection, script: &str) -> Result<(
     let mut handle = connection.lock_handle().await.map_err(unloaded)?;
     handle.remove_commit_hook();
     drop(handle);
-    // A transaction begins only where none is open. The load ends this one.
+    // BEGIN succeeds only if no transaction is open. The load ends this one.
     let is_open = execute(connection, "BEGIN").await.is_err();
     match ran {
         _ if !is_open => Err(super::script_ends_transaction()),
@@ -424,13 +424,13 @@ async fn check_keys(connection: &mut SqliteConnection) -> Result<(), Error> {
     if rows.is_empty() {
         return Ok(());
     }
-    let mut error = Error::refused("the rows refer to others that are not there");
+    let mut error = Error::refused("the rows refer to rows that do not exist");
     for row in rows {
         let (table, parent, count): (String, String, i64) =
             (row.try_get(0).map_err(unloaded)?, row.try_get(1).map_err(unloaded)?, row.try_get(2).map_err(unloaded)?);
-        error = error.state(format!("{count} of `{table}` have no row of `{parent}`"));
+        error = error.state(format!("{count} rows of `{table}` refer to missing rows of `{parent}`"));
     }
-    Err(error.state("nothing was changed").help("dump the tables together, or all rows that these refer to"))
+    Err(error.state("nothing was changed").help("dump these tables together, with all rows that their rows refer to"))
 }
 
 async fn execute(connection: &mut SqliteConnection, statement: &str) -> Result<(), sqlx::Error> {

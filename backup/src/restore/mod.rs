@@ -21,17 +21,17 @@ use crate::subject::{Choice, Subject};
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Options {
-    /// Which backup.
+    /// Which backup to restore.
     pub choice: Choice,
-    /// The stage that somebody named: that of the database, or the one that a database that does not exist will have.
+    /// The stage that the user named: that of the existing database, or the one that a new database is marked with.
     pub stage: Option<Stage>,
-    /// The URL of a role that may create databases, where that of the database may not (PostgreSQL).
+    /// The URL of a role that may create databases, if the role of the database URL may not (PostgreSQL).
     pub admin_url: Option<String>,
-    /// Ends the sessions of others when the databases are swapped (PostgreSQL).
+    /// Whether to end other sessions when the databases are swapped (PostgreSQL).
     pub disconnect: bool,
-    /// The errors that are noted and not failures (PostgreSQL).
+    /// The errors that are only reported, and are not failures (PostgreSQL).
     pub ignored: Vec<Ignored>,
-    /// Finds out whether it can be done, and does nothing.
+    /// Whether to check only if the restore is possible, and change nothing.
     pub dry_run: bool,
 }
 
@@ -43,15 +43,15 @@ pub struct Restored {
     pub meta: Meta,
     /// The database, or the file.
     pub database: String,
-    /// The name that the database before has now. `None` if there was none.
+    /// The name under which the old database is kept. `None` if there was none.
     pub kept: Option<String>,
     /// Errors that were ignored, because they are on the list.
     pub ignored: Vec<String>,
-    /// Whether nothing was done.
+    /// Whether this was a dry run.
     pub is_dry_run: bool,
 }
 
-/// An error of a restore that is no failure: a SQLSTATE, and the name of the object that it is about.
+/// An error that a restore ignores: a SQLSTATE, and the name of the object that it is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ignored {
     /// `42704`
@@ -81,22 +81,22 @@ impl fmt::Display for Ignored {
 
 /// Restores a backup into the database of the subject, which may exist or not.
 ///
-/// What stands in the way is found before anything changes, all of it at once. The backup is restored into a new database
-/// (or file) beside the old one, and compared with what it says of itself. Then the two are swapped in one step. The old one
-/// is kept under another name, until [`drop_old`]. Whenever this is interrupted, the database is the old one or the new one,
-/// and another call works.
+/// All obstacles are found and reported before anything changes. The backup is restored into a new database (or file)
+/// beside the old one, and compared with its meta file. Then the two are swapped in one step. The old one is kept under
+/// another name until [`drop_old`]. If the restore is interrupted, the database is either the old or the new one, and
+/// the restore can be called again.
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Refused`] with every reason not to begin: another stage, a protected or unnamed one, a database without a
-/// stage that is not empty, other sessions, missing roles, an older server, too little room; [`ErrorKind::Failed`] if the
-/// backup cannot be restored, or is not what it says. In both cases the database is as it was.
+/// [`ErrorKind::Refused`] with all obstacles: a wrong, protected or unnamed stage, a database with tables and without a
+/// stage, other sessions, missing roles, an older server, too little disk space; [`ErrorKind::Failed`] if the backup
+/// cannot be restored, or does not match its meta file. In both cases the database is not changed.
 pub async fn restore(subject: &Subject<'_>, options: &Options) -> Result<Restored, Error> {
     let meta = list::choose(subject, &options.choice).await?;
     let of_url = if subject.url.starts_with("sqlite:") { Dialect::Sqlite } else { Dialect::Postgres };
     let of_backup = meta.dialect()?;
     if of_url != of_backup {
-        let what = format!("`{}` is a backup of {of_backup}, and the database is one of {of_url}", meta.key);
+        let what = format!("`{}` is a backup of {of_backup}, but the database URL is one of {of_url}", meta.key);
         return Err(Error::refused(what).state("nothing was changed").help("name another backup, or another database"));
     }
     match of_backup {
@@ -108,11 +108,12 @@ pub async fn restore(subject: &Subject<'_>, options: &Options) -> Result<Restore
     }
 }
 
-/// Drops the databases, or deletes the files, that earlier restores of this one have kept, and gives their names.
+/// Drops the databases, or deletes the files, that earlier restores of this database have kept, and returns their
+/// names.
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Refused`] for a stage that is protected or not named, and while somebody uses one of them.
+/// [`ErrorKind::Refused`] if the stage is protected or was not named, or if one of them is in use.
 pub async fn drop_old(subject: &Subject<'_>, options: &Options) -> Result<Vec<String>, Error> {
     match subject.url.split_once(':').map_or("", |(scheme, _)| scheme) {
         #[cfg(feature = "sqlite")]
@@ -124,7 +125,7 @@ pub async fn drop_old(subject: &Subject<'_>, options: &Options) -> Result<Vec<St
     }
 }
 
-/// What stands in the way of a restore. Each is a reason, and what to do about it.
+/// The obstacles to a restore, each with the way out.
 #[derive(Default)]
 pub(crate) struct Obstacles(Vec<(String, String)>);
 
@@ -133,16 +134,16 @@ impl Obstacles {
         self.0.push((what.into(), help.into()));
     }
 
-    /// Whether the stage of a database that exists lets it be replaced.
+    /// Checks whether the stage of an existing database allows a restore to replace it.
     pub(crate) fn add_stage(&mut self, found: Option<Stage>, is_empty: bool, options: &Options, name: &str) {
         match (found, options.stage) {
             (Some(found), None) => self.add(
-                format!("`{name}` is marked as {found}, and no stage was named"),
-                format!("if this is the database to replace, say so: `--stage {found}`"),
+                format!("`{name}` is marked as {found}, and you have not named a stage"),
+                format!("if this is the database to replace, confirm it: `--stage {found}`"),
             ),
             (None, _) if !is_empty => self.add(
                 format!("`{name}` is not empty, and is not marked with a stage"),
-                "connect to the right database; if this is the one, mark it: `mark-stage development`",
+                "connect to the right database, or mark this one if it is right: `mark-stage development`",
             ),
             (Some(_) | None, _) => {}
         }
@@ -157,7 +158,7 @@ impl Obstacles {
     }
 }
 
-/// Compares what was restored with what the backup says of itself.
+/// Compares the restored database with the meta file of the backup.
 pub(crate) fn compare(
     meta: &Meta,
     head: Option<&str>,
@@ -179,17 +180,17 @@ pub(crate) fn compare(
         }
     }
     for table in tables.iter().filter(|found| meta.tables.iter().all(|table| table.table != found.table)) {
-        differs.push(format!("there is a table {} more", table.table));
+        differs.push(format!("there is an additional table {}", table.table));
     }
     if let (Some(expected), Some(found)) = (&meta.schema_sha256, schema_sha256)
         && expected != found
     {
-        differs.push("the schema is another one".to_owned());
+        differs.push("the schema is different".to_owned());
     }
     if differs.is_empty() {
         return Ok(());
     }
-    let error = Error::failed(format!("what was restored of `{}` is not what the backup says", meta.key));
+    let error = Error::failed(format!("the restored `{}` does not match its meta file", meta.key));
     Err(differs.into_iter().fold(error, Error::state).help("use another backup: `backup list` shows them"))
 }
 
@@ -207,7 +208,7 @@ pub(crate) fn free_bytes(path: &std::path::Path) -> Option<u64> {
     }
 }
 
-/// A size for people: `16 kB`, `1.2 GB`.
+/// A readable size: `16 kB`, `1.2 GB`.
 pub(crate) fn shown_bytes(number: u64) -> String {
     let units = ["kB", "MB", "GB", "TB", "PB"];
     let mut size = number as f64 / 1024.0;

@@ -1,7 +1,8 @@
-//! A backup takes the place of a PostgreSQL database.
+//! Restores a backup of a PostgreSQL database.
 //!
-//! It is restored into a database of another name. One transaction renames both, so that there is never none. Settings,
-//! privileges and the comment of the database itself, which `pg_dump` leaves out, are taken over from the old one.
+//! The backup is restored into a database with another name. One transaction renames both databases, so that one with
+//! the right name always exists. `pg_dump` omits the settings, privileges and comment of the database itself, so they
+//! are copied from the old database.
 
 use std::process::Stdio;
 
@@ -18,16 +19,16 @@ use crate::meta::{Locale, Meta, major};
 use crate::postgres::{connection, locale};
 use crate::subject::Subject;
 
-/// PostgreSQL cuts longer names off.
+/// PostgreSQL truncates longer names.
 const LONGEST: usize = 63;
 /// The ending of a database that is being restored. An interrupted restore leaves it, and the next one drops it.
 const RESTORING: &str = "_lockgate_restoring";
-/// What stands before the time in the name of an old database.
+/// The text before the time in the name of an old database.
 const BEFORE: &str = "_before_";
-/// How often the databases are renamed again, where sessions come back at once.
+/// How often the renaming is tried, because ended sessions may reconnect at once.
 const TRIES: u32 = 20;
 
-/// A database that exists.
+/// An existing database.
 struct Old {
     oid: i64,
     owner: String,
@@ -46,7 +47,7 @@ fn literal(text: &str) -> String {
     if quoted.contains('\\') { format!("E'{}'", quoted.replace('\\', "\\\\")) } else { format!("'{quoted}'") }
 }
 
-/// The name with an ending, cut so that PostgreSQL takes it.
+/// The name with an ending, truncated to the length that PostgreSQL allows.
 fn with_ending(name: &str, ending: &str) -> String {
     let mut end = name.len().min(LONGEST - ending.len());
     while !name.is_char_boundary(end) {
@@ -66,7 +67,7 @@ async fn run(session: &mut PgConnection, what: &str, sql: String) -> Result<(), 
     done.map(drop).map_err(|error| Error::of_driver(what, &error))
 }
 
-/// Connects to a database of the server that is not the one to be replaced.
+/// Connects to another database of the server than the one to be replaced.
 async fn administer(subject: &Subject<'_>, options: &Options, name: &str) -> Result<(Database, String), Error> {
     if let Some(url) = &options.admin_url
         && Console::of(url)?.database() != Some(name)
@@ -92,7 +93,7 @@ pub(super) async fn restore(subject: &Subject<'_>, options: &Options, meta: Meta
     let name = subject.name()?;
     let (mut administrator, url) = administer(subject, options, &name).await?;
     let session = connection(&mut administrator)?;
-    // Held until this session ends, whatever ends it.
+    // The lock is held until this session ends, however it ends.
     if !lock(session, &name).await? {
         let error = Error::new(ErrorKind::Locked, format!("another restore of `{name}` is running"));
         return Err(error.state("nothing was changed").help("wait until it ends"));
@@ -138,10 +139,10 @@ pub(super) async fn restore(subject: &Subject<'_>, options: &Options, meta: Meta
         }
         Err(error) => {
             let as_it_was = match &old {
-                Some(_) => format!("the database `{name}` is as it was"),
-                None => format!("there is no database `{name}` yet"),
+                Some(_) => format!("the database `{name}` was not changed"),
+                None => format!("the database `{name}` does not exist yet"),
             };
-            // The next restore drops it, if this one cannot.
+            // If this fails, the next restore drops it.
             let _ = drop_database(connection(&mut administrator)?, &new).await;
             let _ = administrator.close().await;
             Err(error.state(as_it_was))
@@ -155,7 +156,7 @@ async fn lock(session: &mut PgConnection, name: &str) -> Result<bool, Error> {
     locked.map_err(|error| Error::of_driver("the restore cannot be locked", &error))
 }
 
-/// Finds everything that stands in the way.
+/// Finds all obstacles.
 async fn examine(
     subject: &Subject<'_>,
     options: &Options,
@@ -181,7 +182,7 @@ async fn examine(
     let of_server = major(&version).unwrap_or_default();
     if let Some(of_backup) = meta.server_major().filter(|of_backup| *of_backup > of_server) {
         obstacles.add(
-            format!("the backup is of PostgreSQL {of_backup}, and this server is {version}"),
+            format!("the backup is of PostgreSQL {of_backup}, but this server is {version}"),
             format!("restore it on PostgreSQL {of_backup} or newer"),
         );
     }
@@ -197,9 +198,9 @@ async fn examine(
         let is_ignored = options.ignored.iter().any(|ignored| ignored.sqlstate == "42704" && ignored.object == role);
         if !is_ignored {
             obstacles.add(
-                format!("the server has no role `{role}`, which the backup mentions"),
+                format!("the server has no role `{role}`, which the backup needs"),
                 format!(
-                    "`CREATE ROLE {}`, or leave out what is about it: `--ignore-error 42704:{role}`",
+                    "`CREATE ROLE {}`, or ignore the errors about it: `--ignore-error 42704:{role}`",
                     identifier(&role)
                 ),
             );
@@ -220,7 +221,7 @@ async fn examine(
         if !sessions.is_empty() && !options.disconnect {
             obstacles.add(
                 format!("other sessions use `{name}`: {}", sessions.join(", ")),
-                "end the programs that use it, or let the restore end their sessions: `--disconnect`",
+                "end the programs that use it, or let `restore` end their sessions: `--disconnect`",
             );
         }
         let prepared: i64 = sqlx::query_scalar("SELECT count(*) FROM pg_prepared_xacts WHERE database = $1")
@@ -230,8 +231,8 @@ async fn examine(
             .map_err(read)?;
         if prepared > 0 {
             obstacles.add(
-                format!("`{name}` has {prepared} prepared transactions, with which it cannot be renamed"),
-                "commit or roll them back: `SELECT gid FROM pg_prepared_xacts`",
+                format!("`{name}` cannot be renamed while it has prepared transactions ({prepared})"),
+                "commit them or roll them back; `SELECT gid FROM pg_prepared_xacts` lists them",
             );
         }
     }
@@ -240,8 +241,8 @@ async fn examine(
     {
         let needed = shown_bytes(meta.database_bytes);
         obstacles.add(
-            format!("{} are free in `{place}`, and the database takes {needed}", shown_bytes(free)),
-            "make room there; the old database stays until `restore --drop-old`",
+            format!("{} are free in `{place}`, but the database needs {needed}", shown_bytes(free)),
+            "free some disk space there; the old database is kept until `restore --drop-old`",
         );
     }
     let least = meta.made_by.rsplit(' ').next().and_then(major).unwrap_or(of_server).max(of_server);
@@ -256,7 +257,7 @@ async fn examine(
     Ok((client.expect("without it, there is an obstacle"), old.map(|(old, _)| old)))
 }
 
-/// The database that is to be replaced, and whether it is empty. A wrong or protected stage is an error.
+/// The database to be replaced, and whether it is empty. A wrong or protected stage is an error.
 async fn old(subject: &Subject<'_>, session: &mut PgConnection, name: &str) -> Result<Option<(Old, bool)>, Error> {
     let read = |error: sqlx::Error| Error::of_driver("the server cannot be read", &error);
     let found: Option<(i64, String, Option<String>, String, String, String)> = sqlx::query_as(
@@ -282,13 +283,13 @@ async fn old(subject: &Subject<'_>, session: &mut PgConnection, name: &str) -> R
     Ok(Some((Old { oid, owner, comment, locale: locale(encoding, &row), tablespace, stage }, objects == 0)))
 }
 
-/// The sessions of others in a database, for a message.
+/// The other sessions in a database, for a message.
 async fn sessions(session: &mut PgConnection, name: &str) -> Result<Vec<String>, Error> {
     let sql = "SELECT format('%s (%s%s)', pid, usename, \
          CASE WHEN application_name = '' THEN '' ELSE ', ' || application_name END) \
          FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid() AND backend_type = 'client backend' \
          ORDER BY pid";
-    // A session that has just ended is still listed for a moment, such as our own.
+    // A session that has just ended, such as our own, is still listed for a moment.
     for _ in 0..TRIES {
         let found: Vec<String> = sqlx::query_scalar(sql)
             .bind(name)
@@ -307,7 +308,7 @@ async fn sessions(session: &mut PgConnection, name: &str) -> Result<Vec<String>,
         .map_err(|error| Error::of_driver("the sessions cannot be listed", &error))
 }
 
-/// The free room of the server's disk, if the server is on this machine and says where its data is.
+/// The free space on the server's disk, if the server is on this machine and reports its data directory.
 async fn free_on_server(url: &str, session: &mut PgConnection) -> Option<(u64, String)> {
     let host = Console::of(url).ok()?.host()?.to_owned();
     if !(host.starts_with('/') || matches!(&*host, "localhost" | "127.0.0.1" | "::1")) {
@@ -317,7 +318,7 @@ async fn free_on_server(url: &str, session: &mut PgConnection) -> Option<(u64, S
     Some((free_bytes(std::path::Path::new(&place))?, place))
 }
 
-/// Drops a database of ours, if it exists, and ends what is left of an earlier restore in it.
+/// Drops a database that a restore has made, if it exists, and ends sessions that an earlier restore has left in it.
 async fn drop_database(session: &mut PgConnection, name: &str) -> Result<(), Error> {
     let ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid()";
     let mut failed = None;
@@ -332,7 +333,7 @@ async fn drop_database(session: &mut PgConnection, name: &str) -> Result<(), Err
     Err(failed.expect("every attempt has failed"))
 }
 
-/// Creates a database with this character set and order.
+/// Creates a database with this encoding and collation.
 pub(crate) async fn create(
     session: &mut PgConnection,
     name: &str,
@@ -363,7 +364,7 @@ pub(crate) async fn create(
     run(session, &format!("the database `{name}` cannot be created"), sql).await
 }
 
-/// Restores the dump into an empty database, and gives the errors that were ignored.
+/// Restores the dump into an empty database, and returns the errors that were ignored.
 pub(crate) async fn fill(
     subject: &Subject<'_>,
     meta: &Meta,
@@ -373,7 +374,7 @@ pub(crate) async fn fill(
     ignored: &[Ignored],
 ) -> Result<Vec<String>, Error> {
     let mut command = client.command(url)?;
-    // The name may look like the parameters of a connection, and so is given as one.
+    // The name could be mistaken for a connection string, so it is passed as a parameter of one.
     let quoted = name.replace('\\', "\\\\").replace('\'', "\\'");
     command.arg(format!("--dbname=dbname='{quoted}'")).stdin(Stdio::piped());
     if ignored.is_empty() {
@@ -386,7 +387,7 @@ pub(crate) async fn fill(
     let feed = async {
         let progress = Progress::begin(Phase::Restore, &meta.key, Some(meta.size), subject.on_event);
         let take = async |piece: &[u8]| {
-            // It reads no further after an error. What it says of that counts.
+            // `pg_restore` stops reading after an error. Its message is what counts.
             if !ended_early && stdin.write_all(piece).await.is_err() {
                 ended_early = true;
             }
@@ -409,7 +410,7 @@ pub(crate) async fn fill(
     let failure = client.failed(status, &said, url);
     let understood = said::failures(&said).filter(|failures| !failures.is_empty() && status.code() == Some(1));
     let Some(failures) = understood else { return Err(failure) };
-    // Without a list it stops at the first. With one it says at the end how many there were.
+    // Without a list of ignored errors, it stops at the first error. With a list, it reports their number at the end.
     let counted = format!("errors ignored on restore: {}", failures.len());
     if !ignored.is_empty() && (ended_early || !said.contains(&counted)) {
         return Err(failure);
@@ -423,14 +424,15 @@ pub(crate) async fn fill(
     Ok(notes)
 }
 
-/// Whether a failure is on the list. Its SQLSTATE is not in what `pg_restore` says, and so the command is tried once more.
+/// Checks whether a failure is on the list. `pg_restore` does not report the SQLSTATE, so the command is run once more.
 async fn is_ignored(session: &mut PgConnection, failure: &Failure, ignored: &[Ignored]) -> Result<String, Error> {
     let about = format!("`{}`: {}", failure.entry, failure.message);
     let not_on_the_list = |code: Option<&str>| {
         let error = Error::failed(format!("the backup cannot be restored: {about}"));
         match code {
-            Some(code) => error
-                .help(format!("mend it; if it may be ignored, say so with its object: `--ignore-error {code}:OBJECT`")),
+            Some(code) => error.help(format!(
+                "correct the cause; if it does not matter, ignore it for the object: `--ignore-error {code}:OBJECT`"
+            )),
             None => error,
         }
     };
@@ -457,7 +459,7 @@ async fn is_ignored(session: &mut PgConnection, failure: &Failure, ignored: &[Ig
     }
 }
 
-/// Compares a restored database with what the backup says of itself.
+/// Compares a restored database with the meta file of the backup.
 pub(crate) async fn check(
     subject: &Subject<'_>,
     meta: &Meta,
@@ -467,7 +469,7 @@ pub(crate) async fn check(
 ) -> Result<(), Error> {
     let progress = Progress::begin(Phase::Check, &meta.key, None, subject.on_event);
     let mut database = Database::connect(url).await?;
-    // It is not marked yet.
+    // The new database is not marked yet.
     let migrator = lockgate::__private::of_any_stage(subject.migrator);
     let tables = crate::postgres::tables(connection(&mut database)?).await?;
     let status = migrator.status(&mut database).await?;
@@ -476,7 +478,7 @@ pub(crate) async fn check(
         .fetch_one(administrator)
         .await
         .map_err(|error| Error::of_driver("the server cannot be read", &error))?;
-    // Each release writes some definitions in its own way; and what was ignored is missing.
+    // Releases write some definitions differently, and objects whose errors were ignored are missing.
     let schema = match has_ignored || major(&version) != meta.server_major() {
         true => None,
         false => crate::schema::digest(&migrator, &mut database).await?,
@@ -487,10 +489,10 @@ pub(crate) async fn check(
     Ok(())
 }
 
-/// Gives the new database what belongs to the old one itself, and not to what is in it.
+/// Copies the settings of the old database itself, which are not part of its content, to the new one.
 async fn take_over(session: &mut PgConnection, old: &Old, new: &str) -> Result<(), Error> {
     let read = |error: sqlx::Error| Error::of_driver("the settings of the database cannot be read", &error);
-    let what = "the settings of the database cannot be taken over";
+    let what = "the settings of the database cannot be copied";
     let target = identifier(new);
     if let Some(comment) = &old.comment {
         run(session, what, format!("COMMENT ON DATABASE {target} IS {}", literal(comment))).await?;
@@ -503,7 +505,7 @@ async fn take_over(session: &mut PgConnection, old: &Old, new: &str) -> Result<(
     if limit != -1 {
         run(session, what, format!("ALTER DATABASE {target} CONNECTION LIMIT {limit}")).await?;
     }
-    // `pg_db_role_setting` has `name=value`; lists keep their quotes, as in `pg_dump`.
+    // `pg_db_role_setting` has the form `name=value`; lists keep their quotes, as in `pg_dump`.
     let settings: Vec<(Option<String>, String, String)> = sqlx::query_as(
         "SELECT r.rolname::text, split_part(c, '=', 1), substr(c, strpos(c, '=') + 1) \
          FROM pg_db_role_setting s CROSS JOIN unnest(s.setconfig) AS c LEFT JOIN pg_roles r ON r.oid = s.setrole \
@@ -527,7 +529,7 @@ async fn take_over(session: &mut PgConnection, old: &Old, new: &str) -> Result<(
         };
         let value = match LISTS.contains(&&*setting.to_ascii_lowercase()) {
             true if value.is_empty() => "''".to_owned(),
-            // Each name is quoted already, if it has to be.
+            // Each name is already quoted if necessary.
             true => value,
             false => literal(&value),
         };
@@ -579,7 +581,7 @@ async fn swap(
     for _ in 0..if disconnect { TRIES } else { 1 } {
         if disconnect {
             let done = sqlx::query(ended).bind(name).execute(&mut *session).await;
-            done.map_err(|error| Error::of_driver("the sessions of others cannot be ended", &error))?;
+            done.map_err(|error| Error::of_driver("other sessions cannot be ended", &error))?;
         }
         // Several statements in one message are one transaction.
         let sql = format!("{}{}", rename(name, &kept), rename(new, name));
@@ -589,7 +591,7 @@ async fn swap(
         }
     }
     let error = failed.expect("every attempt has failed");
-    Err(error.help("end the programs that use the database, or let the restore end their sessions: `--disconnect`"))
+    Err(error.help("end the programs that use the database, or let `restore` end their sessions: `--disconnect`"))
 }
 
 pub(super) async fn drop_old(subject: &Subject<'_>, options: &Options) -> Result<Vec<String>, Error> {

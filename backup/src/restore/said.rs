@@ -1,4 +1,4 @@
-//! Reads what `pg_restore` says about commands that failed.
+//! Parses what `pg_restore` reports about commands that failed.
 //!
 //! ```text
 //! pg_restore: while PROCESSING TOC:
@@ -14,13 +14,13 @@
 pub(super) struct Failure {
     /// `TABLE books ada`
     pub(super) entry: String,
-    /// What the server said.
+    /// The message of the server.
     pub(super) message: String,
-    /// The command. `None` if it was no command that can be tried again.
+    /// The command. `None` if it cannot be run again.
     pub(super) command: Option<String>,
 }
 
-/// The failures in a text. `None` if there is an error in it that is not understood.
+/// The failures in a text. `None` if the text contains an error of an unknown form.
 pub(super) fn failures(text: &str) -> Option<Vec<Failure>> {
     const QUERY: &str = "could not execute query: ";
     let mut found: Vec<Failure> = Vec::new();
@@ -38,7 +38,7 @@ pub(super) fn failures(text: &str) -> Option<Vec<Failure>> {
                 let message = message.strip_prefix("ERROR:").unwrap_or(message).trim().to_owned();
                 found.push(Failure { entry: entry.clone(), message, command: None });
             } else if !(words.starts_with("while ") || words.starts_with("warning: errors ignored on restore")) {
-                // A warning of another kind is no error.
+                // Other warnings are not errors.
                 if !words.starts_with("warning: ") {
                     return None;
                 }

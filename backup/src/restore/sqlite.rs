@@ -1,7 +1,7 @@
-//! A backup takes the place of a SQLite file.
+//! Restores a backup of a SQLite database.
 //!
-//! The new file is made beside the old one and takes its name in one step. Meanwhile nobody else has the old file open: SQLite
-//! gives its exclusive lock, and on Linux no other process of this user has the file among its own.
+//! The new file is made beside the old one, and takes its name in one step. No other program may have the old file
+//! open: we take SQLite's exclusive lock, and on Linux we look at the open files of other processes of this user.
 
 use std::path::{Path, PathBuf};
 
@@ -21,7 +21,7 @@ const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
 fn file_of(subject: &Subject<'_>) -> Result<PathBuf, Error> {
     subject.name()?;
     let file = lockgate::__private::file_of(subject.url).unwrap_or_default();
-    // Where the name is a link, what it leads to is replaced.
+    // If the name is a symbolic link, its target is replaced.
     Ok(file.canonicalize().unwrap_or(file))
 }
 
@@ -42,7 +42,7 @@ pub(super) async fn restore(subject: &Subject<'_>, options: &Options, meta: Meta
     let mut obstacles = Obstacles::default();
     if !folder_of(&file).is_dir() {
         let folder = folder_of(&file).display();
-        obstacles.add(format!("there is no folder `{folder}`"), format!("make it: `mkdir -p {folder}`"));
+        obstacles.add(format!("the folder `{folder}` does not exist"), format!("make it: `mkdir -p {folder}`"));
     }
     let mut stage = options.stage;
     if exists {
@@ -62,8 +62,8 @@ pub(super) async fn restore(subject: &Subject<'_>, options: &Options, meta: Meta
     }
     if let Some(free) = free_bytes(folder_of(&file)).filter(|free| *free < meta.size) {
         obstacles.add(
-            format!("{} are free where it is, and {} are needed", shown_bytes(free), shown_bytes(meta.size)),
-            "make room there",
+            format!("{} are free on its disk, but {} are needed", shown_bytes(free), shown_bytes(meta.size)),
+            "free some disk space there",
         );
     }
     obstacles.check(&name)?;
@@ -72,7 +72,7 @@ pub(super) async fn restore(subject: &Subject<'_>, options: &Options, meta: Meta
         return Ok(restored);
     }
     let meta = &restored.meta;
-    // What an interrupted restore has left.
+    // An interrupted restore may have left this file.
     let new = with_ending(&file, ".lockgate-restoring");
     remove(&new)?;
     let made = make(subject, meta, &new, stage).await;
@@ -87,7 +87,7 @@ pub(super) async fn restore(subject: &Subject<'_>, options: &Options, meta: Meta
         }
         Err(error) => {
             remove(&new)?;
-            Err(error.state(format!("`{}` is as it was", file.display())))
+            Err(error.state(format!("`{}` was not changed", file.display())))
         }
     }
 }
@@ -104,7 +104,7 @@ fn remove(file: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Makes the new file, and compares it with what the backup says.
+/// Makes the new file, and compares it with the meta file of the backup.
 async fn make(subject: &Subject<'_>, meta: &Meta, new: &Path, stage: Option<lockgate::Stage>) -> Result<(), Error> {
     fetch_into(subject, meta, new, Phase::Restore).await?;
     let found = check(subject, meta, new).await;
@@ -122,7 +122,7 @@ async fn make(subject: &Subject<'_>, meta: &Meta, new: &Path, stage: Option<lock
     Ok(())
 }
 
-/// Fetches the dump into a file that nobody else may read.
+/// Fetches the dump into a file that only its owner can read.
 pub(crate) async fn fetch_into(subject: &Subject<'_>, meta: &Meta, file: &Path, phase: Phase) -> Result<(), Error> {
     let failed = |error: std::io::Error| Error::failed(format!("`{}` cannot be written: {error}", file.display()));
     let mut options = std::fs::OpenOptions::new();
@@ -136,10 +136,10 @@ pub(crate) async fn fetch_into(subject: &Subject<'_>, meta: &Meta, file: &Path, 
     open.sync_all().await.map_err(failed)
 }
 
-/// Compares a restored file with what the backup says of itself.
+/// Compares a restored file with the meta file of the backup.
 pub(crate) async fn check(subject: &Subject<'_>, meta: &Meta, file: &Path) -> Result<(), Error> {
     let progress = Progress::begin(Phase::Check, &meta.key, None, subject.on_event);
-    // The file has the stage of its backup, and not that of the place where it goes.
+    // The file still has the stage of the backup, and not that of the database that it will replace.
     let migrator = lockgate::__private::of_any_stage(subject.migrator);
     let found = examine(&migrator, file).await?;
     let head = found.status.current().map(|entry| entry.id.clone());
@@ -148,11 +148,11 @@ pub(crate) async fn check(subject: &Subject<'_>, meta: &Meta, file: &Path) -> Re
     Ok(())
 }
 
-/// Opens the old file so that nobody else can, and without files beside it.
+/// Opens the old file exclusively, so that SQLite keeps no other files beside it.
 async fn lock(file: &Path) -> Result<Database, Error> {
     let mut database = Database::connect(&url_of(file)).await?;
     let session = connection(&mut database)?;
-    // The journal of WAL is given up only by the last that has the file open.
+    // Only the last connection that has the file open can leave WAL mode.
     let locked = async {
         sqlx::raw_sql("PRAGMA busy_timeout = 1000; PRAGMA locking_mode = EXCLUSIVE").execute(&mut *session).await?;
         sqlx::raw_sql("BEGIN EXCLUSIVE; COMMIT").execute(&mut *session).await?;
@@ -168,7 +168,7 @@ async fn lock(file: &Path) -> Result<Database, Error> {
     }
 }
 
-/// Gives the new file the name of the old one, which is kept under another.
+/// Gives the new file the name of the old one, which is kept under another name.
 async fn swap(
     subject: &Subject<'_>,
     file: &Path,
@@ -178,7 +178,7 @@ async fn swap(
 ) -> Result<Option<PathBuf>, Error> {
     let failed = |error: std::io::Error| Error::failed(format!("the files cannot be swapped: {error}"));
     if !exists {
-        // Somebody may have made it meanwhile.
+        // Somebody may have created the file meanwhile.
         std::fs::hard_link(new, file).map_err(failed)?;
         std::fs::remove_file(new).map_err(failed)?;
         return Ok(None);
@@ -187,7 +187,7 @@ async fn swap(
     let session = connection(&mut database)?;
     let read = |error: sqlx::Error| Error::of_driver("the database cannot be locked", &error);
     let mode: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&mut *session).await.map_err(read)?;
-    // Everything is in the file itself then, and closing it deletes no file that belongs to the new one.
+    // Without WAL, everything is in the file itself, and closing it cannot delete a file that belongs to the new one.
     sqlx::raw_sql("PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE").execute(&mut *session).await.map_err(read)?;
     if mode == "wal" {
         let mut other = Database::connect(&url_of(new)).await?;
@@ -201,15 +201,20 @@ async fn swap(
     std::fs::hard_link(file, &kept).map_err(failed)?;
     std::fs::rename(new, file).map_err(failed)?;
     if let Ok(folder) = std::fs::File::open(folder_of(file)) {
-        // Not every system can; the files themselves are on the disk.
+        // Not every system can sync a folder; the files themselves are already on the disk.
         let _ = folder.sync_all();
     }
     let _ = database.close().await;
-    subject.note(format!("`{}` has the place of `{}`, which is `{}` now", meta.key, file.display(), kept.display()));
+    subject.note(format!(
+        "the backup `{}` is now in `{}`; the old file is kept as `{}`",
+        meta.key,
+        file.display(),
+        kept.display()
+    ));
     Ok(Some(kept))
 }
 
-/// On Linux, other processes that have the file open, although they hold no lock on it.
+/// On Linux, finds other processes that have the file open, even if they hold no lock on it.
 fn obstacles_of_others(file: &Path, obstacles: &mut Obstacles) {
     let Ok(processes) = std::fs::read_dir("/proc") else { return };
     let own = std::process::id().to_string();

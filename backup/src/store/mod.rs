@@ -1,6 +1,7 @@
-//! Where backups are kept: a folder or a bucket. What is written appears whole or not at all, and is read back.
+//! Where backups are kept: a folder or a bucket. An object appears when it is complete, or not at all, and is read
+//! back.
 //!
-//! Of each backup, the dump is written first and the meta file last. What has no meta file is no backup.
+//! The dump of a backup is written first, and its meta file last. A dump without a meta file is not a backup.
 
 mod name;
 mod open;
@@ -22,21 +23,21 @@ use crate::event::Progress;
 pub(crate) use name::Name;
 pub(crate) use upload::Upload;
 
-/// How much is read in one request.
+/// How many bytes are read in one request.
 const PIECE: u64 = 8 << 20;
 
 /// Where backups are kept.
 #[derive(Clone)]
 pub struct Store {
     objects: Arc<dyn ObjectStore>,
-    /// What stands before each key.
+    /// The prefix of all keys.
     prefix: Path,
     shown: String,
     /// The folder, if it is one.
     folder: Option<PathBuf>,
 }
 
-/// What a dump in the store is like.
+/// The size and the checksum of a dump in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Content {
     pub(crate) size: u64,
@@ -49,21 +50,21 @@ impl Store {
         Self { objects, prefix: Path::default(), shown: shown.into(), folder: None }
     }
 
-    /// Its folder, if it is one: for messages that say where a dump is.
+    /// Its folder, if it is a folder, for messages that say where a dump is.
     pub fn folder(&self) -> Option<&std::path::Path> {
         self.folder.as_deref()
     }
 
     fn path(&self, key: &str) -> Path {
-        // Keys are written as they are listed: what is special in a name is escaped already.
+        // Keys are used as they are listed: special characters in names are already escaped.
         let parts = Path::parse(key).unwrap_or_else(|_| Path::from(key));
         self.prefix.parts().chain(parts.parts()).collect()
     }
 
-    /// Reserves a name, so that no other backup gets it. `false` if another has it.
+    /// Reserves a name, so that no other backup gets it. Returns `false` if another backup has it.
     pub(crate) async fn reserve(&self, name: &Name) -> Result<bool, Error> {
         self.make_private(name)?;
-        // Also one of the same second and another head: the newest is found by its time.
+        // The time must be unique even if the newest migration differs, because the newest backup is found by its time.
         let found = self.objects_in(name.folder()).await?;
         if found.iter().filter_map(|(key, _)| Name::of_key(key)).any(|other| other.time() == name.time()) {
             return Ok(false);
@@ -77,7 +78,7 @@ impl Store {
         }
     }
 
-    /// A dump has what the database has: nobody else may read the folder that it is in.
+    /// Makes the folder of a dump, readable only by its owner, because a dump contains all data of the database.
     fn make_private(&self, name: &Name) -> Result<(), Error> {
         let Some(folder) = &self.folder else { return Ok(()) };
         let folder = name.folder().parts().fold(folder.clone(), |folder, part| folder.join(part.as_ref()));
@@ -87,17 +88,17 @@ impl Store {
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.create(&folder).map_err(|error| {
             Error::failed(format!("the folder `{}` cannot be made: {error}", folder.display()))
-                .help("let this user write into the folder of the store")
+                .help("give this user write access to the folder of the store")
         })
     }
 
-    /// Begins to write a dump. `estimate` is about how large it will be.
+    /// Starts to write a dump. `estimate` is its approximate size in bytes.
     pub(crate) async fn upload(&self, key: &str, estimate: u64) -> Result<Upload, Error> {
         let begun = self.objects.put_multipart(&self.path(key)).await;
         Ok(Upload::new(begun.map_err(|error| self.failed("cannot be written", &error))?, estimate))
     }
 
-    /// Writes a small file that no other may have.
+    /// Writes a small file, which must not exist.
     pub(crate) async fn put(&self, key: &str, content: String) -> Result<(), Error> {
         let written = self.objects.put(&self.path(key), content.into()).await;
         written.map(drop).map_err(|error| self.failed("cannot be written", &error))
@@ -109,7 +110,8 @@ impl Store {
         read.map(|bytes| bytes.to_vec()).map_err(|error| self.failed("cannot be read", &error))
     }
 
-    /// Reads a dump, piece by piece, and says what it is like. Each piece is one request, so that none lasts long.
+    /// Reads a dump piece by piece, and returns its size and checksum. Each piece is one request, so no request takes
+    /// long.
     pub(crate) async fn read(
         &self,
         key: &str,
@@ -125,7 +127,7 @@ impl Store {
             let piece = self.objects.get_range(&path, range.clone()).await;
             let piece = piece.map_err(|error| self.failed("cannot be read", &error))?;
             if piece.len() as u64 != range.end - range.start {
-                let what = format!("{self} gave {} of {} bytes of `{key}`", piece.len(), range.end - range.start);
+                let what = format!("{self} returned {} of {} bytes of `{key}`", piece.len(), range.end - range.start);
                 return Err(Error::new(ErrorKind::Interrupted, what).help("try again"));
             }
             hash.update(&piece);
@@ -136,7 +138,7 @@ impl Store {
         Ok(Content { size: head.size, sha256: hex(&hash.finalize()) })
     }
 
-    /// Deletes objects, as far as they exist.
+    /// Deletes those of the objects that exist.
     pub(crate) async fn delete(&self, key: &str) -> Result<(), Error> {
         match self.objects.delete(&self.path(key)).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
@@ -144,7 +146,7 @@ impl Store {
         }
     }
 
-    /// What is in a folder of the store, and in those inside it: each key with its size, and when it was written.
+    /// Lists a folder of the store and its subfolders: each key with its size, and when it was written.
     pub(crate) async fn objects_in(&self, folder: &Path) -> Result<Vec<(String, ObjectMeta)>, Error> {
         let prefix: Path = self.prefix.parts().chain(folder.parts()).collect();
         let found: Vec<ObjectMeta> = self
@@ -158,8 +160,8 @@ impl Store {
         Ok(found.into_iter().map(|object| (key(&object), object)).collect())
     }
 
-    /// The files of uploads into a folder that are not complete: each with its key, which no list has, its size, and when it was
-    /// written. An upload that was killed leaves its file. A bucket keeps such parts to itself.
+    /// Lists the incomplete uploads in a folder: each with its key, which other lists do not contain, its size, and
+    /// when it was written. An upload that was killed leaves its file. Buckets do not list such parts.
     pub(crate) fn staged_in(&self, folder: &Path) -> Vec<(String, u64, u64)> {
         let Some(root) = &self.folder else { return Vec::new() };
         let mut found = Vec::new();
@@ -199,9 +201,9 @@ impl Store {
     fn failed(&self, what: &str, error: &object_store::Error) -> Error {
         use object_store::Error as Cause;
         let (kind, help) = match error {
-            Cause::NotFound { .. } => (ErrorKind::Unreachable, Some("`backup list` shows what there is")),
+            Cause::NotFound { .. } => (ErrorKind::Unreachable, Some("`backup list` lists all backups")),
             Cause::PermissionDenied { .. } | Cause::Unauthenticated { .. } => {
-                (ErrorKind::Denied, Some("let these credentials read, write, list and delete there"))
+                (ErrorKind::Denied, Some("these credentials need permission to read, write, list and delete there"))
             }
             _ => (ErrorKind::Failed, None),
         };
@@ -213,10 +215,10 @@ impl Store {
     }
 }
 
-/// The innermost cause: the outer ones repeat it, or name what only the library knows.
+/// The innermost cause. The outer ones repeat it, or contain internals of the library.
 fn reason(error: &object_store::Error) -> String {
     if let object_store::Error::NotFound { path, .. } = error {
-        return format!("there is no `{path}`");
+        return format!("`{path}` does not exist");
     }
     let mut cause: &dyn std::error::Error = error;
     while let Some(inner) = cause.source() {

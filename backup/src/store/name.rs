@@ -1,5 +1,5 @@
-//! The names in a store: `<database>/<stage>/<unix time>-<head>.dump`, its meta file beside it, and the mark of a backup
-//! that was begun.
+//! The names in a store: `<database>/<stage>/<unix time>-<head>.dump`, its meta file beside it, and the mark of a
+//! backup that was started.
 
 use object_store::path::Path;
 
@@ -9,9 +9,9 @@ use crate::subject::Of;
 pub(crate) const DUMP: &str = ".dump";
 /// The ending of a meta file.
 pub(crate) const META: &str = ".json";
-/// The ending of the mark of a backup that was begun.
+/// The ending of the mark of a backup that was started.
 pub(crate) const MARK: &str = ".begun";
-/// What stands for the head of a database without a migration.
+/// The head of a database without migrations.
 const EMPTY: &str = "empty";
 
 /// The names of one backup.
@@ -37,7 +37,7 @@ impl Name {
         Path::from_iter([database, of.as_str()])
     }
 
-    /// The name of which this object is a part. `None` if it is none of ours.
+    /// The name of the backup that this object belongs to. `None` if it does not belong to a backup.
     pub(crate) fn of_key(key: &str) -> Option<Self> {
         let path = Path::parse(key).ok()?;
         let file = path.filename()?;

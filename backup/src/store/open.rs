@@ -17,9 +17,9 @@ impl Store {
     /// Opens a store: the path of a folder, `file:///folder`, or with the features of this crate `s3://bucket/prefix`,
     /// `gs://bucket/prefix` and `az://container/prefix`.
     ///
-    /// The folder must exist, so that no backup is lost below the place of a disk that is not there. Credentials and the
-    /// address of a server are read from the variables that each provider's own tools read (`AWS_ACCESS_KEY_ID`,
-    /// `AWS_ENDPOINT_URL` and so on), never from the URL. Nothing is sent yet.
+    /// The folder must exist: if its disk is not mounted, no backup goes to the wrong disk. Credentials and the address
+    /// of a server are read from the environment variables that each provider's own tools read (`AWS_ACCESS_KEY_ID`,
+    /// `AWS_ENDPOINT_URL` and so on), never from the URL. This sends nothing yet.
     ///
     /// # Errors
     ///
@@ -30,11 +30,12 @@ impl Store {
         if scheme == "file" {
             let path = rest.strip_prefix("localhost").unwrap_or(rest);
             if !path.starts_with('/') {
-                let error = Error::usage(format!("`{}` names no folder", lockgate::mask_secrets(url)));
-                return Err(error.help("write `file:///folder` with three slashes, or the path alone"));
+                let error = Error::usage(format!("`{}` does not name a folder", lockgate::mask_secrets(url)));
+                return Err(error.help("write `file:///folder` with three slashes, or only the path"));
             }
             let path = Path::from_url_path(path).map_err(|error| {
-                Error::usage(format!("`{url}` names no folder: {error}")).help("write the path of the folder alone")
+                Error::usage(format!("`{url}` does not name a folder: {error}"))
+                    .help("write only the path of the folder")
             })?;
             return folder(url, &FilePath::new("/").join(path.as_ref()));
         }
@@ -44,11 +45,11 @@ impl Store {
 
 fn folder(url: &str, path: &FilePath) -> Result<Store, Error> {
     if url.is_empty() {
-        return Err(Error::usage("the store has no name").help(FORMS));
+        return Err(Error::usage("the URL of the store is empty").help(FORMS));
     }
     if !path.is_dir() {
         let what = format!("the folder of the store, `{}`, does not exist", path.display());
-        let help = format!("make it, or mount its disk: `mkdir -p {}`", path.display());
+        let help = format!("create it, or mount its disk: `mkdir -p {}`", path.display());
         return Err(Error::new(ErrorKind::Unreachable, what).help(help));
     }
     let failed = |error: &dyn std::fmt::Display| {
@@ -66,45 +67,47 @@ fn bucket(url: &str, scheme: &str, rest: &str) -> Result<Store, Error> {
         "gs" => "gcs",
         "az" => "azure",
         other => {
-            let what = format!("`{}://` is no kind of store", lockgate::mask_secrets(other));
+            let what = format!("`{}://` is not a kind of store", lockgate::mask_secrets(other));
             return Err(Error::usage(what).help(FORMS));
         }
     };
-    // Whatever else it is, it may be a secret.
+    // The rest may contain a secret, so it is not shown.
     if rest.contains(['@', '?', '#']) {
-        let error = Error::usage("the URL of a store has a bucket and a prefix, and nothing else");
-        return Err(error.help("give credentials and the address of the server by the variables of the provider"));
+        let error = Error::usage("the URL of a store may contain only a bucket and a prefix");
+        return Err(
+            error.help("give credentials and the address of the server in the environment variables of the provider")
+        );
     }
     let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
     if bucket.is_empty() {
-        return Err(Error::usage(format!("`{url}` names no bucket")).help(FORMS));
+        return Err(Error::usage(format!("`{url}` does not name a bucket")).help(FORMS));
     }
     let prefix = Path::parse(prefix).map_err(|error| {
         Error::usage(format!("the prefix of `{url}` is invalid: {error}")).help("write it without empty parts")
     })?;
     let Some(objects) = objects(feature, bucket) else {
-        let what = format!("this build has no stores of the kind `{scheme}://`");
+        let what = format!("this build does not support stores of the kind `{scheme}://`");
         let help = format!("build it with the feature `{feature}` of the crate `lockgate-backup`, or name a folder");
         return Err(Error::usage(what).help(help));
     };
     let objects = objects.map_err(|error| {
         Error::usage(format!("the store `{url}` cannot be used: {}", super::reason(&error)))
-            .help("the variables of the provider name credentials, region and server")
+            .help("set credentials, region and server in the environment variables of the provider")
     })?;
     Ok(Store { objects, prefix, shown: url.to_owned(), folder: None })
 }
 
 type Objects = Result<Arc<dyn ObjectStore>, object_store::Error>;
 
-/// The bucket of a provider. `None` if this build does not know the provider.
-#[cfg_attr(not(feature = "cloud"), expect(unused_variables, reason = "this build knows no provider"))]
+/// The bucket of a provider. `None` if this build does not support the provider.
+#[cfg_attr(not(feature = "cloud"), expect(unused_variables, reason = "this build supports no provider"))]
 fn objects(feature: &str, bucket: &str) -> Option<Objects> {
     match feature {
         #[cfg(feature = "s3")]
         "s3" => {
             let builder = object_store::aws::AmazonS3Builder::from_env().with_client_options(cloud());
             let builder = builder.with_bucket_name(bucket);
-            // The name that AWS's own tools read.
+            // The variable that AWS's own tools read.
             let builder = match std::env::var("AWS_ENDPOINT_URL") {
                 Ok(endpoint) if !endpoint.is_empty() => {
                     let is_plain = endpoint.starts_with("http://");
@@ -128,12 +131,12 @@ fn objects(feature: &str, bucket: &str) -> Option<Objects> {
     }
 }
 
-/// A part of a dump may take minutes on a slow line; the library would give up after 30 seconds.
+/// A part of a dump may take minutes over a slow connection; the default timeout of the library is 30 seconds.
 #[cfg(feature = "cloud")]
 fn cloud() -> object_store::ClientOptions {
     use std::time::Duration;
 
-    // Where the program has chosen one already, that stays.
+    // If the program has already chosen a provider, that one stays.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let options = object_store::ClientOptions::new();
     options.with_timeout(Duration::from_secs(600)).with_connect_timeout(Duration::from_secs(10))
@@ -146,11 +149,11 @@ mod tests {
     #[test]
     fn what_is_no_store_is_refused_by_name() {
         for (url, said) in [
-            ("", "no name"),
+            ("", "is empty"),
             ("/no/such/folder", "`mkdir -p /no/such/folder`"),
             ("file://tmp", "three slashes"),
-            ("ftp://host/x", "`ftp://` is no kind of store"),
-            ("s3://", "names no bucket"),
+            ("ftp://host/x", "`ftp://` is not a kind of store"),
+            ("s3://", "does not name a bucket"),
             ("s3://key:secret@bucket", "variables of the provider"),
             ("gs://bucket?token=secret", "variables of the provider"),
         ] {

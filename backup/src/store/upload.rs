@@ -1,4 +1,4 @@
-//! Writes a dump in parts. Nothing of it is seen before the last part.
+//! Writes a dump in parts. It becomes visible only after the last part.
 
 use lockgate::ErrorKind;
 use object_store::{MultipartUpload, WriteMultipart};
@@ -7,11 +7,12 @@ use sha2::{Digest, Sha256};
 use super::{Content, hex};
 use crate::error::Error;
 
-/// The smallest part. S3 takes no smaller ones but the last.
+/// The minimum size of a part. On S3, only the last part may be smaller.
 const LEAST: u64 = 5 << 20;
-/// S3 takes 10,000 parts of a dump; a database is larger than its dump, but not always.
+/// The number of parts for the estimated size. S3 allows 10,000; the rest is a reserve for dumps that are larger than
+/// their database.
 const PARTS: u64 = 5_000;
-/// How many parts are under way at once. With the one that is being filled, they are what is in memory.
+/// How many parts are uploaded at once. These and the part that is being filled are in memory.
 const AT_ONCE: usize = 3;
 
 /// A dump that is being written.
@@ -39,18 +40,18 @@ impl Upload {
         self.size
     }
 
-    /// Lets the dump appear, and says what was written.
+    /// Makes the dump visible, and returns its size and checksum.
     pub(crate) async fn finish(self) -> Result<Content, Error> {
         self.parts.finish().await.map_err(|error| failed(&error))?;
         Ok(Content { size: self.size, sha256: hex(&self.hash.finalize()) })
     }
 
-    /// Throws away what was written. A store that does not answer keeps parts that nobody sees.
+    /// Discards what was written. If the store does not answer, it keeps invisible parts.
     pub(crate) async fn abort(self) {
         let _ = self.parts.abort().await;
     }
 }
 
 fn failed(error: &object_store::Error) -> Error {
-    Error::new(ErrorKind::Failed, format!("the store did not take the dump: {}", super::reason(error)))
+    Error::new(ErrorKind::Failed, format!("the dump cannot be written to the store: {}", super::reason(error)))
 }

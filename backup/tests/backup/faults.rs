@@ -161,8 +161,8 @@ async fn a_store_that_fails_keeps_the_older_backups_and_gets_no_new_one() {
             (Fault::FullAfter(1), "no space left on device"),
             (Fault::FullAtTheEnd, "no space left on device"),
             (Fault::CutsOff, "connection reset"),
-            (Fault::Alters, "gives back another"),
-            (Fault::Shortens, "gives back another"),
+            (Fault::Alters, "returned a different"),
+            (Fault::Shortens, "returned a different"),
             (Fault::RefusesMeta, "no space left on device"),
         ] {
             // What the store does at the end is the same for both.
@@ -172,7 +172,7 @@ async fn a_store_that_fails_keeps_the_older_backups_and_gets_no_new_one() {
             let error = place.backup(&faulty(&place, fault)).await.unwrap_err();
             let report = error.report();
             assert!(report.contains(said), "{fault:?}: {report}");
-            assert!(report.contains("there is no new backup, and the older ones are as they were"), "{report}");
+            assert!(report.contains("there is no new backup, and existing backups were not changed"), "{report}");
             assert_eq!(place.stored(), before, "{fault:?}");
         }
         let slow = place.backup(&faulty(&place, Fault::Slow)).await.unwrap();
@@ -304,6 +304,9 @@ async fn what_has_no_meta_file_is_no_backup() {
     let why: Vec<_> = listing.broken.iter().map(|broken| (broken.key.clone(), &*broken.why)).collect();
     assert_eq!(
         why,
-        [(second.key, "it has no meta file: it is being made, or was interrupted"), (third.key, "its dump is gone")]
+        [
+            (second.key, "it has no meta file: the backup is still running, or was interrupted"),
+            (third.key, "its dump is missing")
+        ]
     );
 }

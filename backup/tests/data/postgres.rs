@@ -211,20 +211,23 @@ async fn what_does_not_fit_changes_nothing() {
     for end in &ends[..ends.len() - 1] {
         says(target.load(&short[..*end]).await, &["dump"]);
     }
-    says(target.load(&short[..short.len() / 2]).await, &["cut off"]);
+    says(target.load(&short[..short.len() / 2]).await, &["truncated"]);
     says(
         target.load(&short.replace("-- end of the dump", "DROP TABLE kinds;\n-- end of the dump")).await,
-        &["none that `dump` writes"],
+        &["is not one that `dump` writes"],
     );
     says(target.load(&format!("{short}SELECT 1;\n")).await, &["follows the end of the dump"]);
     says(target.load("SELECT 1;\n").await, &["not a dump that this release can load"]);
-    says(target.load(&short.replace("dump 1 postgres", "dump 1 sqlite")).await, &["the dump is of SQLite"]);
+    says(
+        target.load(&short.replace("dump 1 postgres", "dump 1 sqlite")).await,
+        &["the dump is of a database of SQLite"],
+    );
     says(target.load(&short.replace("\t{\"b\":  1}\t", "\tno json\t")).await, &["a row of `public.kinds` is refused"]);
     assert!(target.whole().await == empty, "something is left");
     assert_eq!(target.texts(GUARDS).await, source.texts(GUARDS).await);
 
     let before = source.whole().await;
-    says(source.load(&short).await, &["has rows, and a load does not mix them"]);
+    says(source.load(&short).await, &["has rows, and `load` does not add rows"]);
     assert!(source.whole().await == before, "something has changed");
 
     // Of another migration.
@@ -234,7 +237,7 @@ async fn what_does_not_fit_changes_nothing() {
     let options = LoadOptions { newest: newest("0006_upper"), ..LoadOptions::default() };
     says(
         target.load_with(&options, &file).await,
-        &["a database at `0004_tags`, and this one is at `0006_upper`", "`up --to 0004_tags`"],
+        &["made at the migration `0004_tags`, and this database is at `0006_upper`", "`up --to 0004_tags`"],
     );
     target.load_with(&LoadOptions { newest: newest("0004_tags"), ..LoadOptions::default() }, &file).await.unwrap();
 }
@@ -277,7 +280,7 @@ async fn rows_that_are_there_are_replaced() {
     let before = target.whole().await;
     let replace = LoadOptions { replace: true, ..LoadOptions::default() };
     let file = source.whole().await;
-    says(target.load_with(&replace, &file.replace("-- end of the dump\n", "")).await, &["cut off"]);
+    says(target.load_with(&replace, &file.replace("-- end of the dump\n", "")).await, &["truncated"]);
     assert!(target.whole().await == before, "something has changed");
     target.load_with(&replace, &file).await.unwrap();
     target.run("DROP TRIGGER never ON kinds").await;

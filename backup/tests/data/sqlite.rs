@@ -74,7 +74,7 @@ async fn what_does_not_fit_changes_nothing() {
     for end in &ends[..ends.len() - 1] {
         says(target.load(&file[..*end]).await, &["dump"]);
     }
-    says(target.load(&file.replace("COMMIT;", "DROP TABLE kinds;\nCOMMIT;")).await, &["none that `dump` writes"]);
+    says(target.load(&file.replace("COMMIT;", "DROP TABLE kinds;\nCOMMIT;")).await, &["is not one that `dump` writes"]);
     says(
         target
             .load(&file.replace(
@@ -82,11 +82,11 @@ async fn what_does_not_fit_changes_nothing() {
                 "INTO \"clubs\" (\"id\", \"chair\") VALUES (1, 6)",
             ))
             .await,
-        &["the rows refer to others that are not there", "1 of `clubs` have no row of `a_people`"],
+        &["the rows refer to rows that do not exist", "1 rows of `clubs` refer to missing rows of `a_people`"],
     );
     assert_eq!(target.whole().await, empty);
     assert_eq!(target.texts("SELECT name FROM sqlite_schema WHERE type = 'trigger'").await, ["noted"]);
-    says(source.load(&file).await, &["has rows, and a load does not mix them"]);
+    says(source.load(&file).await, &["has rows, and `load` does not add rows"]);
     assert_eq!(source.whole().await, file);
 }
 
@@ -127,7 +127,7 @@ async fn rows_that_are_there_are_replaced() {
     target.run("INSERT INTO a_people (name) VALUES ('old')").await;
     let (file, before) = (source.whole().await, target.whole().await);
     let replace = LoadOptions { replace: true, ..LoadOptions::default() };
-    says(target.load_with(&replace, &file.replace("-- end of the dump\n", "")).await, &["cut off"]);
+    says(target.load_with(&replace, &file.replace("-- end of the dump\n", "")).await, &["truncated"]);
     assert_eq!(target.whole().await, before);
     target.load_with(&replace, &file).await.unwrap();
     assert_eq!(target.whole().await, file);

@@ -1,4 +1,4 @@
-//! Formats backups, and what was done with them.
+//! Formats the answers of the commands for backups.
 
 use anstyle::Style;
 use lockgate_backup::list::{Broken, Listing};
@@ -32,12 +32,12 @@ pub(super) fn kept(kept: &Kept, width: Option<u16>) -> Text {
         }
         Kept::Verified(verified) => {
             let compared = if verified.has_compared_schema {
-                "the newest migration, the rows and the schema are"
+                "the newest migration, the rows and the schema match"
             } else {
-                "the newest migration and the rows are"
+                "the newest migration and the rows match"
             };
             out(format!(
-                "{} `{}` can be restored: on {}, {compared} what they should be",
+                "{} `{}` was restored on {}: {compared}",
                 paint(GOOD, "verified:"),
                 verified.meta.key,
                 verified.on
@@ -52,11 +52,11 @@ pub(super) fn kept(kept: &Kept, width: Option<u16>) -> Text {
                 out(format!("{} `{}` from `{}`", paint(GOOD, "restored"), restored.database, restored.meta.key));
             text.notes.extend(restored.ignored.iter().cloned());
             if let Some(old) = &restored.kept {
-                text.notes.push(format!("the database before is kept as `{old}`; `restore --drop-old` drops it"));
+                text.notes.push(format!("the old database is kept as `{old}`; `restore --drop-old` drops it"));
             }
             text
         }
-        Kept::OldDropped(names) if names.is_empty() => out("no earlier restore has kept anything".to_owned()),
+        Kept::OldDropped(names) if names.is_empty() => out("there are no old databases to drop".to_owned()),
         Kept::OldDropped(names) => {
             let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
             out(format!("{} {}", paint(GOOD, "dropped"), names.join(", ")))
@@ -66,7 +66,7 @@ pub(super) fn kept(kept: &Kept, width: Option<u16>) -> Text {
             text.out.insert(0, format!("before: {}", created(&deployed.before)));
             match &deployed.after {
                 Some(after) => text.out.push(format!("after: {}", created(after))),
-                None => text.notes.push("nothing was applied, and so there is no second backup".to_owned()),
+                None => text.notes.push("no migration was pending, so there is no second backup".to_owned()),
             }
             text
         }
@@ -111,7 +111,7 @@ fn row(meta: &Meta) -> Vec<(String, Style)> {
 }
 
 fn broken(broken: &Broken) -> String {
-    format!("`{}` is no backup: {}", broken.key, broken.why)
+    format!("`{}` is not a backup: {}", broken.key, broken.why)
 }
 
 fn pruned(done: &Pruned) -> Text {
@@ -137,7 +137,7 @@ fn scheduled(changes: &[Change], is_dry_run: bool) -> Text {
     let mut text = Text::default();
     for change in changes {
         let (word, shown) = match (&change.before, &change.after) {
-            (None, None) => ("nothing of it in", ""),
+            (None, None) => ("not installed in", ""),
             (Some(before), None) => (if is_dry_run { "would remove from" } else { "removed from" }, &**before),
             (Some(before), Some(after)) if before == after => ("in", &**after),
             (Some(_), Some(after)) => (if is_dry_run { "would replace in" } else { "replaced in" }, &**after),
@@ -146,12 +146,12 @@ fn scheduled(changes: &[Change], is_dry_run: bool) -> Text {
         text.out.push(format!("{} {}\n{}", paint(BOLD, word), paint(BOLD, &change.target), shown.trim_end()));
     }
     if is_dry_run {
-        text.notes.push("nothing was changed: `--write` does it".to_owned());
+        text.notes.push("nothing was changed: add `--write` to do this".to_owned());
     }
     text
 }
 
-/// Formats what happens, for standard error. `None` if it is only for the bar.
+/// Formats an event for standard error. `None` if only the bar shows it.
 pub(crate) fn backup_event(event: &Event, total: Option<u64>) -> Option<String> {
     match event {
         Event::Moved { phase, bytes: moved } => {
@@ -168,13 +168,13 @@ pub(crate) fn backup_event(event: &Event, total: Option<u64>) -> Option<String> 
     }
 }
 
-/// `2026-11-20 13:24:05`, of seconds since 1970.
+/// Formats seconds since 1970: `2026-11-20 13:24:05`.
 fn moment_of(time: u64) -> String {
     let (days, second) = (time / 86_400 + 719_468, time % 86_400);
     let (era, day_of_era) = (days / 146_097, days % 146_097);
     let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    // Counted from March, so that a leap day is the last.
+    // The year begins in March, so that a leap day is its last day.
     let month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month + 2) / 5 + 1;
     let (year, month) = if month < 10 { (0, month + 3) } else { (1, month - 9) };

@@ -50,7 +50,7 @@ fn paint(style: Style, text: impl Display) -> String {
     format!("{style}{text}{style:#}")
 }
 
-/// Says how many rows were moved, and the largest tables of them.
+/// Formats how many rows were copied, and the largest tables.
 #[cfg(feature = "backup")]
 fn moved(moved: &crate::answer::Moved) -> String {
     let (verb, way) = if moved.was_loaded { ("loaded", "from") } else { ("wrote", "to") };
@@ -63,7 +63,7 @@ fn refreshed(refreshed: &crate::answer::Refreshed) -> String {
     format!("{to} {} with {}", paint(GOOD, "refreshed"), rows(tables, &format!("of {from}")))
 }
 
-/// `7 rows of 2 tables` and where they are from or where they go, and the largest tables below it.
+/// Formats `7 rows of 2 tables` with their origin or destination, and the largest tables below it.
 #[cfg(feature = "backup")]
 fn rows(tables: &[(String, u64)], place: &str) -> String {
     let rows: u64 = tables.iter().map(|(_, count)| count).sum();

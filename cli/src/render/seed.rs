@@ -1,4 +1,4 @@
-//! Formats the seeds of a program: a table with one row for each.
+//! Formats the seeds of a program as a table.
 
 use anstyle::Style;
 use lockgate::Seed;
@@ -20,8 +20,8 @@ pub(super) fn seeds(seeds: &[Seed], width: Option<u16>) -> String {
     }
     let head = match seeds.iter().find(|seed| seed.is_next) {
         Some(next) if next.row.is_some() => format!("{}, `{}` is loaded", count(seeds.len(), "seed"), next.id),
-        Some(next) => format!("{}, `seed load` takes `{}`", count(seeds.len(), "seed"), next.id),
-        None => format!("{}, none is for this choice of profiles", count(seeds.len(), "seed")),
+        Some(next) => format!("{}, `seed load` loads `{}`", count(seeds.len(), "seed"), next.id),
+        None => format!("{}, none for the chosen profiles", count(seeds.len(), "seed")),
     };
     let rows: Vec<_> = seeds.iter().map(row).collect();
     format!("{}\n\n{}", paint(BOLD, head), table(&COLUMNS, &rows, width))

@@ -106,20 +106,20 @@ enum Content {
         /// How long it took, if that is known.
         elapsed_ms: Option<u64>,
     },
-    /// A part of a backup, of a restore or of another command that moves data begins.
+    /// A phase of a backup, a restore or another command that transfers data begins.
     #[cfg(feature = "backup")]
     PhaseBegan {
         /// `dump`, `read back`, `fetch`, `restore` or `check`.
         phase: &'static str,
         /// What it is about: the key of a backup.
         of: String,
-        /// How many bytes it will move; null if that is not known.
+        /// How many bytes it will transfer; null if that is not known.
         bytes: Option<u64>,
     },
-    /// So many bytes of it were moved so far. This is said every ten seconds.
+    /// How many bytes were transferred so far. Reported every ten seconds.
     #[cfg(feature = "backup")]
     PhaseMoved { phase: &'static str, bytes: u64 },
-    /// It has ended well.
+    /// The phase has succeeded.
     #[cfg(feature = "backup")]
     PhaseEnded { phase: &'static str, bytes: u64, elapsed_ms: u64 },
     /// The end of a command that answered.
@@ -166,7 +166,7 @@ enum Shown {
     SchemaDrift(SchemaDrift),
     /// The scripts that an operator runs: all of them, or the one that was to be run and has run.
     Manual(Vec<Manual>),
-    /// The data of new databases.
+    /// The seeds of the program.
     Seeds(Vec<SeedValue>),
     /// The last entries of the log, the oldest first.
     History(Vec<Logged>),
@@ -210,22 +210,22 @@ enum Shown {
     /// The backup that was fetched.
     #[cfg(feature = "backup")]
     Fetched(backup::FetchedValue),
-    /// The backup that was tried out.
+    /// The backup that was verified.
     #[cfg(feature = "backup")]
     Verified(backup::VerifiedValue),
     /// Which backups were deleted, and which are kept.
     #[cfg(feature = "backup")]
     Pruned(backup::PrunedValue),
-    /// The backup that has taken the place of the database.
+    /// The backup that was restored.
     #[cfg(feature = "backup")]
     Restored(backup::RestoredValue),
     /// The databases or files that earlier restores had kept, and that were dropped.
     #[cfg(feature = "backup")]
     OldDropped(Vec<String>),
-    /// What a deploy did.
+    /// The result of a deploy.
     #[cfg(feature = "backup")]
     Deployed(Box<Deployed>),
-    /// What is made at fixed times.
+    /// A schedule of backups.
     #[cfg(feature = "backup")]
     Schedule(backup::ScheduleValue),
     /// Rows that were written into a file, or loaded from one.
@@ -242,11 +242,11 @@ enum Shown {
 #[derive(Serialize)]
 #[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 struct Deployed {
-    /// The backup of the database before.
+    /// The backup from before the migrations.
     before: backup::BackupValue,
-    /// What was applied.
+    /// The migrations that were applied.
     run: Run,
-    /// The backup of the database afterwards; null if nothing was applied.
+    /// The backup from after the migrations; null if nothing was applied.
     after: Option<backup::BackupValue>,
 }
 
@@ -377,18 +377,18 @@ impl Manual {
     }
 }
 
-/// Data as of a migration, for a new database.
+/// A seed: data for a new database that fits the schema after one migration.
 #[derive(Serialize)]
 #[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 struct SeedValue {
     seed: String,
     /// The version of the migration after which it is loaded.
     version: i64,
-    /// The profiles of which one must be chosen for it; it is for every choice if there are none.
+    /// The profiles of the seed, one of which must be chosen to load it; empty if it needs no profile.
     profiles: Vec<&'static str>,
     /// Whether `seed load` loads this one.
     is_next: bool,
-    /// When it was loaded, by the clock of the database, in UTC; null if it was not.
+    /// When it was loaded, by the clock of the database, in UTC; null if it was not loaded.
     at: Option<String>,
     by: Option<String>,
 }
@@ -407,7 +407,7 @@ impl SeedValue {
     }
 }
 
-/// Rows that were moved.
+/// Rows that were dumped or loaded.
 #[cfg(feature = "backup")]
 #[derive(Serialize)]
 #[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
@@ -423,9 +423,9 @@ struct MovedValue {
 #[derive(Serialize)]
 #[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 struct RefreshedValue {
-    /// The stage whose rows they are.
+    /// The stage that the rows come from.
     from: &'static str,
-    /// The stage that has them now.
+    /// The stage whose rows were replaced.
     to: &'static str,
     tables: Vec<MovedTable>,
 }
@@ -811,7 +811,7 @@ impl Line {
         Some(Self::of(content))
     }
 
-    /// The line of something that happens to a backup. `None` if this form does not know it.
+    /// The line for an event of a backup. `None` if this format does not have it.
     #[cfg(feature = "backup")]
     pub(crate) fn backup_event(event: &lockgate_backup::Event) -> Option<Self> {
         use lockgate_backup::Event;

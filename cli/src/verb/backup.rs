@@ -1,4 +1,4 @@
-//! `backup`: makes, lists, fetches, tries out and deletes backups.
+//! `backup`: makes, lists, fetches, verifies and deletes backups.
 
 use std::path::PathBuf;
 
@@ -23,13 +23,13 @@ pub struct Arguments {
 #[derive(clap::Subcommand, Clone, Debug)]
 #[command(about = None)]
 pub enum What {
-    /// Make a backup, and read it back
+    /// Make a backup and read it back
     Create(Create),
     /// List the backups of the database
     List(List),
-    /// Fetch a backup into a file: the newest, or the one that is named
+    /// Fetch a backup into a file: the newest one, or the one that you name
     Fetch(Fetch),
-    /// Restore a backup where nobody needs it, and compare it with what it says of itself
+    /// Restore a backup on a throwaway server or into a temporary file, and compare it with its meta file
     Verify(Verify),
     /// Delete the backups that a policy does not keep; the newest always stays
     Prune(Prune),
@@ -107,10 +107,10 @@ pub struct Verify {
 /// The arguments of `backup prune`.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Prune {
-    /// Which are kept.
+    /// Which backups are kept.
     #[command(flatten)]
     pub keep: Keep,
-    /// Say what would be deleted, and delete nothing
+    /// Show what would be deleted, and delete nothing
     #[arg(long)]
     pub dry_run: bool,
     /// Where.
@@ -124,16 +124,16 @@ pub struct Prune {
 /// Which backups are kept.
 #[derive(clap::Args, Clone, Copy, Debug, Default)]
 pub struct Keep {
-    /// Keep the newest ones, whenever they were made
+    /// Keep this many of the newest backups
     #[arg(long, value_name = "N", default_value = "0", hide_default_value = true)]
     pub keep_last: usize,
-    /// Keep the newest of each hour, for so many hours that have one
+    /// Keep the newest backup of each hour, for this many hours that have one
     #[arg(long, value_name = "N", default_value = "0", hide_default_value = true)]
     pub keep_hourly: usize,
-    /// Keep the newest of each day
+    /// Keep the newest backup of each day, for this many days that have one
     #[arg(long, value_name = "N", default_value = "0", hide_default_value = true)]
     pub keep_daily: usize,
-    /// Keep the newest of each month
+    /// Keep the newest backup of each month, for this many months that have one
     #[arg(long, value_name = "N", default_value = "0", hide_default_value = true)]
     pub keep_monthly: usize,
 }
@@ -152,13 +152,13 @@ impl Which {
 }
 
 impl Arguments {
-    /// Whether a signal must be heard: what is being written is thrown away then.
+    /// Whether a signal must be handled, so that unfinished files are deleted.
     pub(super) fn writes(&self) -> bool {
         matches!(self.what, What::Create(_) | What::Prune(_))
     }
 }
 
-/// Calls a function of the backups, and shows what it reports.
+/// Calls a function of `lockgate-backup`, and shows its events.
 pub(super) async fn with<T>(
     invocation: &Invocation<'_>,
     migrator: &Migrator,

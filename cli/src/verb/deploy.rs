@@ -14,10 +14,10 @@ use crate::watch::{View, watched};
 /// The arguments of `deploy`.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Arguments {
-    /// How far.
+    /// The last migration to apply.
     #[command(flatten)]
     pub upward: Upward,
-    /// Go on with a deploy that stopped after its first backup
+    /// Continue a deploy that stopped after its first backup
     #[arg(long)]
     pub resume: bool,
     /// Show each statement before it runs

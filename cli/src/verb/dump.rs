@@ -1,4 +1,4 @@
-//! `dump`: writes the rows of the database, or some of them, into a file.
+//! `dump`: writes all or some of the rows of the database to a file.
 
 use std::fs;
 use std::io::{BufWriter, Write};
@@ -15,10 +15,10 @@ use crate::invocation::{Access, Invocation};
 pub struct Arguments {
     /// The file to write, which must not exist
     pub file: PathBuf,
-    /// Dump this table alone; may be given several times
+    /// Dump only this table; may be given several times
     #[arg(long, value_name = "TABLE")]
     pub only: Vec<String>,
-    /// Leave this table out; may be given several times
+    /// Omit this table; may be given several times
     #[arg(long, value_name = "TABLE")]
     pub exclude: Vec<String>,
     /// Dump only the rows of a table for which a condition is true: `loans=returned_at IS NULL`
@@ -29,7 +29,7 @@ pub struct Arguments {
 pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> Result<Answer, CommandError> {
     let file = &arguments.file;
     check_new(file)?;
-    // `Write`, as a missing database has nothing to dump.
+    // `Write`, because a missing database has nothing to dump.
     let mut database = invocation.connect(Access::Write).await?;
     let migrator = invocation.migrator();
     let status = migrator.status(&mut database).await?;
@@ -50,11 +50,13 @@ pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> R
     Ok(Answer::done(Body::Moved(Moved { file: file.clone(), was_loaded: false, tables: dumped.rows })))
 }
 
-/// Refuses a file that exists.
+/// Refuses an existing file.
 pub(super) fn check_new(file: &Path) -> Result<(), CommandError> {
     match file.exists() {
         false => Ok(()),
-        true => Err(CommandError::usage(format!("`{}` exists", file.display()), "name another file, or move it away")),
+        true => {
+            Err(CommandError::usage(format!("`{}` exists", file.display()), "name another file, or move this one away"))
+        }
     }
 }
 
@@ -71,7 +73,7 @@ impl Draft {
         let path = file.with_file_name(name);
         let mut options = fs::File::options();
         options.write(true).create_new(true);
-        // The rows are nobody else's.
+        // Only the owner may read the rows.
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let opened = options.open(&path).map_err(|error| unwritable(&path, &error))?;
@@ -87,7 +89,7 @@ impl Draft {
         let written = self.file.take().map_or(Ok(()), |open| open.sync_all());
         // A hard link does not replace a file that another command has made meanwhile.
         let named = written.and_then(|()| match fs::hard_link(&self.path, file) {
-            // Not every file system has them.
+            // Not every file system supports hard links.
             Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => fs::rename(&self.path, file),
             named => named,
         });

@@ -15,11 +15,11 @@ use crate::invocation::{Access, Invocation};
 pub struct Arguments {
     /// The file that `dump` has written
     pub file: PathBuf,
-    /// Run this SQL after the rows are loaded, in the same transaction: to make them anonymous, for example
+    /// Run this SQL file after the rows are loaded, in the same transaction, for example to make them anonymous
     #[arg(long, value_name = "FILE")]
     pub script: Option<PathBuf>,
-    /// Delete the rows that the tables of the dump have, in the same transaction; only on a database that is marked with the
-    /// stage development or test
+    /// First delete all rows of the tables in the dump, in the same transaction; only for a database that is marked
+    /// with the stage development or test
     #[arg(long)]
     pub replace: bool,
 }
@@ -46,10 +46,10 @@ pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> R
     }
     if let Some(stage) = stage.filter(|stage| stage.is_protected()) {
         return Err(lockgate_backup::Error::refused(format!(
-            "the database is marked as {stage}, where no rows are loaded"
+            "the database is marked as {stage}, and `load` never changes such a database"
         ))
         .state("nothing was changed")
-        .help("load into a database of another stage; `restore` brings a backup back")
+        .help("load into a database of another stage; `restore` can restore a backup")
         .into());
     }
     let status = migrator.status(&mut database).await?;

@@ -77,12 +77,12 @@ pub enum Verb {
     Ready(ready::Arguments),
     /// List the scripts in `manual-deployment/`, or run one of them once
     Manual(manual::Arguments),
-    /// List the seeds, or load the newest into a new database and migrate it on
+    /// List the seeds, or load the newest one into a new database and apply the later migrations
     Seed(seed::Arguments),
-    /// Write the rows of the database, or some of them, into a file
+    /// Write all or some of the rows of the database to a file
     #[cfg(feature = "backup")]
     Dump(dump::Arguments),
-    /// Load the rows of a file that `dump` has written into empty tables
+    /// Load a file that `dump` has written into empty tables
     #[cfg(feature = "backup")]
     Load(load::Arguments),
     /// Replace the rows of the database by those of another stage
@@ -99,16 +99,16 @@ pub enum Verb {
     Doctor(doctor::Arguments),
     /// Mark the database with its stage: development, test, staging or production
     MarkStage(mark_stage::Arguments),
-    /// Make a backup of the database; list, fetch, try out and delete backups
+    /// Make, list, fetch, verify and delete backups of the database
     #[cfg(feature = "backup")]
     Backup(backup::Arguments),
-    /// Put a backup in the place of the database, which is kept under another name
+    /// Replace the database by a backup, and keep the old database under another name
     #[cfg(feature = "backup")]
     Restore(restore::Arguments),
-    /// Make a backup, apply what is pending, and make another backup
+    /// Make a backup, apply the pending migrations, and make another backup
     #[cfg(feature = "backup")]
     Deploy(deploy::Arguments),
-    /// Make backups at fixed times, by cron or a timer of systemd
+    /// Make backups at fixed times, with cron or a systemd timer
     #[cfg(feature = "backup")]
     Schedule(schedule::Arguments),
     /// Compare the database with its mirror, or accept it as it is (PostgreSQL)

@@ -18,19 +18,19 @@ use crate::invocation::{Access, Invocation};
 #[derive(clap::Args, Clone, Debug)]
 #[command(group(clap::ArgGroup::new("rows").required(true).args(["script", "unchanged"])))]
 pub struct Arguments {
-    /// The stage whose rows are taken; a variable names its database: DATABASE_PRODUCTION_URL
+    /// The stage to copy the rows from; a variable names its database: DATABASE_PRODUCTION_URL
     #[arg(long, value_name = "STAGE")]
     pub from: Stage,
     /// The stage of this database, whose rows are replaced
     #[arg(long, value_name = "STAGE")]
     pub to: Stage,
-    /// The file that keeps the rows of this database as they were, for `load --replace`; it must not exist
+    /// The file for the old rows of this database, which `load --replace` can restore; it must not exist
     #[arg(long, value_name = "FILE")]
     pub keep: PathBuf,
-    /// Run this SQL after the rows are loaded, in the same transaction: to make them anonymous
+    /// Run this SQL file after the rows are loaded, in the same transaction, to make them anonymous
     #[arg(long, value_name = "FILE")]
     pub script: Option<PathBuf>,
-    /// Load the rows as they are
+    /// Load the rows without changes
     #[arg(long)]
     pub unchanged: bool,
     /// Whether to ask first.
@@ -65,9 +65,9 @@ pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> R
     let mut kept = BufWriter::new(draft.file());
     refresh.keep(&mut source, &mut target, &mut kept).await?;
     drop(kept);
-    // It is there before the first row is replaced.
+    // The file is complete before the first row is replaced.
     draft.finish(&arguments.keep)?;
-    invocation.output().note(&format!("the rows of {to} are kept in `{}`", arguments.keep.display()));
+    invocation.output().note(&format!("the old rows of {to} are in `{}`", arguments.keep.display()));
     let tables = refresh.replace(&mut source, &mut target).await?;
     Ok(Answer::done(Body::Refreshed(Refreshed { from, to, tables: tables.rows })))
 }

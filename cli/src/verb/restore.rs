@@ -1,4 +1,4 @@
-//! `restore`: puts a backup in the place of the database.
+//! `restore`: replaces the database by a backup.
 
 use lockgate_backup::Subject;
 use lockgate_backup::restore::{self, Ignored, Options};
@@ -17,20 +17,20 @@ pub struct Arguments {
     /// The key of the backup, or the last part of it; by default the newest
     #[arg(id = "backup_key", value_name = "KEY")]
     pub key: Option<String>,
-    /// Find out whether it can be done, and do nothing
+    /// Check whether the restore is possible, and change nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// End the sessions of others when the databases are swapped (PostgreSQL)
+    /// End other sessions when the databases are swapped (PostgreSQL)
     #[arg(long)]
     pub disconnect: bool,
-    /// Note an error with this SQLSTATE about this object instead of failing, such as `42704:rdsadmin` for a role that the
-    /// server lacks; may be given several times (PostgreSQL)
+    /// Ignore an error with this SQLSTATE about this object, such as `42704:rdsadmin` for a role that the server lacks;
+    /// may be given several times (PostgreSQL)
     #[arg(long = "ignore-error", value_name = "SQLSTATE:OBJECT")]
     pub ignored: Vec<Ignored>,
-    /// The URL of a role that may create databases, if that of the database may not (PostgreSQL)
+    /// The URL of a role that may create databases, if the role of the database URL may not (PostgreSQL)
     #[arg(id = "lockgate_admin_url", long = "admin-url", value_name = "URL")]
     pub admin_url: Option<DatabaseUrl>,
-    /// Restore nothing; drop the databases, or delete the files, that earlier restores have kept
+    /// Restore nothing, but drop the old databases (or delete the old files) that earlier restores have kept
     #[arg(long, conflicts_with_all = ["backup_key", "dry_run", "disconnect", "ignored"])]
     pub drop_old: bool,
     /// Where.
@@ -56,7 +56,8 @@ pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> R
     let asks = arguments.caution.asks(invocation);
     if arguments.drop_old {
         if asks {
-            let question = format!("what earlier restores of {} have kept is dropped", invocation.database());
+            let question =
+                format!("this drops the old databases that earlier restores of {} have kept", invocation.database());
             confirm::confirm(invocation, &question).await?;
         }
         let dropped = async |subject: Subject<'_>| restore::drop_old(&subject, &options).await;
@@ -67,10 +68,10 @@ pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> R
         options.dry_run = true;
         let found = async |subject: Subject<'_>| restore::restore(&subject, &options).await;
         let found = with(invocation, &migrator, &arguments.store, found).await?;
-        // What was looked at is what is restored, although a newer backup may be made meanwhile.
+        // Restores the backup that was shown, even if a newer one was made meanwhile.
         options.choice.key = Some(found.meta.key.clone());
         options.dry_run = false;
-        let question = format!("`{}` takes the place of {}", found.meta.key, invocation.database());
+        let question = format!("the backup `{}` replaces {}", found.meta.key, invocation.database());
         confirm::confirm(invocation, &question).await?;
     }
     let restored = async |subject: Subject<'_>| restore::restore(&subject, &options).await;

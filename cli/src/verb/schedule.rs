@@ -1,4 +1,4 @@
-//! `schedule`: backups at fixed times.
+//! `schedule`: makes backups at fixed times.
 
 use std::path::PathBuf;
 
@@ -22,24 +22,24 @@ pub struct Arguments {
 #[derive(clap::Subcommand, Clone, Debug)]
 #[command(about = None)]
 pub enum What {
-    /// Show what would be installed, and install it with `--write`: it replaces the schedule of the same name
+    /// Show what would be installed; with `--write`, install it and replace the schedule of the same name
     Install(Install),
     /// Show what is installed
     Show(Show),
-    /// Show what would be removed, and remove it with `--write`
+    /// Show what would be removed; with `--write`, remove it
     Remove(Remove),
 }
 
-/// Which schedule, and what keeps the time.
+/// Which schedule, and whether cron or systemd runs it.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Place {
-    /// The name of the schedule, which tells it from others on this machine; by default that of the program
+    /// The name of the schedule, which must be unique on this machine; by default that of the program
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
-    /// Use a timer of systemd instead of the crontab of this user
+    /// Use a systemd timer instead of the crontab of this user
     #[arg(long)]
     pub systemd: bool,
-    /// The folder of the units of systemd; by default that of this user, or for root that of the system
+    /// The folder of the systemd units; by default that of this user, or for root that of the system
     #[arg(long, value_name = "FOLDER", requires = "systemd")]
     pub unit_folder: Option<PathBuf>,
 }
@@ -53,13 +53,13 @@ pub struct Install {
     /// Which.
     #[command(flatten)]
     pub place: Place,
-    /// A file with variables for systemd, such as `DATABASE_PASSWORD=…`
+    /// A file with environment variables for systemd, such as `DATABASE_PASSWORD=…`
     #[arg(long, value_name = "FILE", requires = "systemd")]
     pub environment_file: Option<PathBuf>,
-    /// Delete, after each backup, those that are not kept; the options `--keep-…` say which are
+    /// After each backup, delete old ones; the options `--keep-…` say which backups are kept
     #[arg(long, requires = "lockgate_stage")]
     pub prune: bool,
-    /// Which are kept.
+    /// Which backups are kept.
     #[command(flatten)]
     pub keep: Keep,
     /// Install it
@@ -100,7 +100,8 @@ impl Place {
     }
 }
 
-/// The options that name the database, for a command that runs without the variables of this shell. None holds a password.
+/// The options that name the database, for a command that runs without the variables of this shell. None contains a
+/// password.
 fn database(invocation: &Invocation<'_>, has_variables: bool) -> Result<Vec<String>, CommandError> {
     let options = invocation.options();
     let mut words = Vec::new();
@@ -112,7 +113,7 @@ fn database(invocation: &Invocation<'_>, has_variables: bool) -> Result<Vec<Stri
     if let Some(url) = &options.database_url {
         if url.to_string() != url.reveal() {
             return Err(CommandError::usage(
-                "the database URL has a password, which everybody could read in the schedule",
+                "the database URL contains a password, which everybody could read in the schedule",
                 "leave it out of the URL: name its parts and a file, `--host HOST --user ROLE --dbname NAME \
                  --password-file FILE`, or with `--systemd` give it in `--environment-file FILE`",
             ));
@@ -130,7 +131,7 @@ fn database(invocation: &Invocation<'_>, has_variables: bool) -> Result<Vec<Stri
     let names_database = options.database_url.is_some() || !options.part_flags().is_empty();
     if !names_database && !has_variables {
         return Err(CommandError::usage(
-            "the schedule does not have the variables of this shell, and so no database",
+            "the schedule does not see the environment variables of this shell, so it has no database",
             "name it: `--database-url URL`, or `--host HOST --user ROLE --dbname NAME --password-file FILE`",
         ));
     }
@@ -148,9 +149,8 @@ pub(super) fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> Result<
             (schedule::remove(&place.clock(), &place.name(invocation), !write)?, !write)
         }
         What::Install(install) => {
-            let program = std::env::current_exe().map_err(|error| {
-                CommandError::System(format!("the path of this program cannot be found out: {error}"))
-            })?;
+            let program = std::env::current_exe()
+                .map_err(|error| CommandError::System(format!("the path of this program is unknown: {error}")))?;
             let database = database(invocation, install.environment_file.is_some())?;
             let store = if install.store.store.contains("://") {
                 install.store.store.clone()

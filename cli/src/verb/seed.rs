@@ -1,4 +1,4 @@
-//! `seed`: lists the seeds of the program, and loads the newest into a new database.
+//! `seed`: lists the seeds of the program, and loads the newest one into a new database.
 
 use super::{Caution, is_protected};
 use crate::answer::{Answer, Body, NothingToDo};
@@ -20,7 +20,7 @@ pub struct Arguments {
 #[derive(clap::Subcommand, Clone, Debug)]
 #[non_exhaustive]
 pub enum Command {
-    /// List the seeds, and which of them `load` takes (this is what `seed` does alone)
+    /// List the seeds, and show which one `load` would load (this is what `seed` alone does)
     List,
     /// Apply the migrations up to that of the newest seed, load it, and apply the rest
     Load(LoadArguments),
@@ -35,7 +35,7 @@ pub struct LoadArguments {
     /// Whether to ask first.
     #[command(flatten)]
     pub caution: Caution,
-    /// How to end if it was loaded, and everything is applied.
+    /// The exit code after the seed is loaded and all migrations are applied.
     #[command(flatten)]
     pub nothing: NothingToDo,
 }

@@ -350,8 +350,9 @@ impl DatabasesMigrator {
         as_roles::planned(site, &site.own(), goal).await.map_err(|error| error.on_database(site.name()))
     }
 
-    /// The migrator of the bootstraps of a database, with the history that they have while they run: it is in the database of
-    /// the server's URL, because their own does not exist yet. It corrects that history after a run that was interrupted.
+    /// The migrator of the bootstraps of a database. While bootstraps run, their history is in the database of the
+    /// server's URL, because their own database does not exist yet. Use this migrator to correct that history after an
+    /// interrupted run.
     ///
     /// ```no_run
     /// # async fn run() -> Result<(), lockgate::Error> {
@@ -371,12 +372,12 @@ impl DatabasesMigrator {
         let of = self.databases.get(database).ok_or_else(|| self.unknown(database))?;
         if of.bootstraps().is_empty() {
             return Err(Error::usage(format!("the database `{database}` has no bootstraps"))
-                .with_help("leave the bootstraps out: its history is its own"));
+                .with_help("use the migrator of the database: it has its own history"));
         }
         Ok(survey::running(&self.migrator, of).without_mirror())
     }
 
-    /// The database to connect to while another one does not exist, by its URL.
+    /// The URL of the database to connect to while another database does not exist.
     #[doc(hidden)]
     pub fn maintenance_url(&self, server: &str) -> Result<String, Error> {
         let server = self.server(server)?;

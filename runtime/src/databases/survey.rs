@@ -436,7 +436,7 @@ impl Site<'_> {
     }
 }
 
-/// The bootstraps of a database, as the maintenance database records them while they run.
+/// The migrator for the bootstraps of a database, whose history is in the maintenance database while they run.
 pub(super) fn running(migrator: &Migrator, of: &'static DatabaseMigrations) -> Migrator {
     migrator.with_migrations(of.bootstraps(), &format!("{BOOTSTRAPS} of {}", of.name()))
 }

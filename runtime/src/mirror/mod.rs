@@ -454,7 +454,7 @@ pub(crate) fn accepting<'a>(url: Option<&'a str>, reason: &str) -> Result<&'a st
 pub(crate) fn url(named: &str, server: &str) -> Result<String, Error> {
     if named.trim().is_empty() {
         return Err(Error::usage("the name of the mirror is empty")
-            .with_help("name a database for it alone, such as `lockgate_state`"));
+            .with_help("name a database that only the mirror uses, such as `lockgate_state`"));
     }
     if named.contains("://") {
         return Ok(named.to_owned());
@@ -480,7 +480,7 @@ pub(crate) fn check_place<'a>(
 
 fn in_its_own(name: &str) -> Error {
     Error::usage(format!("it cannot be in `{name}`, which it mirrors"))
-        .with_help("name a database for it alone, such as `lockgate_state`")
+        .with_help("name a database that only the mirror uses, such as `lockgate_state`")
 }
 
 /// Makes the database of the mirror.

@@ -38,7 +38,7 @@ pub enum Renamed {
     View,
     /// A materialized view.
     MaterializedView,
-    /// A type that is no domain.
+    /// A type that is not a domain.
     Type,
     /// A domain.
     Domain,
@@ -223,7 +223,7 @@ pub fn named(schema: &Schema) -> Vec<Named<'_>> {
         add(Renamed::Table, &table.name, None);
         table.columns.iter().for_each(|column| add(Renamed::Column, &table.name, Some(column.name.as_str())));
     }
-    // SQLite renames tables and columns alone.
+    // SQLite can rename only tables and columns.
     if schema.dialect == Dialect::Sqlite {
         return found;
     }
@@ -357,7 +357,7 @@ fn alike_sequences(one: &Sequence, other: &Sequence) -> f64 {
     either(one.owned_by.is_none() && other.owned_by.is_none() && one.options == other.options)
 }
 
-/// Whether two routines say the same but for their names.
+/// Whether two routines differ only in their names.
 fn alike_routines(one: &Object, other: &Object) -> f64 {
     let [old, new] = [one, other].map(|it| it.name.name.split_once('('));
     let (Some((old, old_arguments)), Some((new, new_arguments))) = (old, new) else { return 0.0 };

@@ -1,17 +1,17 @@
-//! The lines of a text as a tree, and the names in them.
+//! Parses the lines of a text into a tree, and the names in them.
 
 use super::Wrong;
 
-/// A line with what is below it.
+/// A line and the lines below it.
 #[derive(Debug)]
 pub(super) struct Node<'a> {
     /// The line without its indentation.
     pub(super) text: &'a str,
-    /// Where that begins.
+    /// The position of its text.
     pub(super) start: usize,
     /// The lines below it that begin with `|`.
     pub(super) lines: Option<String>,
-    /// The others.
+    /// The other lines below it.
     pub(super) below: Vec<Node<'a>>,
 }
 
@@ -20,7 +20,7 @@ impl Node<'_> {
         Wrong(self.start..self.start + self.text.len(), message.into())
     }
 
-    /// Refuses what is below a line that has nothing below it.
+    /// Refuses lines below a line that cannot have any.
     pub(super) fn is_all(&self) -> Result<(), Wrong> {
         match (self.below.first(), &self.lines) {
             (Some(node), _) => Err(node.wrong(format!("nothing can be below `{}`", self.text))),
@@ -32,7 +32,7 @@ impl Node<'_> {
 
 /// Returns the lines that are not indented, with the others below them.
 pub(super) fn nodes(text: &str) -> Result<Vec<Node<'_>>, Wrong> {
-    // A checkout may have given every line another end.
+    // A checkout may have changed the line endings.
     let has_returns = text.split_once('\n').is_some_and(|(first, _)| first.ends_with('\r'));
     let mut open: Vec<Node<'_>> = Vec::new();
     let mut found = Vec::new();
@@ -50,13 +50,13 @@ pub(super) fn nodes(text: &str) -> Result<Vec<Node<'_>>, Wrong> {
         if indented % 2 == 1 || depth > open.len() {
             return Err(Wrong(
                 place,
-                "a line is indented by two blanks more than the line that it belongs to".to_owned(),
+                "a line must be indented by two blanks more than the line that it belongs to".to_owned(),
             ));
         }
         close(&mut open, depth, &mut found);
         if let Some(rest) = text.strip_prefix('|') {
             let Some(owner) = open.last_mut() else {
-                return Err(Wrong(place, "a line with `|` belongs to a line above it".to_owned()));
+                return Err(Wrong(place, "a line that begins with `|` must have a line above it".to_owned()));
             };
             let rest = match rest.strip_prefix(' ') {
                 _ if !owner.below.is_empty() => None,
@@ -65,7 +65,10 @@ pub(super) fn nodes(text: &str) -> Result<Vec<Node<'_>>, Wrong> {
                 None => None,
             };
             let Some(rest) = rest else {
-                return Err(Wrong(place, "a line with `|` and a blank follows the line that it belongs to".to_owned()));
+                return Err(Wrong(
+                    place,
+                    "a line that begins with `|` and a blank must follow the line that it belongs to".to_owned(),
+                ));
             };
             owner.lines = Some(match owner.lines.take() {
                 Some(before) => format!("{before}\n{rest}"),
@@ -79,7 +82,7 @@ pub(super) fn nodes(text: &str) -> Result<Vec<Node<'_>>, Wrong> {
     Ok(found)
 }
 
-/// Puts the lines that are deeper than this below those that they belong to.
+/// Moves the lines that are deeper than this below the lines that they belong to.
 fn close<'a>(open: &mut Vec<Node<'a>>, depth: usize, found: &mut Vec<Node<'a>>) {
     while open.len() > depth {
         let Some(last) = open.pop() else { return };
@@ -90,8 +93,8 @@ fn close<'a>(open: &mut Vec<Node<'a>>, depth: usize, found: &mut Vec<Node<'a>>) 
     }
 }
 
-/// Returns the value of a property: what follows its words on the line, or the lines below `words:`. `None` if the line is
-/// about something else.
+/// Returns the value of a property: the text after its words on the line, or the lines below `words:`. `None` if the
+/// line is of another property.
 pub(super) fn value(node: &Node<'_>, words: &str) -> Result<Option<String>, Wrong> {
     let Some(rest) = node.text.strip_prefix(words) else { return Ok(None) };
     if rest == ":" {
@@ -108,7 +111,7 @@ pub(super) fn value(node: &Node<'_>, words: &str) -> Result<Option<String>, Wron
     Ok(Some(value.to_owned()))
 }
 
-/// Whether a line says only this.
+/// Whether a line consists only of these words.
 pub(super) fn is_flag(node: &Node<'_>, words: &str) -> Result<bool, Wrong> {
     if node.text != words {
         return Ok(false);

@@ -1,4 +1,4 @@
-//! Reads the block of each kind of object, but for tables.
+//! Reads the block of each kind of object, except tables.
 
 use lockgate_core::Dialect;
 
@@ -8,7 +8,8 @@ use super::property::{MetaReader, counting, is_end, nameless, no_lines, once, pe
 use super::table::{self, column, constraint, index};
 use crate::model::{Attribute, Name, Namespace, Object, ObjectKind, Owner, Schema, Sequence, Type, TypeKind, View};
 
-/// The kinds of the objects that have no type of their own, as their blocks begin. A longer one is before its beginning.
+/// The kinds of the objects that have no type of their own, as their blocks begin. A longer name comes before one that
+/// is its prefix.
 const KINDS: [(&str, ObjectKind); 29] = [
     ("extension", ObjectKind::Extension),
     ("collation", ObjectKind::Collation),
@@ -81,7 +82,7 @@ pub(super) fn add(schema: &mut Schema, node: &Node<'_>) -> Result<(), Wrong> {
     } else {
         let found = KINDS.iter().find_map(|(label, kind)| Some((*kind, after(label)?)));
         let Some((kind, rest)) = found else {
-            return Err(node.wrong(format!("`{line}` is no object that this release knows")));
+            return Err(node.wrong(format!("`{line}` is not an object that this release knows")));
         };
         schema.objects.push(object(node, kind, rest, owner)?);
         return Ok(());
@@ -108,7 +109,8 @@ fn sequence(node: &Node<'_>, rest: &str, owner: Option<Owner>) -> Result<Sequenc
             meta.must(part)?;
         }
     }
-    let counts = counts.ok_or_else(|| node.wrong("a sequence has a type, as in `sequence public.s AS bigint`"))?;
+    let counts =
+        counts.ok_or_else(|| node.wrong("a sequence must have a type, as in `sequence public.s AS bigint`"))?;
     Ok(Sequence { name, options: counting(&counts, ""), persistence, owned_by, meta: meta.whole() })
 }
 
@@ -145,7 +147,7 @@ fn made_type(node: &Node<'_>, owner: Option<Owner>) -> Result<Option<Type>, Wron
         _ => {
             let what = rest.strip_prefix(" AS ").unwrap_or_default();
             let known = ["range", "base", "shell"].into_iter().find(|known| *known == what);
-            let what = known.ok_or_else(|| node.wrong("a type is `AS range`, `AS base` or `AS shell`"))?;
+            let what = known.ok_or_else(|| node.wrong("a type must be `AS range`, `AS base` or `AS shell`"))?;
             TypeKind::Defined { what, details: Vec::new() }
         }
     };

@@ -8,7 +8,7 @@ pub(super) fn nameless(node: &Node<'_>) -> Wrong {
     node.wrong(format!("`{}` has no name that can be read", node.text))
 }
 
-/// Refuses what is left of a line.
+/// Refuses the rest of a line.
 pub(super) fn is_end(node: &Node<'_>, rest: &str) -> Result<(), Wrong> {
     if rest.is_empty() {
         return Ok(());
@@ -44,7 +44,7 @@ pub(super) fn persistence(rest: &str) -> (Persistence, &str) {
     found.unwrap_or((Persistence::Permanent, rest))
 }
 
-/// Reads `bigint INCREMENT 2 MINVALUE 0`; the type is that of the column where none is said.
+/// Reads `bigint INCREMENT 2 MINVALUE 0`; without a type, it is that of the column.
 pub(super) fn counting(text: &str, of_column: &str) -> SequenceOptions {
     let mut words: Vec<&str> = text.split(' ').collect();
     let cycle = words.pop_if(|last| *last == "CYCLE").is_some();
@@ -72,16 +72,16 @@ pub(super) fn counting(text: &str, of_column: &str) -> SequenceOptions {
     SequenceOptions { data_type, start, increment, min, max, cache: cache.unwrap_or(1), cycle }
 }
 
-/// A line that is none of this thing.
+/// The error for a line that does not belong to this kind of thing.
 pub(super) fn unknown(node: &Node<'_>, of: &str) -> Wrong {
     node.wrong(format!("`{}` is not a line of {of} that this release knows", node.text))
 }
 
-/// Sets what can be said once.
+/// Sets a property that may appear only once.
 pub(super) fn once<T>(place: &mut Option<T>, value: T, node: &Node<'_>) -> Result<(), Wrong> {
     match place.replace(value) {
         None => Ok(()),
-        Some(_) => Err(node.wrong(format!("`{}` is said twice", node.text))),
+        Some(_) => Err(node.wrong(format!("`{}` appears twice", node.text))),
     }
 }
 
@@ -93,7 +93,7 @@ pub(super) struct MetaReader {
     comment: Option<String>,
     privileges: Vec<Privilege>,
     details: Vec<Detail>,
-    /// How many details are those of the kind of object, where a line says so.
+    /// How many details belong to the kind of object, if a line says so.
     own: Option<usize>,
 }
 
@@ -102,7 +102,7 @@ impl MetaReader {
         Self { of, owner, role: None, comment: None, privileges: Vec::new(), details: Vec::new(), own: None }
     }
 
-    /// Reads a line that can be nothing else.
+    /// Reads a line that must be a property.
     pub(super) fn must(&mut self, node: &Node<'_>) -> Result<(), Wrong> {
         if let Some(detail) = detail(node)? {
             self.details.push(detail);
@@ -120,12 +120,13 @@ impl MetaReader {
         Ok(())
     }
 
-    /// The details that follow are none of the kind of object.
+    /// Ends the details that belong to the kind of object.
     pub(super) fn own_end_here(&mut self) {
         self.own = Some(self.details.len());
     }
 
-    /// The details of the kind of object, and the rest. Each of the two is sorted, and the rest has security labels.
+    /// Returns the details of the kind of object, and the others. Both lists are sorted, and the second has the
+    /// security labels.
     pub(super) fn end(mut self) -> (Vec<Detail>, Meta) {
         let falls = self.details.windows(2).position(|pair| pair[1] < pair[0]).map(|at| at + 1);
         let of_labels = self.details.iter().rev().take_while(|one| one.name.starts_with("security label")).count();
@@ -135,7 +136,7 @@ impl MetaReader {
         (own, self.whole())
     }
 
-    /// All of it, for a kind that has no details of its own.
+    /// Returns everything, for a kind that has no details of its own.
     pub(super) fn whole(self) -> Meta {
         let Self { owner, role, comment, privileges, details, .. } = self;
         Meta { owner: role.or(owner), privileges, comment, details }

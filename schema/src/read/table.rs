@@ -13,7 +13,7 @@ use crate::model::{
     Schema, Table, TableKind,
 };
 
-/// Reads the block of a table, whose line goes on with this.
+/// Reads the block of a table. `rest` is the rest of its first line.
 pub(super) fn table(node: &Node<'_>, rest: &str, owner: Option<Owner>, dialect: Dialect) -> Result<Table, Wrong> {
     no_lines(node)?;
     let (name, rest) = qualified(node, rest)?;
@@ -49,7 +49,7 @@ pub(super) fn table(node: &Node<'_>, rest: &str, owner: Option<Owner>, dialect: 
             let how = match how.as_str() {
                 "enabled" => RowSecurity::Enabled,
                 "forced" => RowSecurity::Forced,
-                _ => return Err(part.wrong("row level security is `enabled` or `forced`")),
+                _ => return Err(part.wrong("row level security must be `enabled` or `forced`")),
             };
             meta.own_end_here();
             once(&mut security, how, part)?;
@@ -60,7 +60,7 @@ pub(super) fn table(node: &Node<'_>, rest: &str, owner: Option<Owner>, dialect: 
     let partition_of = match (parent, bound) {
         (Some(parent), Some(bound)) => Some(Partition { parent, bound }),
         (None, None) => None,
-        _ => return Err(node.wrong("a partition has both `partition of` and `partition bound`")),
+        _ => return Err(node.wrong("a partition must have both `partition of` and `partition bound`")),
     };
     let known: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
     let constraints = constraints.into_iter().map(|part| constraint(part, &known)).collect::<Result<_, _>>()?;
@@ -95,7 +95,7 @@ fn names(node: &Node<'_>, list: &str) -> Result<Vec<Name>, Wrong> {
     }
 }
 
-/// What the line of something with a type says after its name.
+/// The text after the name in the line of something with a type.
 #[derive(Debug, Default)]
 pub(super) struct TypedHead {
     pub(super) data_type: String,
@@ -108,7 +108,7 @@ pub(super) struct TypedHead {
 }
 
 impl TypedHead {
-    /// Refuses what only columns have.
+    /// Refuses properties that only columns have.
     pub(super) fn is_plain(&self, node: &Node<'_>) -> Result<(), Wrong> {
         match self.inherited || self.identity.is_some() || self.generated.is_some() {
             true => Err(node.wrong("only a column can be INHERITED, IDENTITY or GENERATED")),
@@ -169,7 +169,7 @@ pub(super) fn head(node: &Node<'_>, rest: &str) -> Result<TypedHead, Wrong> {
             && let Some(text) = value(part, "type")?
         {
             if !head.data_type.is_empty() {
-                return Err(part.wrong("`type:` is said twice"));
+                return Err(part.wrong("`type:` appears twice"));
             }
             head.data_type = text;
         }
@@ -177,7 +177,7 @@ pub(super) fn head(node: &Node<'_>, rest: &str) -> Result<TypedHead, Wrong> {
     Ok(head)
 }
 
-/// Divides a text before the first of these.
+/// Splits a text before the first of these.
 fn cut<'a>(text: &'a str, before: &[&str]) -> (&'a str, &'a str) {
     let end = before.iter().filter_map(|word| text.find(word)).min().unwrap_or(text.len());
     text.split_at(end)
@@ -186,14 +186,14 @@ fn cut<'a>(text: &'a str, before: &[&str]) -> (&'a str, &'a str) {
 /// Takes a property from the beginning of a text.
 fn taken(rest: &mut &str, word: &str, before: &[&str]) -> Option<String> {
     let text = rest.strip_prefix(word)?;
-    // The blank before the value is the beginning of a word that could follow.
+    // The blank before the value could be the beginning of a following word.
     let (spaced, after) = cut(&rest[word.len() - 1..], before);
     let found = spaced.strip_prefix(' ').unwrap_or(text).to_owned();
     *rest = after;
     Some(found)
 }
 
-/// Reads the line of a column, with what is below it.
+/// Reads the line of a column and the lines below it.
 pub(super) fn column(node: &Node<'_>) -> Result<Column, Wrong> {
     no_lines(node)?;
     let (name, rest) = name(&node.text["column ".len()..]).ok_or_else(|| unknown(node, "a table"))?;
@@ -212,17 +212,16 @@ pub(super) fn column(node: &Node<'_>) -> Result<Column, Wrong> {
     }
     let identity = match &head.identity {
         Some(text) => Some(identity(text, &head.data_type).ok_or_else(|| {
-            node.wrong("an identity is `ALWAYS` or `BY DEFAULT`, and may have options in brackets after it")
+            node.wrong("an identity must be `ALWAYS` or `BY DEFAULT`, and may be followed by options in parentheses")
         })?),
         None => None,
     };
-    let generated =
-        match &head.generated {
-            Some(text) => Some(generated(text).ok_or_else(|| {
-                node.wrong("what is generated is `AS (expression) STORED` or `AS (expression) VIRTUAL`")
-            })?),
-            None => None,
-        };
+    let generated = match &head.generated {
+        Some(text) => Some(generated(text).ok_or_else(|| {
+            node.wrong("a generated column must be `AS (expression) STORED` or `AS (expression) VIRTUAL`")
+        })?),
+        None => None,
+    };
     Ok(Column {
         name,
         data_type: head.data_type,
@@ -257,7 +256,7 @@ fn generated(text: &str) -> Option<Generated> {
     Some(Generated { generation, expression: expression.to_owned() })
 }
 
-/// Whether a line is that of a constraint, which may have neither a name nor a definition on it.
+/// Whether a line is that of a constraint. Its name and its definition may be on other lines.
 pub(super) fn is_constraint(node: &Node<'_>) -> bool {
     node.text == "constraint" || node.text.starts_with("constraint ")
 }
@@ -285,9 +284,10 @@ pub(super) fn constraint(node: &Node<'_>, of_table: &[&str]) -> Result<Constrain
             return Err(unknown(part, "a constraint"));
         }
     }
-    let definition = definition.ok_or_else(|| node.wrong("a constraint has a definition, as in `CHECK (a > 0)`"))?;
+    let definition =
+        definition.ok_or_else(|| node.wrong("a constraint must have a definition, as in `CHECK (a > 0)`"))?;
     let kind = definition::kind(&definition);
-    let kind = kind.ok_or_else(|| node.wrong(format!("`{definition}` is no constraint that this release knows")))?;
+    let kind = kind.ok_or_else(|| node.wrong(format!("`{definition}` is not a constraint that this release knows")))?;
     Ok(Constraint {
         name,
         kind,
@@ -329,9 +329,10 @@ pub(super) fn index(node: &Node<'_>, of_table: &[&str], dialect: Dialect) -> Res
             return Err(unknown(part, "an index"));
         }
     }
-    let definition = definition.ok_or_else(|| node.wrong("an index has a definition, as in `USING btree (a)`"))?;
+    let definition =
+        definition.ok_or_else(|| node.wrong("an index must have a definition, as in `USING btree (a)`"))?;
     let keys = match dialect {
-        // It keeps the order of each key, and quotes.
+        // The text keeps the order of each key, and the quotes.
         Dialect::Sqlite | Dialect::Mysql => definition::list(&definition).0.into_iter().map(str::to_owned).collect(),
         Dialect::Postgres => {
             let key = |key: &str| match definition::first_name(key) {
@@ -344,7 +345,8 @@ pub(super) fn index(node: &Node<'_>, of_table: &[&str], dialect: Dialect) -> Res
     Ok(Index { name, unique, definition, keys, valid: !invalid, options, comment })
 }
 
-/// Completes the foreign keys of SQLite's temporary tables: they refer to temporary tables, whose schema they do not write.
+/// Completes the foreign keys of SQLite's temporary tables: they refer to temporary tables, but do not contain their
+/// schema.
 pub(super) fn complete(schema: &mut Schema) {
     let names: Vec<Name> = schema.tables.iter().map(|table| table.name.clone()).collect();
     let temporary = schema.tables.iter_mut().filter(|table| table.name.schema.as_deref() == Some("temp"));

@@ -265,8 +265,8 @@ trigger audit on public.users
 fn a_line_that_is_not_understood_is_refused_with_its_place() {
     let head = "-- lockgate schema 1 (postgres)\n\n";
     for (text, message) in [
-        ("tabel t\n", "3:1: `tabel t` is no object that this release knows"),
-        ("table\n", "3:1: `table` is no object that this release knows"),
+        ("tabel t\n", "3:1: `tabel t` is not an object that this release knows"),
+        ("table\n", "3:1: `table` is not an object that this release knows"),
         ("table public.t UNLOGED\n", "3:16: `UNLOGED` is not understood here"),
         ("table T\n", "3:1: `table T` has no name that can be read"),
         ("table t\n  colum a text\n", "4:3: `colum a text` is not a line of a table that this release knows"),
@@ -278,25 +278,28 @@ fn a_line_that_is_not_understood_is_refused_with_its_place() {
         ("table t\n  column a text IDENTITY SOMETIMES\n", "4:26: `SOMETIMES` is not understood here"),
         (
             "table t\n  column a text GENERATED (a)\n",
-            "4:3: what is generated is `AS (expression) STORED` or `AS (expression) VIRTUAL`",
+            "4:3: a generated column must be `AS (expression) STORED` or `AS (expression) VIRTUAL`",
         ),
-        ("table t\n   column a text\n", "4:4: a line is indented by two blanks more than the line that it belongs to"),
+        (
+            "table t\n   column a text\n",
+            "4:4: a line must be indented by two blanks more than the line that it belongs to",
+        ),
         (
             "table t\n      column a text\n",
-            "4:7: a line is indented by two blanks more than the line that it belongs to",
+            "4:7: a line must be indented by two blanks more than the line that it belongs to",
         ),
-        ("table t\n  constraint a NO CHECK (b)\n", "4:3: `NO CHECK (b)` is no constraint that this release knows"),
-        ("table t\n  constraint a\n", "4:3: a constraint has a definition, as in `CHECK (a > 0)`"),
-        ("table t\n  comment a\n  comment b\n", "5:3: `comment b` is said twice"),
+        ("table t\n  constraint a NO CHECK (b)\n", "4:3: `NO CHECK (b)` is not a constraint that this release knows"),
+        ("table t\n  constraint a\n", "4:3: a constraint must have a definition, as in `CHECK (a > 0)`"),
+        ("table t\n  comment a\n  comment b\n", "5:3: `comment b` appears twice"),
         ("table t\n  comment:\n", "4:3: `comment:` has no line below it that begins with `|`"),
         ("table t\n  comment a\n    | b\n", "4:3: `comment a` has no lines that begin with `|`"),
-        ("table t\n  |b\n", "4:3: a line with `|` and a blank follows the line that it belongs to"),
-        ("| b\n", "3:1: a line with `|` belongs to a line above it"),
+        ("table t\n  |b\n", "4:3: a line that begins with `|` and a blank must follow the line that it belongs to"),
+        ("| b\n", "3:1: a line that begins with `|` must have a line above it"),
         ("view v\n", "3:1: `view v` has no definition: lines below it that begin with `|`"),
-        ("table t\n  partition of p\n", "3:1: a partition has both `partition of` and `partition bound`"),
+        ("table t\n  partition of p\n", "3:1: a partition must have both `partition of` and `partition bound`"),
         ("enum e\n  value sad\n", "4:3: `value sad` has no name that can be read"),
-        ("type t AS wave\n", "3:1: a type is `AS range`, `AS base` or `AS shell`"),
-        ("sequence s\n", "3:1: a sequence has a type, as in `sequence public.s AS bigint`"),
+        ("type t AS wave\n", "3:1: a type must be `AS range`, `AS base` or `AS shell`"),
+        ("sequence s\n", "3:1: a sequence must have a type, as in `sequence public.s AS bigint`"),
         ("trigger a on \n  | x\n", "3:1: `trigger a on ` has no name that can be read"),
     ] {
         let wrong = read(&format!("{head}{text}")).unwrap_err();
@@ -305,7 +308,7 @@ fn a_line_that_is_not_understood_is_refused_with_its_place() {
     let wrong = read("CREATE TABLE t (a text);\n").unwrap_err().to_string();
     assert!(wrong.starts_with("1:1: this is not the text of a schema"), "{wrong}");
     let wrong = read("-- lockgate schema 2 (sqlite)\n").unwrap_err().to_string();
-    assert_eq!(wrong, "1:1: the text has form 2, and this release reads up to form 1: use a newer one");
+    assert_eq!(wrong, "1:1: the text has format 2, and this release reads formats up to 1: use a newer release");
 }
 
 #[test]

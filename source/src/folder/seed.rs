@@ -1,5 +1,5 @@
-//! Seeds: data as of a migration, in `seeds/` beside the folder: `seeds/0004_demo.sql` is loaded into a database that has
-//! the migrations up to `0004`. Checks their names, and which of them are for the same migration and profile.
+//! Reads the seeds in `seeds/`, beside the folder of migrations: `seeds/0004_demo.sql` is loaded into a database that
+//! has the migrations up to `0004`. Checks their names, and that no two are for the same migration and profile.
 
 use std::path::Path;
 
@@ -16,7 +16,7 @@ use crate::{Code, Diagnostic};
 /// The name of the folder.
 pub const FOLDER: &str = "seeds";
 
-/// Lists the folder beside a folder of migrations; `None` if there is none. Returns with it how messages show it.
+/// Lists the folder of seeds beside a folder of migrations, with its name for messages. `None` if it does not exist.
 pub(super) fn list(directory: &Path, shown: &str) -> Option<(String, Listing)> {
     let beside = directory.parent()?.join(FOLDER);
     if !read::is_directory(&beside) {
@@ -31,13 +31,14 @@ pub(super) fn list(directory: &Path, shown: &str) -> Option<(String, Listing)> {
     Some((shown, listing))
 }
 
-/// Returns the folder of the seeds, without what is in it. An `Err` says that there are none, and may say why.
+/// Returns the empty folder for the seeds. `Err` if there are no seeds, possibly with a diagnostic that says why.
 pub(super) fn part(folder: &mut Folder, shown: String, listing: &Listing) -> Result<Folder, Option<Box<Diagnostic>>> {
     let Some(root) = listing.directories.first().cloned() else { return Err(None) };
     folder.directories.extend(listing.directories.iter().cloned());
     if folder.policy.numbering == Numbering::Encoded {
-        let message = format!("`{shown}` has seeds, and the names of these migrations have several parts");
-        let help = "seeds belong to migrations with numbers, `0004_add_tags.sql`; load data with a patch";
+        let message = format!("`{shown}` has seeds, but the names of these migrations have several parts");
+        let help =
+            "seeds need migrations with plain numbers, such as `0004_add_tags.sql`; use a patch to load the data";
         return Err(Some(Box::new(Diagnostic::error(Code::BadName, &shown, message).help(help))));
     }
     Ok(Folder {
@@ -54,9 +55,9 @@ pub(super) fn part(folder: &mut Folder, shown: String, listing: &Listing) -> Res
     })
 }
 
-/// Checks whether the seeds fit the migrations, and one another.
+/// Checks that each seed has its migration, and that no two seeds conflict.
 pub(super) fn check(folder: &Folder, part: &mut Folder) -> Vec<Diagnostic> {
-    // Nobody releases a seed: what is checked in counts.
+    // Seeds are not released: the version in the working tree counts.
     part.migrations.iter_mut().for_each(|seed| seed.frozen = true);
     let mut diagnostics: Vec<Diagnostic> =
         part.migrations.iter().filter_map(|seed| at_migration(folder, part, seed)).collect();
@@ -69,7 +70,7 @@ pub(super) fn parse(file: &str, numbering: Numbering) -> Result<Name, Box<BadNam
     let bad = |message: &str, help: Help| Box::new(BadName { code: Code::BadName, message: message.to_owned(), help });
     let form = || {
         Help::text(format!(
-            "name it `<version>_<name>.sql`, with the version of the migration after which it is loaded; or move it out \
+            "name it `<version>_<name>.sql`, with the version of the migration after which it is loaded, or move it out \
              of `{FOLDER}/`"
         ))
     };
@@ -79,14 +80,15 @@ pub(super) fn parse(file: &str, numbering: Numbering) -> Result<Name, Box<BadNam
     })?;
     match name.kind {
         Kind::OneWay if !name.is_repeatable() => Ok(Name { id: Id::named(&name.id), kind: Kind::OneWay }),
-        Kind::OneWay => Err(bad("is named like a repeatable script, and a seed is loaded once", form())),
-        Kind::Up => {
-            Err(bad("is a seed with a direction, and nothing reverts a seed", Help::rename(format!("{}.sql", name.id))))
-        }
-        Kind::Down => Err(bad("is a down script, and nothing reverts a seed", Help::text("delete it"))),
+        Kind::OneWay => Err(bad("is named like a repeatable script, but a seed is loaded only once", form())),
+        Kind::Up => Err(bad(
+            "is named like an up script, but a seed has no direction",
+            Help::rename(format!("{}.sql", name.id)),
+        )),
+        Kind::Down => Err(bad("is a down script, but seeds are never reverted", Help::text("delete it"))),
         Kind::Rust => Err(bad(
-            "is a Rust file, and seeds are SQL",
-            Help::text("write it as SQL; rows that are computed belong in `tests/migrations/seed.rs`"),
+            "is a Rust file, but seeds are SQL",
+            Help::text("write it as SQL; computed rows belong in `tests/migrations/seed.rs`"),
         )),
     }
 }
@@ -100,34 +102,34 @@ pub(super) fn unfit(folder: &Folder, name: &Name, read: &ReadScript) -> Vec<Diag
     };
     let mut diagnostics = Vec::new();
     if let Some(range) = &read.no_transaction {
-        diagnostics.push(error(range, "which is loaded whole or not at all, in one transaction"));
+        diagnostics.push(error(range, "which always runs in one transaction"));
     }
     if let Some((_, range)) = &read.irreversible {
-        diagnostics.push(error(range, "and nothing reverts it"));
+        diagnostics.push(error(range, "which is never reverted"));
     }
     for (_, range) in &read.after {
-        diagnostics.push(error(range, "and its place is that of its migration"));
+        diagnostics.push(error(range, "which runs after its migration"));
     }
     diagnostics
 }
 
-/// Reports a seed of a version that no migration has.
+/// Reports a seed whose migration does not exist.
 fn at_migration(folder: &Folder, part: &Folder, seed: &Migration) -> Option<Diagnostic> {
     let at = seed::at(&seed.id)?;
     if folder.migrations.iter().any(|migration| migration.version() == at) {
         return None;
     }
-    let message = format!("`{}` is loaded after the migration {at}, and there is none", seed.id);
+    let message = format!("`{}` is loaded after the migration {at}, which does not exist", seed.id);
     let error = part.error(Code::BadName, &seed.up, message);
     let before = folder.migrations.iter().rev().find(|migration| migration.version() < at);
     Some(match before {
         Some(before) => error.help(format!(
-            "the newest migration before it is `{}`: if the data fit that one, rename the seed to `{}`",
+            "the newest earlier migration is `{}`: if the data fit it, rename the seed to `{}`",
             before.id,
             renamed(&seed.up, before)
         )),
         None if folder.migrations.is_empty() => {
-            error.help(format!("`{}` has no migration yet: write one first", folder.shown))
+            error.help(format!("`{}` has no migrations yet: write one first", folder.shown))
         }
         None => error.help(format!("the first migration is `{}`", folder.migrations[0].id)),
     })
@@ -140,7 +142,7 @@ fn renamed(script: &ScriptFile, migration: &Migration) -> String {
     format!("{}{}", &migration.id[..digits(&migration.id)], &file[digits(file)..])
 }
 
-/// Reports two seeds of one migration that a load could not choose between.
+/// Reports two seeds of one migration if a choice of profiles can mean both.
 fn twice(part: &Folder) -> Vec<Diagnostic> {
     let mut diagnostics = Vec::new();
     let mut known: Vec<(Version, &Migration)> = Vec::with_capacity(part.migrations.len());
@@ -152,12 +154,12 @@ fn twice(part: &Folder) -> Vec<Diagnostic> {
         if let Some((_, first)) = known.iter().find(is_other) {
             let (a, b) = (part.show(&first.up.path), part.show(&seed.up.path));
             let profile = match shared_profile(first, seed) {
-                Some(profile) => format!(" and of the profile `{profile}`"),
+                Some(profile) => format!(" and the profile `{profile}`"),
                 None => String::new(),
             };
-            let message = format!("two seeds are of the migration {at}{profile}: `{a}` and `{b}`");
+            let message = format!("two seeds are for the migration {at}{profile}: `{a}` and `{b}`");
             diagnostics.push(part.error(Code::Duplicate, &seed.up, message).help(
-                "write them as one file, or give them different profiles, by `-- lockgate: profile <name>` in the first \
+                "merge them into one file, or give them different profiles: write `-- lockgate: profile <name>` in the first \
                  lines",
             ));
         }

@@ -63,26 +63,26 @@ fn all_defects_are_reported_at_once() {
             ("../seeds/R__users.sql", ROW),
         ],
         r"
-seeds/0001_b.sql:1:1 duplicate: two seeds are of the migration 1: `seeds/0001_a.sql` and `seeds/0001_b.sql`
-  write them as one file, or give them different profiles, by `-- lockgate: profile <name>` in the first lines
-seeds/0001_d.sql:3:1 duplicate: two seeds are of the migration 1 and of the profile `x`: `seeds/0001_c.sql` and `seeds/0001_d.sql`
-  write them as one file, or give them different profiles, by `-- lockgate: profile <name>` in the first lines
-seeds/0002_gone.sql:1:1 bad-name: `0002_gone` is loaded after the migration 2, and there is none
-  the newest migration before it is `0001_users`: if the data fit that one, rename the seed to `0001_gone.sql`
-seeds/0003_rows.rs bad-name: `0003_rows.rs` is a Rust file, and seeds are SQL
-  write it as SQL; rows that are computed belong in `tests/migrations/seed.rs`
+seeds/0001_b.sql:1:1 duplicate: two seeds are for the migration 1: `seeds/0001_a.sql` and `seeds/0001_b.sql`
+  merge them into one file, or give them different profiles: write `-- lockgate: profile <name>` in the first lines
+seeds/0001_d.sql:3:1 duplicate: two seeds are for the migration 1 and the profile `x`: `seeds/0001_c.sql` and `seeds/0001_d.sql`
+  merge them into one file, or give them different profiles: write `-- lockgate: profile <name>` in the first lines
+seeds/0002_gone.sql:1:1 bad-name: `0002_gone` is loaded after the migration 2, which does not exist
+  the newest earlier migration is `0001_users`: if the data fit it, rename the seed to `0001_gone.sql`
+seeds/0003_rows.rs bad-name: `0003_rows.rs` is a Rust file, but seeds are SQL
+  write it as SQL; computed rows belong in `tests/migrations/seed.rs`
 seeds/0003_typo.sql:2:1 syntax: no statement begins with `INSRT`
   did you mean `INSERT`?
-seeds/0003_up.up.sql bad-name: `0003_up.up.sql` is a seed with a direction, and nothing reverts a seed
+seeds/0003_up.up.sql bad-name: `0003_up.up.sql` is named like an up script, but a seed has no direction
   rename it to `0003_up.sql`
-seeds/0003_vacuum.sql:1:14 bad-directive: `0003_vacuum` is a seed, which is loaded whole or not at all, in one transaction
+seeds/0003_vacuum.sql:1:14 bad-directive: `0003_vacuum` is a seed, which always runs in one transaction
   delete this line
-seeds/R__users.sql bad-name: `R__users.sql` is named like a repeatable script, and a seed is loaded once
-  name it `<version>_<name>.sql`, with the version of the migration after which it is loaded; or move it out of `seeds/`
+seeds/R__users.sql bad-name: `R__users.sql` is named like a repeatable script, but a seed is loaded only once
+  name it `<version>_<name>.sql`, with the version of the migration after which it is loaded, or move it out of `seeds/`
 seeds/users.csv unknown-file: `users.csv` is not a seed, and no file is skipped silently
-  name it `<version>_<name>.sql`, with the version of the migration after which it is loaded; or move it out of `seeds/`
+  name it `<version>_<name>.sql`, with the version of the migration after which it is loaded, or move it out of `seeds/`
 seeds/users.sql bad-name: `users.sql` is not named `<version>_<name>.sql`
-  name it `<version>_<name>.sql`, with the version of the migration after which it is loaded; or move it out of `seeds/`
+  name it `<version>_<name>.sql`, with the version of the migration after which it is loaded, or move it out of `seeds/`
 ",
     );
 }
@@ -96,8 +96,8 @@ fn patches_have_no_seeds() {
             ("../seeds/0001_users.sql", ROW),
         ],
         r"
-seeds bad-name: `seeds` has seeds, and the names of these migrations have several parts
-  seeds belong to migrations with numbers, `0004_add_tags.sql`; load data with a patch
+seeds bad-name: `seeds` has seeds, but the names of these migrations have several parts
+  seeds need migrations with plain numbers, such as `0004_add_tags.sql`; use a patch to load the data
 ",
     );
 }

@@ -1,5 +1,5 @@
-//! A PostgreSQL cluster for development: it outlives the process that starts it, and its data outlive the server. It has
-//! no watchdog, as it is stopped by a command.
+//! A PostgreSQL cluster for development. It keeps running after the process that starts it has ended, and its data are
+//! kept when it stops. It has no watchdog, because a command stops it.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -15,17 +15,18 @@ use super::secret::write_secret;
 use super::share::token;
 use super::{Error, Options, place, watchdog};
 
-/// The first line of the file with the state. Another release may write another number.
+/// The first line of the state file. Another release may write another number.
 const FORM: &str = "lockgate development server 1";
 
-/// What else the cluster sets: after a crash of the machine the data are whole, but for the last second.
+/// Further settings of the cluster: after a crash of the machine, the data are consistent, but the last second may be
+/// lost.
 const SETTINGS: (&str, &str) = ("synchronous_commit", "off");
 
 /// A running cluster, whose data are kept in a folder. Dropping this value leaves it running.
 ///
-/// It listens on a loopback port alone, which it keeps while no other process takes it. The programs of the server do not
-/// run as root: for root, another account owns the data. If that account cannot enter the folder, the data are in
-/// `/var/tmp`, and the folder knows where.
+/// It listens only on a loopback port, and keeps the same port unless another process takes it. The server never runs
+/// as root: if root starts it, another account owns the data. If that account cannot enter the folder, the data are in
+/// `/var/tmp`, and the state file in the folder has their path.
 #[derive(Debug)]
 pub struct Kept {
     state: State,
@@ -40,7 +41,7 @@ struct State {
 }
 
 impl Kept {
-    /// Starts the cluster of this folder, unless it runs. Makes it first if there is none.
+    /// Starts the cluster of this folder, unless it is running. Creates it first if it does not exist.
     ///
     /// # Errors
     ///
@@ -75,10 +76,10 @@ impl Kept {
                 return Ok(Self { state, version });
             }
         }
-        Err(failed(&state, "every free port was taken before the server could have it"))
+        Err(failed(&state, "other processes took every free port before the server could use it"))
     }
 
-    /// Returns the cluster of this folder if it runs.
+    /// Returns the cluster of this folder if it is running.
     ///
     /// # Errors
     ///
@@ -94,7 +95,7 @@ impl Kept {
         }
     }
 
-    /// Stops the cluster of this folder and keeps its data. Returns whether it ran.
+    /// Stops the cluster of this folder and keeps its data. Returns whether it was running.
     ///
     /// # Errors
     ///
@@ -194,9 +195,9 @@ impl State {
             .map_err(|e| Error::failed(format!("{} cannot be written: {e}", file.display())))
     }
 
-    /// Removes the pid file of a server that has ended without doing so. The server itself would not start while any
-    /// process has that number, even one that only waits for its parent to notice its end. Whether processes of the old
-    /// server still use the data, it finds out by their shared memory.
+    /// Removes the pid file of a server that has ended without removing it. A new server would not start while any
+    /// process has that number, even a zombie. The new server itself checks, by their shared memory, whether processes
+    /// of the old one still use the data.
     fn forget_ended(&self) -> Result<(), Error> {
         let file = self.directory.join("data/postmaster.pid");
         match self.process().map_or_else(|| fs::remove_file(&file), |_| Ok(())) {
@@ -207,8 +208,8 @@ impl State {
         }
     }
 
-    /// Returns the process id of the server, if it runs. The pid file can be older than the machine's last start, and
-    /// another process can have its number since.
+    /// Returns the process id of the server, if it is running. The pid file can be from before a reboot, and another
+    /// process may have its number now.
     fn process(&self) -> Option<u32> {
         let data = self.directory.join("data");
         let text = fs::read_to_string(data.join("postmaster.pid")).ok()?;
@@ -228,7 +229,7 @@ fn arguments_of(process: u32) -> Option<String> {
     Some(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Lets one command at a time start and stop the cluster of a folder.
+/// Locks the folder, so that only one command at a time starts or stops its cluster.
 fn lock(folder: &Path) -> Result<File, Error> {
     let take = || {
         fs::create_dir_all(folder)?;
@@ -243,13 +244,13 @@ fn account() -> Result<Account, Error> {
     Account::for_server("postgres").map_err(|e| Error::failed(e.to_string()))
 }
 
-/// Makes the cluster of a folder.
+/// Creates the cluster of a folder.
 fn make(folder: &Path) -> Result<State, Error> {
     let account = account()?;
     let options = Options::default().durable(true).setting(SETTINGS.0, SETTINGS.1);
     let (bin, _) = binaries(&options, &account)?;
     let cannot = |e: io::Error| Error::failed(format!("the server's directory cannot be made: {e}"));
-    // The remains of a run that was killed while it made them.
+    // Deletes the remains of a run that was killed while it created the cluster.
     let beside = folder.join("postgres");
     remove_folder(&beside).map_err(cannot)?;
     let directory = if account == Account::Ours || place::is_open_to_all(folder) {
@@ -289,7 +290,7 @@ fn initialise(bin: &Path, account: &Account, options: &Options, state: &State) -
     let write = || -> io::Result<()> {
         fs::remove_file(&secret)?;
         let mut file = File::options().append(true).open(&configuration)?;
-        // No socket: the path of a target folder can be longer than that of a socket may be.
+        // No socket: the path of a target folder can be longer than the path of a socket may be.
         file.write_all(options.configuration(Path::new("")).as_bytes())
     };
     write().map_err(|e| Error::failed(format!("{} cannot be written: {e}", configuration.display())))
@@ -304,7 +305,7 @@ fn serve(bin: &Path, account: &Account, state: &State) -> Result<bool, Error> {
         let mut program = command(&bin.join("postgres"), account, &state.directory);
         program.arg("-D").arg(state.directory.join("data")).args(["-p", &state.port.to_string()]);
         program.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-        // A group of its own: Ctrl-C and the end of the shell are not for it.
+        // Its own process group: neither Ctrl-C nor the end of the shell stops it.
         watchdog::own_group(&mut program).spawn()
     };
     let mut server = spawn().map_err(|e| Error::failed(format!("`postgres` does not start: {e}")))?;
@@ -328,14 +329,14 @@ fn serve(bin: &Path, account: &Account, state: &State) -> Result<bool, Error> {
     Err(failed(state, "it ends at once"))
 }
 
-/// Stops the server if it runs, as `pg_ctl stop` does. Returns whether it ran.
+/// Stops the server if it is running, as `pg_ctl stop` does. Returns whether it was running.
 fn stop(state: &State) -> Result<bool, Error> {
     let Some(process) = state.process() else { return Ok(false) };
     watchdog::send(Signal::INT, &[process])
         .map_err(|e| Error::failed(format!("the PostgreSQL server (process {process}) cannot be stopped: {e}")))?;
     match wait_until(|| state.process().is_none().then_some(())) {
         Some(()) => Ok(true),
-        None => Err(failed(state, "it does not stop when it is told to")),
+        None => Err(failed(state, "it does not stop")),
     }
 }
 
@@ -344,7 +345,7 @@ fn data_version(state: &State) -> Result<u32, Error> {
     let text =
         fs::read_to_string(&file).map_err(|e| Error::failed(format!("{} cannot be read: {e}", file.display())))?;
     let version = text.trim().parse();
-    version.map_err(|_| Error::failed(format!("{} says {:?}, which is no version", file.display(), text.trim())))
+    version.map_err(|_| Error::failed(format!("{} contains {:?}, which is not a version", file.display(), text.trim())))
 }
 
 fn failed(state: &State, what: &str) -> Error {

@@ -1,5 +1,5 @@
-//! `cargo xtask dev`: a database to develop with, kept in the target folder between runs. For PostgreSQL it is on a server of
-//! its own, which `up` starts and `down` stops. The package's test program fills it, as for `testdb`.
+//! `cargo xtask dev`: a development database, kept in the target folder between runs. For PostgreSQL it has its own
+//! server, which `up` starts and `down` stops. The package's test program fills it, as for `testdb`.
 
 use std::fs;
 use std::io;
@@ -20,9 +20,9 @@ use crate::scripts;
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "The URL is the only line on standard output: `export DATABASE_URL=$(cargo xtask dev up)`. The data are \
-                  in `target/lockgate/dev/`, and go with the target folder; when root runs this and the server's account \
-                  cannot enter that folder, they are in `/var/tmp`. Exit codes: 0 success; 1 nothing runs, or a migration \
-                  fails; 2 the command failed."
+                  in `target/lockgate/dev/`, and are deleted with the target folder. If root runs this, and the account of \
+                  the server cannot enter that folder, they are in `/var/tmp`. Exit codes: 0 success; 1 the database is \
+                  not up, or a migration fails; 2 the command failed."
 )]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -31,12 +31,12 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
-    /// Start the server if it does not run, make the database or apply what is new to it, and print its URL.
+    /// Start the server if necessary, create the database or apply new migrations to it, and print its URL.
     ///
     /// A new database gets the rows of each `fill` in `tests/migrations` and of `seed(db, random)` in
     /// `tests/migrations/seed.rs`. An existing one keeps its rows.
     Up {
-        /// Drop the database first, and make it anew
+        /// Drop the database first, and create it again
         #[arg(long)]
         fresh: bool,
         /// The seed of the random numbers of a new database: the same seed gives the same rows
@@ -70,7 +70,7 @@ struct Which {
     package: Option<String>,
 }
 
-/// What makes a database anew, as the test program writes it.
+/// The command that creates a database again, as the test program writes it.
 const FRESH: &str = "dev up --fresh";
 
 /// The development database of a package.
@@ -79,7 +79,7 @@ struct Place {
     dialect: Dialect,
     /// Its folder in the target folder.
     folder: PathBuf,
-    /// The options that choose it, as one would type them again.
+    /// The options that choose it, as they are typed.
     options: String,
 }
 
@@ -113,7 +113,7 @@ fn up(place: &Place, fresh: bool, seed: u64) -> Result<(), Failure> {
             place.file_url()
         }
     };
-    // A run that was killed meanwhile may have left out rows, so the next one makes the database anew.
+    // If a run is killed before it has written all rows, the next one creates the database again.
     let unfinished = place.folder.join("unfinished");
     let is_new = fresh || unfinished.exists() || !place.folder.join("finished").exists();
     if is_new {
@@ -121,7 +121,7 @@ fn up(place: &Place, fresh: bool, seed: u64) -> Result<(), Failure> {
     }
     let request = Request::Develop { seed, fresh: is_new };
     let answer = program::ask(&place.package, &request, &[(TESTDB_URL, &url)]).map_err(|failure| match failure {
-        // The test program does not know which of several databases it is.
+        // The test program does not know the options that choose the database.
         Failure::Refused(why) => Failure::Refused(why.replace(FRESH, &format!("{FRESH}{}", place.options))),
         other => other,
     })?;
@@ -150,11 +150,11 @@ fn down(place: &Place, delete: bool) -> Result<(), Failure> {
         }
     }
     say(&match (delete, stopped, was_there) {
-        (true, true, _) | (true, _, true) => format!("deleted; {up} makes the database anew"),
-        (true, false, false) => format!("there is no development database; {up} makes one"),
+        (true, true, _) | (true, _, true) => format!("deleted; {up} creates the database again"),
+        (true, false, false) => format!("there is no development database; {up} creates one"),
         (false, true, _) => format!("stopped; the data are kept, and {up} starts the server again"),
-        (false, false, true) => "no server runs; the data are kept".to_owned(),
-        (false, false, false) => format!("there is no development database; {up} makes one"),
+        (false, false, true) => "the server was not running; the data are kept".to_owned(),
+        (false, false, false) => format!("there is no development database; {up} creates one"),
     });
     Ok(())
 }
@@ -173,12 +173,12 @@ impl Place {
             (Some(wanted), _) => {
                 let names: Vec<_> = names.iter().map(|dialect| format!("`{dialect}`")).collect();
                 return Err(Failure::refused(format!(
-                    "{} is not for `{wanted}`: its databases that `dev` can run are {}",
+                    "{} is not for `{wanted}`: the databases that `dev` supports for it are {}",
                     folder.shown,
                     if names.is_empty() { "none".to_owned() } else { names.join(" and ") }
                 )));
             }
-            // As for `schema`: SQLite needs no server.
+            // SQLite by default, as for `schema`, because it needs no server.
             (None, names) => {
                 names.iter().copied().max_by_key(|&dialect| dialect == Dialect::Sqlite).ok_or_else(|| {
                     Failure::refused(format!(
@@ -205,7 +205,7 @@ impl Place {
         self.folder.join("dev.db")
     }
 
-    /// The URL of the file, in which some characters have a meaning of their own.
+    /// The URL of the file, with the special characters of URLs escaped.
     fn file_url(&self) -> String {
         let path = self.file().display().to_string();
         let escaped = path.replace('%', "%25").replace('?', "%3F").replace('#', "%23");
@@ -224,7 +224,7 @@ impl Place {
     }
 }
 
-/// Writes to standard error, as standard output has the URL alone.
+/// Writes to standard error, because standard output has only the URL.
 fn say(text: &str) {
     eprintln!("{}", invocation::with_command_name(text));
 }

@@ -68,7 +68,7 @@ fn freeze(project: &Project, package: &Package) -> Result<(), Failure> {
     remind_of_snapshots(project, package)
 }
 
-/// Warns of a snapshot of the schema that is not what the released migrations make: the next program would embed it.
+/// Warns if the snapshot of the schema differs from what the released migrations make: the next program would embed it.
 fn remind_of_snapshots(project: &Project, package: &Package) -> Result<(), Failure> {
     let mut loaded = check::load(package);
     loaded.diagnostics.retain(|diagnostic| diagnostic.severity == Severity::Error);

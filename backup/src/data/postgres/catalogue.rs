@@ -1,10 +1,11 @@
-//! What a dump reads of PostgreSQL's catalogues: tables and columns, sequences, and what is kept off during a load.
+//! Reads PostgreSQL's catalogues for a dump: tables, columns, sequences, and the foreign keys and triggers that are off
+//! during a load.
 
 use sqlx::{AssertSqlSafe, PgConnection, Row};
 
 use crate::data::names::{self, TableName};
 
-/// A table, and the columns whose values are kept.
+/// A table, and the columns that are dumped.
 #[derive(Clone, Debug)]
 pub(super) struct Table {
     pub(super) oid: i64,
@@ -13,22 +14,23 @@ pub(super) struct Table {
     pub(super) columns: Vec<String>,
 }
 
-/// The schemas of the server itself, and what belongs to an extension, which makes it anew.
+/// Excludes the server's own schemas, and objects of extensions, which `CREATE EXTENSION` makes again.
 const OWN: &str = "n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\\_%' AND NOT EXISTS (\
                    SELECT 1 FROM pg_catalog.pg_depend e WHERE e.classid = 'pg_catalog.pg_class'::pg_catalog.regclass \
                    AND e.objid = c.oid AND e.deptype = 'e')";
 
-/// Statements that keep off what would change or refuse rows during a load, and those that turn it on again.
+/// Statements that turn off foreign keys and triggers during a load, and statements that turn them on again.
 #[derive(Debug, Default)]
 pub(super) struct Guards {
     pub(super) off: Vec<String>,
     pub(super) on: Vec<String>,
 }
 
-/// Checks what was put off.
+/// Checks the deferred constraints.
 pub(super) const CHECK: &str = "SET CONSTRAINTS ALL IMMEDIATE;";
 
-/// Returns the tables with data of their own, and the numbers of those that are bookkeeping: parents before those that refer to them where there is no circle.
+/// Returns the tables with data of their own, and the object ids of the `bookkeeping` tables. A table comes after those
+/// that it refers to, except in a cycle.
 pub(super) async fn tables(
     connection: &mut PgConnection,
     bookkeeping: &[String],
@@ -85,7 +87,7 @@ fn in_order(mut left: Vec<Table>, references: &[(i64, i64)]) -> Vec<Table> {
             let refers_to = |oid: i64| references.contains(&(table.oid, oid));
             left.iter().any(|other| refers_to(other.oid))
         };
-        // In a circle, whichever comes first.
+        // In a cycle, take any table.
         let next = left.iter().position(|table| !waits(table)).unwrap_or(0);
         ordered.push(left.remove(next));
     }
@@ -145,7 +147,7 @@ pub(super) fn set_sequence(name: &TableName, value: i64, is_called: bool) -> Str
 }
 
 impl Guards {
-    /// Reads which foreign keys and triggers there are. Partitions come after their tables, which pass a change on.
+    /// Reads the foreign keys and triggers. Partitions come after their tables, which pass a change on to them.
     pub(super) async fn read(connection: &mut PgConnection) -> Result<Self, sqlx::Error> {
         let mut guards = Self::default();
         let keys = format!(
@@ -161,7 +163,7 @@ impl Guards {
             let before = if is_deferrable { "DEFERRABLE INITIALLY IMMEDIATE" } else { "NOT DEFERRABLE" };
             guards.on.push(format!("{alter} {before};"));
         }
-        // Of rows that are inserted (4), and of tables that are emptied (32); those of foreign keys are not among them.
+        // Triggers on INSERT (4) and TRUNCATE (32), without the internal ones of foreign keys.
         let triggers = format!(
             "SELECT n.nspname, c.relname, t.tgname, t.tgenabled::text FROM pg_catalog.pg_trigger t \
              JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
@@ -177,7 +179,7 @@ impl Guards {
             let always = if state == "A" { "ALWAYS " } else { "" };
             on.push(format!("ALTER TABLE {table} ENABLE {always}TRIGGER {trigger};"));
         }
-        // A table is not altered while checks wait.
+        // A table cannot be altered while deferred checks are pending.
         guards.on.insert(0, CHECK.to_owned());
         guards.on.extend(on);
         Ok(guards)

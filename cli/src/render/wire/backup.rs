@@ -7,12 +7,12 @@ use lockgate_backup::schedule::Change;
 use lockgate_backup::{Fetched, Meta, Verified};
 use serde::Serialize;
 
-/// A backup, as its meta file says.
+/// A backup, as its meta file describes it.
 #[derive(Serialize)]
 #[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub(super) struct BackupValue {
     key: String,
-    /// When it was begun, in seconds since 1970, in UTC.
+    /// When it was started, in seconds since 1970, in UTC.
     taken_at: u64,
     size: u64,
     sha256: String,
@@ -40,7 +40,7 @@ pub(super) struct BackupValue {
 pub(super) struct ListingValue {
     database: String,
     backups: Vec<BackupValue>,
-    /// What is in the store and no backup.
+    /// Unfinished or damaged backups in the store.
     broken: Vec<BrokenValue>,
 }
 
@@ -50,7 +50,7 @@ pub(super) struct BrokenValue {
     key: String,
     why: String,
     size: u64,
-    /// Whether it may still be made.
+    /// Whether it may still become a backup.
     is_unfinished: bool,
 }
 
@@ -65,7 +65,7 @@ pub(super) struct FetchedValue {
 #[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub(super) struct VerifiedValue {
     backup: BackupValue,
-    /// The server on which it was tried out.
+    /// The server on which it was restored.
     on: String,
     has_compared_schema: bool,
 }
@@ -75,9 +75,9 @@ pub(super) struct VerifiedValue {
 pub(super) struct PrunedValue {
     kept: Vec<KeptValue>,
     deleted: Vec<BackupValue>,
-    /// What was begun, was never finished, and was deleted.
+    /// Unfinished backups that were deleted.
     remains: Vec<BrokenValue>,
-    /// What is no backup, and was not deleted.
+    /// Unfinished or damaged backups that were not deleted.
     left: Vec<BrokenValue>,
     is_dry_run: bool,
 }
@@ -95,14 +95,14 @@ pub(super) struct KeptValue {
 pub(super) struct RestoredValue {
     backup: BackupValue,
     database: String,
-    /// The name of the database before; null if there was none.
+    /// The name under which the old database is kept; null if there was none.
     kept: Option<String>,
     /// The errors that were ignored.
     ignored: Vec<String>,
     is_dry_run: bool,
 }
 
-/// What a schedule changes.
+/// A change to a unit or to the crontab.
 #[derive(Serialize)]
 #[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub(super) struct ScheduleValue {
@@ -115,9 +115,9 @@ pub(super) struct ScheduleValue {
 struct ChangeValue {
     /// `crontab`, or the path of a unit.
     target: String,
-    /// What was ours in it; null if nothing was.
+    /// Lockgate's part of it before the change; null if there was none.
     before: Option<String>,
-    /// What is ours in it now, or would be; null if nothing.
+    /// Lockgate's part of it after the change; null if there is none.
     after: Option<String>,
 }
 

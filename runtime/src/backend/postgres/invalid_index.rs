@@ -38,8 +38,8 @@ impl PostgresBackend<'_> {
             return kept(format!("the index {shown} is valid"), lists);
         }
         if is("building") {
-            let why = format!("another session is building the index {shown}, or one like it on {table}");
-            return kept(why, "wait until that has ended, then look with `doctor`");
+            let why = format!("another session is building the index {shown} or another index on {table}");
+            return kept(why, "wait until it has finished, then check with `doctor`");
         }
         if is("part") {
             let help = format!("build it again: `REINDEX INDEX CONCURRENTLY {shown}`");
@@ -53,8 +53,8 @@ impl PostgresBackend<'_> {
         let wait = self.limits.map_or(0, |limits| limits.lock_timeout.as_millis());
         // A materialized view cannot be locked by name.
         let lock = if is("of_view") { "" } else { "EXECUTE locking; " };
-        // What is dropped by its name may be another index by then: one that a run builds meanwhile. Nobody builds indexes
-        // while the table is locked, and nobody gives one the new name.
+        // Between the check and the drop, a run could build another index with this name. So the index is renamed while
+        // the table is locked and nobody can build indexes. Then it is dropped by its new name, which nobody else uses.
         self.execute(format!(
             "DO $lockgate$ DECLARE locking {TEXT} := {}; BEGIN PERFORM pg_catalog.set_config('lock_timeout', '{wait}', true); \
              {lock}PERFORM FROM pg_catalog.pg_index i WHERE i.indexrelid {EQ} {oid}::pg_catalog.oid AND NOT i.indisvalid; \
@@ -69,7 +69,7 @@ impl PostgresBackend<'_> {
         dropped.map_err(|cause| {
             let help = move |audience: Audience| {
                 format!(
-                    "it is called {aside} now, out of the way of a new one: {} drops it",
+                    "it was renamed to {aside}, so that its name is free for a new one: {} drops it",
                     audience.drop_invalid_index(&aside)
                 )
             };

@@ -1,5 +1,5 @@
-//! Refuses `\\connect` in a program without the feature `databases`, which has `elsewhere` in place of this file. The
-//! macro refuses it while compiling; this is for sets that were made without the macro.
+//! Refuses `\\connect` in a program without the feature `databases`. With the feature, `elsewhere` is built in place of
+//! this file. The macro already refuses it while compiling; this is for sets that were made without the macro.
 
 use lockgate_core::Unit;
 
@@ -8,7 +8,7 @@ use super::outside_transaction::{Claim, at_statement};
 use crate::backend::Failure;
 use crate::error::{Cause, Class};
 
-/// A session in another database, of which there is none.
+/// A session in another database, which this build never has.
 pub(super) struct Elsewhere {
     pub(super) backend: Box<PostgresBackend<'static>>,
 }

@@ -655,10 +655,7 @@ impl Backend for SqliteBackend<'_> {
     fn drop_invalid_index<'a>(&'a mut self, _: &'a str) -> BoxFuture<'a, Result<super::Dropped, Cause>> {
         Box::pin(async {
             let why = "SQLite leaves no INVALID index behind".to_owned();
-            Ok(super::Dropped::Kept {
-                why,
-                help: crate::error::Wording::each(|_| "drop an index by `DROP INDEX`".to_owned()),
-            })
+            Ok(super::Dropped::Kept { why, help: crate::error::Wording::each(|_| "use `DROP INDEX`".to_owned()) })
         })
     }
 

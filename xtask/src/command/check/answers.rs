@@ -1,4 +1,4 @@
-//! Answers of comparisons that need a server, kept in the target directory until what they depend on changes.
+//! Caches the results of comparisons that need a server, in the target directory, until their inputs change.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 pub(super) fn release(dialect: Dialect) -> Result<String, Error> {
     match dialect {
         Dialect::Postgres => Postgres::installed(&Options::default()).map(|(major, minor)| format!("{major}.{minor}")),
-        // It is part of this program.
+        // SQLite is part of this program.
         Dialect::Sqlite | Dialect::Mysql => Ok(String::new()),
     }
 }
@@ -37,7 +37,7 @@ impl Key {
         key
     }
 
-    /// A text that it depends on, too.
+    /// Adds a text that the answer depends on.
     pub(super) fn add(&mut self, path: &str, text: &str) {
         self.0.push_str(&format!("{path}\n{}\n{text}\n", text.len()));
     }
@@ -64,7 +64,7 @@ impl Answers {
         serde_json::from_str(&std::fs::read_to_string(&self.file).ok()?).ok()
     }
 
-    /// Whatever keeps it from being written, the next check asks again.
+    /// Errors are ignored: if the file cannot be written, the next check compares again.
     pub(super) fn write<T: Serialize + ?Sized>(&self, answer: &T) {
         let Ok(text) = serde_json::to_string(answer) else { return };
         let Some(folder) = self.file.parent() else { return };

@@ -63,7 +63,8 @@ fn compare(folder: &Folder, file: &SnapshotFile, target: &Path) -> Result<Compar
     let shown = folder.show(&file.path);
     let dialect = file.snapshot.dialect;
     let finding = |message: String| Diagnostic::error(Code::StaleSnapshot, shown.clone(), message);
-    // What the migrations make is kept, and not how it differs, so a snapshot that is written again needs no server.
+    // The schema that the migrations make is cached, not the differences, so no server is needed after the snapshot is
+    // written again.
     let kept =
         release(dialect).ok().map(|release| Answers::of(target, "made", &Key::of(folder, dialect, &release).digest()));
     let made = match kept.as_ref().and_then(Answers::read) {

@@ -1,5 +1,5 @@
-//! The rows that the test of a draft inserts before its migration runs: one in each table that has none by then, so that
-//! the draft is proven on rows whenever the tests run.
+//! Writes the `fill` of the test of a draft: one row for each table that is empty before the migration runs, so that
+//! every run of the tests checks the draft on tables with rows.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -11,10 +11,10 @@ use lockgate_schema::{Name, Schema};
 use super::rows;
 use crate::project::Package;
 
-/// Which tables have rows already, by the `fill` of an earlier migration.
+/// Knows which tables already have rows from the `fill` of an earlier migration.
 #[derive(Debug)]
 pub(super) struct Fills {
-    /// What the earlier `fill`s say, in lower case and without quotes.
+    /// The text of the earlier `fill`s, in lower case and without quotes.
     earlier: String,
     /// The tables that the tests of this draft fill.
     own: BTreeSet<Name>,
@@ -28,8 +28,8 @@ impl Fills {
         Self { earlier, own: BTreeSet::new() }
     }
 
-    /// Returns the statements for the migration that changes this schema. The database is at that version, and stays as
-    /// it is. With `any_dialect` they run on each database.
+    /// Returns the statements for the migration that changes this schema. The database has this schema, and is not
+    /// changed. With `any_dialect`, the statements run on both kinds of databases.
     pub(super) async fn next(&mut self, schema: &Schema, database: &mut Database, any_dialect: bool) -> Vec<String> {
         let mut found = Vec::new();
         if execute(database, "BEGIN").await.is_err() {
@@ -43,7 +43,7 @@ impl Fills {
             }
             let mut fitting = None;
             for statement in row {
-                // An error ends a transaction of PostgreSQL, but for a savepoint.
+                // On PostgreSQL, an error aborts the transaction unless there is a savepoint.
                 let _ = execute(database, "SAVEPOINT row").await;
                 if execute(database, statement).await.is_ok() {
                     fitting = Some(statement);
@@ -82,11 +82,11 @@ async fn has_rows(database: &mut Database, table: &Name) -> Option<bool> {
     Some(rows.first()?.first()?.as_deref() != Some("0"))
 }
 
-/// The statement with quotes only where names need them.
+/// Removes the quotes from names that do not need them.
 fn plain(statement: &str, any_dialect: bool) -> String {
     let mut written = String::new();
     let mut rest = statement;
-    // A text has no quotes of names in it but as a part of it.
+    // Quotation marks inside a text literal are part of the text and do not quote names.
     let mut is_text = false;
     while let Some(c) = rest.chars().next() {
         if c == '"' && !is_text {
@@ -112,7 +112,7 @@ fn plain(statement: &str, any_dialect: bool) -> String {
     if any_dialect { written.replacen("INTO public.", "INTO ", 1) } else { written }
 }
 
-/// Adds what the `fill`s in a folder of tests say.
+/// Adds the texts of the `fill`s in a folder of tests.
 fn read(directory: &Path, found: &mut String) {
     let Ok(entries) = std::fs::read_dir(directory) else { return };
     for path in entries.flatten().map(|entry| entry.path()) {

@@ -5,11 +5,11 @@ use serde::Serialize;
 /// The version of the document.
 const VERSION: u32 = 1;
 
-/// What became of a draft.
+/// The outcome of a draft.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Status {
-    /// Its files are there.
+    /// Its files were written.
     Written,
     /// It was only shown.
     DryRun,
@@ -60,7 +60,7 @@ pub(super) struct Script {
 
 #[derive(Debug, Serialize)]
 pub(super) struct Step {
-    /// The statement; none where it could not be drafted.
+    /// The statement; null if it could not be drafted.
     pub(super) sql: Option<String>,
     pub(super) hazards: Vec<String>,
     /// What a person must decide.
@@ -80,7 +80,7 @@ pub(super) struct Proof {
     pub(super) tables: usize,
     pub(super) tables_with_rows: usize,
     pub(super) tables_without_rows: Vec<String>,
-    /// What can fail on tables with rows. It was proven on empty ones then.
+    /// What can fail on tables with rows. The draft was then proven on empty tables.
     pub(super) fails_on_rows: Option<String>,
 }
 

@@ -49,7 +49,7 @@ pub(crate) struct Arguments {
     /// Let the draft delete data of this kind; may be given several times, and `all` names every kind
     #[arg(long, value_name = "KIND", value_parser = words_of_loss())]
     allow: Vec<String>,
-    /// Something has another name: `users.mail=email`, `users=accounts`, `mood.ok=fine`; may be given several times
+    /// Something was renamed: `users.mail=email`, `users=accounts`, `mood.ok=fine`; may be given several times
     #[arg(long, value_name = "OLD=NEW")]
     rename: Vec<String>,
     /// Nothing else was renamed: do not ask
@@ -104,7 +104,7 @@ impl Arguments {
 }
 
 impl Arguments {
-    /// Shows a text to a person: on stdout, unless a program reads that.
+    /// Shows a text to a person: on stdout, or on stderr if stdout is for a program.
     fn say(&self, text: &str) {
         match self.format {
             Format::Text => print!("{text}"),

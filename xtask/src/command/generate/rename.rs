@@ -81,7 +81,7 @@ fn of_comment(
     }
 }
 
-/// The rename of what is no table and no column.
+/// The rename of something other than a table or a column.
 fn of_other(was: &Was, all: &[(Was, Diagnostic)], before: &Schema, desired: &Schema) -> Result<Option<Rename>, String> {
     let shown = was.table.join(".");
     // A routine has its arguments in its name.
@@ -96,7 +96,7 @@ fn of_other(was: &Was, all: &[(Was, Diagnostic)], before: &Schema, desired: &Sch
         [new] => *new,
         [] => {
             let part = was.column.as_ref().map_or_else(String::new, |part| format!(".{part}"));
-            return Err(format!("the desired schema has nothing that is called `{shown}{part}`"));
+            return Err(format!("the desired schema has no `{shown}{part}`"));
         }
         _ => return Err(format!("`{shown}` can be several things in the desired schema: use `--rename OLD=NEW`")),
     };
@@ -106,7 +106,7 @@ fn of_other(was: &Was, all: &[(Was, Diagnostic)], before: &Schema, desired: &Sch
         known.what == new.what && of_schema && bare(&known.object.name) == name.to_lowercase() && known.part == part
     };
     let own = bare(&new.object.name);
-    // The object of a value may have another name as well.
+    // The type of a value may be renamed as well.
     let earlier = all.iter().find(|(other, _)| other.column.is_none() && other.table == was.table);
     let owners: Vec<&str> = match new.part {
         Some(_) => earlier.iter().map(|(earlier, _)| earlier.old.as_str()).chain([own.as_str()]).collect(),

@@ -183,7 +183,7 @@ impl<'a> CatalogContext<'a> {
         makes_all || makes_this
     }
 
-    /// Whether the migrations run as this role: it owns the history, or where there is none the database.
+    /// Whether the migrations run as this role: it owns the history, or, without a history, the database.
     pub(super) fn is_own_role(&self, role: u32) -> bool {
         role == if self.migrating_role.0 == 0 { self.database_owner } else { self.migrating_role.0 }
     }

@@ -98,7 +98,7 @@ pub(super) fn read(
         let mut row = row?;
         context.see(DEFAULT_ACL, row.oid()?);
         let (role, for_role, of) = (row.oid()?, row.definition()?, row.text()?);
-        // What the role that runs the migrations is called differs between databases that are otherwise the same.
+        // The name of the role that runs the migrations can differ between databases that are otherwise the same.
         let name = if context.is_own_role(role) { of } else { format!("{for_role}{of}") };
         let definition = format!("ALTER DEFAULT PRIVILEGES {name}");
         let meta = Meta { privileges: privileges(&row.list()?, &row.list()?)?, ..Meta::default() };
