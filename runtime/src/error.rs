@@ -222,20 +222,17 @@ impl Error {
     }
 
     /// The same error, with this in front of its summary.
-    #[cfg(any(feature = "postgres", feature = "schema"))]
     pub(crate) fn in_front(self, words: &str) -> Self {
         self.with(|_, report| report.summary = format!("{words}: {}", report.summary))
     }
 
     /// The same error, about another URL than the database URL.
-    #[cfg(feature = "postgres")]
     pub(crate) fn of_url(self, named: &str) -> Self {
         let name = |text: &mut String| *text = text.replace("the database URL", named);
         self.with(|_, report| [&mut report.summary].into_iter().chain(&mut report.help).for_each(name))
     }
 
     /// The same error, about the URL of an administrator, which this flag or variable gave.
-    #[cfg(feature = "postgres")]
     #[doc(hidden)]
     #[must_use]
     pub fn of_administrator(self, given_by: &str) -> Self {
@@ -286,7 +283,6 @@ impl Error {
     }
 
     /// The same error, with this help alone.
-    #[cfg(feature = "postgres")]
     pub(crate) fn with_help_instead(self, line: impl Into<Wording>) -> Self {
         self.with(|_, report| report.help.clear()).with_help(line)
     }

@@ -31,7 +31,7 @@
 //! * `databases`: several databases of a PostgreSQL server, with their roles and their mirror. Includes `operations` and
 //!   `psql`.
 //! * `operations`: what operators need: `doctor`, `bootstrap`, `Console`, [`Migrator`]'s `log`, `sizes`,
-//!   `drop_invalid_index`, `create`, and manual scripts. `lockgate-cli` enables it.
+//!   `drop_invalid_index`, `create`, manual scripts, and seeds. `lockgate-cli` enables it.
 //! * `schema`: reads the schema of a database (`read_schema`), and compares it with what the migrations create.
 //!   `schema-snapshot` also embeds the schema as text.
 //! * `adopt`: takes over the history of another tool.
@@ -102,6 +102,7 @@ mod run;
 #[cfg(feature = "schema")]
 mod schema_drift;
 mod secret;
+#[cfg(feature = "operations")]
 mod seed;
 #[cfg(feature = "operations")]
 mod server_progress;
@@ -162,6 +163,7 @@ pub use report::{FinishedStep, Report};
 #[cfg(feature = "schema")]
 pub use schema_drift::{SchemaDrift, SchemaVerdict};
 pub use secret::mask_secrets;
+#[cfg(feature = "operations")]
 pub use seed::Seed;
 #[cfg(feature = "operations")]
 pub use server_progress::server_progress;
@@ -217,6 +219,7 @@ pub mod __private {
     /// # Errors
     ///
     /// As for `Migrator::load_seed`.
+    #[cfg(feature = "operations")]
     pub async fn load_seed(
         migrator: &Migrator,
         database: &mut crate::Database,

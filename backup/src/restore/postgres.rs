@@ -25,6 +25,8 @@ const LONGEST: usize = 63;
 const RESTORING: &str = "_lockgate_restoring";
 /// The text before the time in the name of an old database.
 const BEFORE: &str = "_before_";
+/// The SQLSTATE of a database in which other sessions are.
+const IN_USE: &str = "55006";
 /// How often the renaming is tried, because ended sessions may reconnect at once.
 const TRIES: u32 = 20;
 
@@ -574,8 +576,7 @@ async fn swap(
         run(session, what, rename(new, name)).await?;
         return Ok(None);
     }
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |time| time.as_secs());
-    let kept = with_ending(name, &format!("{BEFORE}{now}"));
+    let kept = free_name(session, name).await?;
     let ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid()";
     let mut failed = None;
     for _ in 0..if disconnect { TRIES } else { 1 } {
@@ -585,13 +586,27 @@ async fn swap(
         }
         // Several statements in one message are one transaction.
         let sql = format!("{}{}", rename(name, &kept), rename(new, name));
-        match run(session, what, sql).await {
-            Ok(()) => return Ok(Some(kept)),
-            Err(error) => failed = Some(error),
+        match sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *session).await {
+            Ok(_) => return Ok(Some(kept)),
+            Err(error) if error.as_database_error().and_then(|error| error.code()).as_deref() == Some(IN_USE) => {
+                failed = Some(error);
+            }
+            Err(error) => return Err(Error::of_driver(what, &error)),
         }
     }
-    let error = failed.expect("every attempt has failed");
+    let error = Error::of_driver(what, &failed.expect("every attempt has failed"));
     Err(error.help("end the programs that use the database, or let `restore` end their sessions: `--disconnect`"))
+}
+
+/// A name for the old database that no other has: its time is the next second for which there is none.
+async fn free_name(session: &mut PgConnection, name: &str) -> Result<String, Error> {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |time| time.as_secs());
+    let taken: Vec<String> = sqlx::query_scalar("SELECT datname::text FROM pg_database")
+        .fetch_all(session)
+        .await
+        .map_err(|error| Error::of_driver("the databases cannot be listed", &error))?;
+    let mut names = (now..).map(|time| with_ending(name, &format!("{BEFORE}{time}")));
+    Ok(names.find(|name| !taken.contains(name)).expect("some second has no database"))
 }
 
 pub(super) async fn drop_old(subject: &Subject<'_>, options: &Options) -> Result<Vec<String>, Error> {

@@ -98,6 +98,7 @@ pub(crate) fn answer(answer: &Answer, width: Option<u16>) -> Text {
         }
         #[cfg(feature = "backup")]
         Body::Kept(kept) => super::backup::kept(kept, width),
+        #[cfg(feature = "backup")]
         Body::Moved(moved) => out(super::moved(moved)),
         #[cfg(feature = "backup")]
         Body::Refreshed(refreshed) => out(super::refreshed(refreshed)),

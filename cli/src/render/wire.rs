@@ -892,6 +892,7 @@ impl Line {
                     Shown::Schedule(backup::ScheduleValue::of(changes, *is_dry_run))
                 }
             },
+            #[cfg(feature = "backup")]
             Body::Moved(moved) => Shown::Moved(MovedValue {
                 file: moved.file.display().to_string(),
                 direction: if moved.was_loaded { "loaded" } else { "dumped" },

@@ -334,7 +334,8 @@ fn stop(state: &State) -> Result<bool, Error> {
     let Some(process) = state.process() else { return Ok(false) };
     watchdog::send(Signal::INT, &[process])
         .map_err(|e| Error::failed(format!("the PostgreSQL server (process {process}) cannot be stopped: {e}")))?;
-    match wait_until(|| state.process().is_none().then_some(())) {
+    // The server deletes its pid file before it ends.
+    match wait_until(|| (state.process().is_none() && watchdog::all_gone(&[process])).then_some(())) {
         Some(()) => Ok(true),
         None => Err(failed(state, "it does not stop")),
     }
