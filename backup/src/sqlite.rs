@@ -39,9 +39,13 @@ pub(crate) async fn snapshot(url: &str, migrator: &Migrator, file: &Path) -> Res
     migrator.stage_of(&mut database).await?;
     let made = sqlx::query("VACUUM INTO ?").bind(file.to_string_lossy().into_owned());
     made.execute(connection(&mut database)?).await.map_err(|error| {
-        Error::of_driver("cannot make a snapshot of the database", &error).help(
-            "it is written to the folder for temporary files: free some space there, or name another folder in TMPDIR",
-        )
+        // SQLITE_CORRUPT and SQLITE_NOTADB.
+        let code = error.as_database_error().and_then(|error| error.code()).map(|code| code.into_owned());
+        let is_damaged = matches!(code.as_deref(), Some("11" | "26" | "267" | "523" | "779"));
+        Error::of_driver("cannot make a snapshot of the database", &error).help(match is_damaged {
+            true => "the database is damaged: restore a backup from before the damage: `backup list` lists them",
+            false => "it is written to the folder for temporary files: free some space there, or name another folder in TMPDIR",
+        })
     })?;
     database.close().await?;
     Ok(())

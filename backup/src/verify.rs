@@ -57,7 +57,7 @@ async fn of_postgres(subject: &Subject<'_>, meta: Meta) -> Result<Verified, Erro
     use crate::client::Client;
     use crate::meta::major;
     use crate::postgres::connection;
-    use crate::restore::postgres::{check, create, fill, identifier};
+    use crate::restore::postgres::{Filled, check, create, fill, identifier};
     use lockgate_testing::server::{Options, Postgres};
 
     let of_backup = meta.server_major().unwrap_or_default();
@@ -90,13 +90,34 @@ async fn of_postgres(subject: &Subject<'_>, meta: Meta) -> Result<Verified, Erro
     let client = Client::find("pg_restore", least).await?;
     let mut administrator = lockgate::Database::connect(&url).await?;
     let session = connection(&mut administrator)?;
-    for role in meta.roles.iter().filter(|role| *role != "postgres") {
+    // Every server has the roles whose names begin with `pg_`, and no others may have such names.
+    for role in meta.roles.iter().filter(|role| *role != "postgres" && !role.starts_with("pg_")) {
         let made = sqlx::raw_sql(sqlx::AssertSqlSafe(format!("CREATE ROLE {}", identifier(role))));
         let made = made.execute(&mut *session).await;
         made.map_err(|error| Error::of_driver(format!("the role `{role}` cannot be made"), &error))?;
     }
-    create(session, "restored", None, meta.locale.as_ref(), None).await?;
-    fill(subject, &meta, &client, &url, "restored", &[]).await?;
+    // `pg_dump` does not dump tablespaces. Each is made when `pg_restore` misses it, because the schema names them.
+    let mut made = Vec::new();
+    loop {
+        create(session, "restored", None, meta.locale.as_ref(), None).await?;
+        match fill(subject, &meta, &client, (&url, "restored"), &[]).await? {
+            Filled::Whole(_) => break,
+            Filled::NoTablespace(name, error) if made.contains(&name) => return Err(error),
+            Filled::NoTablespace(name, error) => {
+                for sql in [
+                    "SET allow_in_place_tablespaces = on".to_owned(),
+                    // `pg_restore` reports the name as an identifier with quotes if necessary.
+                    format!("CREATE TABLESPACE {name} LOCATION ''"),
+                    "DROP DATABASE restored WITH (FORCE)".to_owned(),
+                ] {
+                    if sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut *session).await.is_err() {
+                        return Err(error);
+                    }
+                }
+                made.push(name);
+            }
+        }
+    }
     check(subject, &meta, &server.url("restored"), session, false).await?;
     let _ = administrator.close().await;
     let on = format!("PostgreSQL {major_here}.{minor}");

@@ -11,7 +11,7 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use tokio::io::AsyncWriteExt;
 
 use super::said::{self, Failure};
-use super::{Ignored, Obstacles, Options, Restored, compare, free_bytes, shown_bytes};
+use super::{Ignored, Obstacles, Options, Restored, compare, free_bytes, mark, shown_bytes};
 use crate::client::{self, Client};
 use crate::error::Error;
 use crate::event::{Phase, Progress};
@@ -49,6 +49,13 @@ fn literal(text: &str) -> String {
     if quoted.contains('\\') { format!("E'{}'", quoted.replace('\\', "\\\\")) } else { format!("'{quoted}'") }
 }
 
+/// The name of a database that restores of this one have made.
+///
+/// It may be truncated, and other databases may have similar names. The hash of the whole name identifies ours.
+fn made_name(name: &str, ending: &str) -> String {
+    with_ending(name, &format!("{ending}_{}", mark(name, ending)))
+}
+
 /// The name with an ending, truncated to the length that PostgreSQL allows.
 fn with_ending(name: &str, ending: &str) -> String {
     let mut end = name.len().min(LONGEST - ending.len());
@@ -70,25 +77,70 @@ async fn run(session: &mut PgConnection, what: &str, sql: String) -> Result<(), 
 }
 
 /// Connects to another database of the server than the one to be replaced.
+///
+/// Advisory locks are per database, so all restores of a database should use the same one: `postgres` if possible.
 async fn administer(subject: &Subject<'_>, options: &Options, name: &str) -> Result<(Database, String), Error> {
-    if let Some(url) = &options.admin_url
-        && Console::of(url)?.database() != Some(name)
-    {
-        return Ok((Database::connect(url).await?, url.clone()));
-    }
     let url = options.admin_url.as_deref().unwrap_or(subject.url);
+    let console = Console::of(url)?;
+    let mut others = vec!["postgres", "template1"];
+    others.extend(console.database());
+    others.retain(|other| *other != name);
     let mut failed = None;
-    for other in ["postgres", "template1"] {
+    for other in others {
         let beside = beside(url, other);
         match Database::connect(&beside).await {
-            Ok(database) => return Ok((database, beside)),
+            Ok(mut database) => {
+                if options.admin_url.is_some() {
+                    check_server(subject, name, connection(&mut database)?).await?;
+                }
+                return Ok((database, beside));
+            }
             Err(error) if matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::Denied) => {
                 failed.get_or_insert(error);
             }
             Err(error) => return Err(error.into()),
         }
     }
-    Err(failed.expect("one of two attempts has failed").into())
+    Err(failed.expect("at least one attempt has failed").into())
+}
+
+/// Checks that the administrator is on the server of the database URL. Otherwise, the stage of one database would be
+/// checked, and another one of the same name replaced.
+async fn check_server(subject: &Subject<'_>, name: &str, session: &mut PgConnection) -> Result<(), Error> {
+    let mut failed = None;
+    for url in [subject.url.to_owned(), beside(subject.url, "postgres"), beside(subject.url, "template1")] {
+        match Database::connect(&url).await {
+            Ok(mut database) => {
+                let (started, cluster) = server(connection(&mut database)?).await?;
+                let (started_here, cluster_here) = server(session).await?;
+                let is_same = started == started_here
+                    && cluster.zip(cluster_here).is_none_or(|(cluster, cluster_here)| cluster == cluster_here);
+                database.close().await?;
+                if is_same {
+                    return Ok(());
+                }
+                let what = format!("`--admin-url` is of another server than the database URL of `{name}`");
+                return Err(Error::refused(what).state("nothing was changed").help(
+                    "name a role of the same server: `--admin-url postgres://postgres@HOST/postgres`, with the host and \
+                     port of the database URL",
+                ));
+            }
+            Err(error) => {
+                failed.get_or_insert(error);
+            }
+        }
+    }
+    Err(failed.expect("every attempt has failed").into())
+}
+
+/// When a server was started, to the microsecond, and the identifier of its cluster, which its replicas share.
+async fn server(session: &mut PgConnection) -> Result<(String, Option<i64>), Error> {
+    let started = sqlx::query_scalar("SELECT extract(epoch FROM pg_postmaster_start_time())::text");
+    let started = started.fetch_one(&mut *session).await;
+    let started = started.map_err(|error| Error::of_driver("the server cannot be identified", &error))?;
+    // Some servers do not allow this.
+    let cluster = sqlx::query_scalar("SELECT system_identifier FROM pg_control_system()").fetch_one(session).await;
+    Ok((started, cluster.ok()))
 }
 
 pub(super) async fn restore(subject: &Subject<'_>, options: &Options, meta: Meta) -> Result<Restored, Error> {
@@ -107,14 +159,14 @@ pub(super) async fn restore(subject: &Subject<'_>, options: &Options, meta: Meta
         return Ok(restored);
     }
     let meta = &restored.meta;
-    let new = with_ending(&name, RESTORING);
+    let new = made_name(&name, RESTORING);
     let made = async {
         drop_database(session, &new).await?;
         let owner = old.as_ref().map(|old| old.owner.clone());
         let target = old.as_ref().map(|old| &old.locale).or(meta.locale.as_ref());
         let place = old.as_ref().map(|old| &*old.tablespace);
         create(session, &new, owner.as_deref(), target, place).await?;
-        let ignored = fill(subject, meta, &client, &url, &new, &options.ignored).await?;
+        let ignored = fill(subject, meta, &client, (&url, &new), &options.ignored).await?.ignored()?;
         check(subject, meta, &beside(&url, &new), session, !ignored.is_empty()).await?;
         if let Some(old) = &old {
             take_over(session, old, &new).await?;
@@ -366,15 +418,31 @@ pub(crate) async fn create(
     run(session, &format!("the database `{name}` cannot be created"), sql).await
 }
 
+/// How a dump was restored.
+pub(crate) enum Filled {
+    /// Whole, but for the errors that were ignored.
+    Whole(Vec<String>),
+    /// In part, because the server has no tablespace of this name.
+    NoTablespace(String, Error),
+}
+
+impl Filled {
+    fn ignored(self) -> Result<Vec<String>, Error> {
+        match self {
+            Self::Whole(ignored) => Ok(ignored),
+            Self::NoTablespace(_, error) => Err(error),
+        }
+    }
+}
+
 /// Restores the dump into an empty database, and returns the errors that were ignored.
 pub(crate) async fn fill(
     subject: &Subject<'_>,
     meta: &Meta,
     client: &Client,
-    url: &str,
-    name: &str,
+    (url, name): (&str, &str),
     ignored: &[Ignored],
-) -> Result<Vec<String>, Error> {
+) -> Result<Filled, Error> {
     let mut command = client.command(url)?;
     // The name could be mistaken for a connection string, so it is passed as a parameter of one.
     let quoted = name.replace('\\', "\\\\").replace('\'', "\\'");
@@ -407,7 +475,7 @@ pub(crate) async fn fill(
     let status = status.map_err(|error| Error::failed(format!("`pg_restore` cannot be waited for: {error}")))?;
     fed?;
     if status.success() {
-        return Ok(Vec::new());
+        return Ok(Filled::Whole(Vec::new()));
     }
     let failure = client.failed(status, &said, url);
     let understood = said::failures(&said).filter(|failures| !failures.is_empty() && status.code() == Some(1));
@@ -420,27 +488,41 @@ pub(crate) async fn fill(
     let mut database = Database::connect(&beside(url, name)).await?;
     let mut notes = Vec::new();
     for failure in failures {
-        notes.push(is_ignored(connection(&mut database)?, &failure, ignored).await?);
+        match is_ignored(connection(&mut database)?, &failure, ignored).await {
+            Ok(note) => notes.push(note),
+            Err(error) => {
+                return match failure.tablespace() {
+                    Some(name) => Ok(Filled::NoTablespace(name.to_owned(), error)),
+                    None => Err(error),
+                };
+            }
+        }
     }
     database.close().await?;
-    Ok(notes)
+    Ok(Filled::Whole(notes))
 }
 
 /// Checks whether a failure is on the list. `pg_restore` does not report the SQLSTATE, so the command is run once more.
 async fn is_ignored(session: &mut PgConnection, failure: &Failure, ignored: &[Ignored]) -> Result<String, Error> {
-    let about = format!("`{}`: {}", failure.entry, failure.message);
+    let about = failure.to_string();
     let not_on_the_list = |code: Option<&str>| {
         let error = Error::failed(format!("the backup cannot be restored: {about}"));
         match code {
-            Some(code) => error.help(format!(
-                "correct the cause; if it does not matter, ignore it for the object: `--ignore-error {code}:OBJECT`"
-            )),
+            Some(code) => {
+                let object = failure.tablespace().unwrap_or("OBJECT");
+                error.help(format!(
+                    "correct the cause; if it does not matter, ignore it for the object: `--ignore-error {code}:{object}`"
+                ))
+            }
             None => error,
         }
     };
     let Some(command) = &failure.command else { return Err(not_on_the_list(None)) };
     let tried = async {
-        sqlx::raw_sql("BEGIN").execute(&mut *session).await?;
+        // The settings of `pg_restore`.
+        let settings = "BEGIN; SET LOCAL search_path TO ''; SET LOCAL check_function_bodies = off; \
+                        SET LOCAL row_security = off; SET LOCAL xmloption = content";
+        sqlx::raw_sql(settings).execute(&mut *session).await?;
         let tried = sqlx::raw_sql(AssertSqlSafe(command.clone())).execute(&mut *session).await;
         sqlx::raw_sql("ROLLBACK").execute(&mut *session).await?;
         Ok::<_, sqlx::Error>(tried.err())
@@ -605,7 +687,7 @@ async fn free_name(session: &mut PgConnection, name: &str) -> Result<String, Err
         .fetch_all(session)
         .await
         .map_err(|error| Error::of_driver("the databases cannot be listed", &error))?;
-    let mut names = (now..).map(|time| with_ending(name, &format!("{BEFORE}{time}")));
+    let mut names = (now..).map(|time| made_name(name, &format!("{BEFORE}{time}")));
     Ok(names.find(|name| !taken.contains(name)).expect("some second has no database"))
 }
 
@@ -618,9 +700,10 @@ pub(super) async fn drop_old(subject: &Subject<'_>, options: &Options) -> Result
         .await
         .map_err(|error| Error::of_driver("the databases cannot be listed", &error))?;
     let is_kept = |found: &String| {
-        let time = found.rsplit_once(BEFORE).map_or("", |(_, time)| time);
-        let is_time = time.len() >= 10 && time.bytes().all(|byte| byte.is_ascii_digit());
-        is_time && *found == with_ending(&name, &format!("{BEFORE}{time}"))
+        let of_time = found.rsplit_once(BEFORE).and_then(|(_, rest)| rest.split_once('_'));
+        let time = of_time.map_or("", |(time, _)| time);
+        let is_time = !time.is_empty() && time.bytes().all(|byte| byte.is_ascii_digit());
+        is_time && *found == made_name(&name, &format!("{BEFORE}{time}"))
     };
     let kept: Vec<String> = all.into_iter().filter(is_kept).collect();
     for name in &kept {

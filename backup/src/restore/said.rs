@@ -9,6 +9,11 @@
 //! pg_restore: warning: errors ignored on restore: 1
 //! ```
 
+use std::fmt;
+
+/// The start of the command that `pg_restore` runs for a tablespace.
+const SET_TABLESPACE: &str = "SET default_tablespace = ";
+
 /// A failure of one command.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Failure {
@@ -20,9 +25,29 @@ pub(super) struct Failure {
     pub(super) command: Option<String>,
 }
 
+impl Failure {
+    /// The tablespace that could not be used.
+    pub(super) fn tablespace(&self) -> Option<&str> {
+        self.command.as_deref()?.strip_prefix(SET_TABLESPACE)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Not every error of `pg_restore` names the entry.
+        let first = self.command.as_deref().and_then(|command| command.lines().next());
+        match (&*self.entry, first) {
+            ("", Some(line)) => write!(f, "`{line}`: {}", self.message),
+            ("", None) => f.write_str(&self.message),
+            (entry, _) => write!(f, "`{entry}`: {}", self.message),
+        }
+    }
+}
+
 /// The failures in a text. `None` if the text contains an error of an unknown form.
 pub(super) fn failures(text: &str) -> Option<Vec<Failure>> {
     const QUERY: &str = "could not execute query: ";
+    const TABLESPACE: &str = "could not set default_tablespace to ";
     let mut found: Vec<Failure> = Vec::new();
     let mut entry = String::new();
     let mut in_command = false;
@@ -34,9 +59,14 @@ pub(super) fn failures(text: &str) -> Option<Vec<Failure>> {
                 // A number, and two object identifiers.
                 entry = of.splitn(4, ' ').nth(3).unwrap_or(of).to_owned();
             } else if let Some(said) = words.strip_prefix("error: ") {
-                let message = said.strip_prefix(QUERY)?;
+                // The tablespace of the next entries is not set by a command of the dump.
+                let of_tablespace = said.strip_prefix(TABLESPACE).and_then(|rest| rest.split_once(": "));
+                let (command, message) = match of_tablespace {
+                    Some((name, message)) => (Some(format!("{SET_TABLESPACE}{name}")), message),
+                    None => (None, said.strip_prefix(QUERY)?),
+                };
                 let message = message.strip_prefix("ERROR:").unwrap_or(message).trim().to_owned();
-                found.push(Failure { entry: entry.clone(), message, command: None });
+                found.push(Failure { entry: entry.clone(), message, command });
             } else if !(words.starts_with("while ") || words.starts_with("warning: errors ignored on restore")) {
                 // Other warnings are not errors.
                 if !words.starts_with("warning: ") {
@@ -84,5 +114,17 @@ mod tests {
         assert_eq!(found[1].command.as_deref(), Some("CREATE TABLE public.t (\n    a x\n);"));
         assert_eq!(failures("pg_restore: error: could not read from input file: end of file\n"), None);
         assert_eq!(failures("").unwrap(), []);
+    }
+
+    #[test]
+    fn a_failure_without_an_entry_shows_its_command() {
+        let said = "pg_restore: error: could not execute query: ERROR:  role \"ada\" does not exist\n\
+            Command was: ALTER TABLE public.books OWNER TO ada;\n\n\n";
+        let shown = failures(said).unwrap()[0].to_string();
+        assert_eq!(shown, "`ALTER TABLE public.books OWNER TO ada;`: role \"ada\" does not exist");
+        let said = "pg_restore: error: could not set default_tablespace to fast: ERROR:  invalid value for parameter \
+            \"default_tablespace\": \"fast\"\nDETAIL:  Tablespace \"fast\" does not exist.\n";
+        let found = failures(said).unwrap();
+        assert_eq!(found[0].command.as_deref(), Some("SET default_tablespace = fast"));
     }
 }

@@ -3,12 +3,13 @@
 //! The new file is made beside the old one, and takes its name in one step. No other program may have the old file
 //! open: we take SQLite's exclusive lock, and on Linux we look at the open files of other processes of this user.
 
+use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use lockgate::{Database, ErrorKind};
 use tokio::io::AsyncWriteExt;
 
-use super::{Obstacles, Options, Restored, compare, free_bytes, shown_bytes};
+use super::{Obstacles, Options, Restored, compare, free_bytes, mark, shown_bytes};
 use crate::error::Error;
 use crate::event::{Phase, Progress};
 use crate::meta::Meta;
@@ -17,6 +18,9 @@ use crate::subject::Subject;
 
 /// The endings of the files that SQLite keeps beside a database.
 const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
+
+/// The text before the time in the name of an old file.
+const KEPT: &str = ".before-";
 
 fn file_of(subject: &Subject<'_>) -> Result<PathBuf, Error> {
     subject.name()?;
@@ -31,6 +35,13 @@ fn with_ending(file: &Path, ending: &str) -> PathBuf {
     name.into()
 }
 
+/// The name under which the old file is kept.
+fn kept_name(file: &Path, time: &str) -> PathBuf {
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let ending = format!("{KEPT}{time}");
+    with_ending(file, &format!("{ending}-{}", mark(&name, &ending)))
+}
+
 fn folder_of(file: &Path) -> &Path {
     file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
@@ -40,25 +51,39 @@ pub(super) async fn restore(subject: &Subject<'_>, options: &Options, meta: Meta
     let name = file.display().to_string();
     let exists = file.exists();
     let mut obstacles = Obstacles::default();
-    if !folder_of(&file).is_dir() {
-        let folder = folder_of(&file).display();
-        obstacles.add(format!("the folder `{folder}` does not exist"), format!("make it: `mkdir -p {folder}`"));
+    let mut claim = None;
+    if folder_of(&file).is_dir() {
+        claim = Claim::of(&file, &mut obstacles)?;
+    } else {
+        let folder = folder_of(&file).to_string_lossy().into_owned();
+        obstacles
+            .add(format!("the folder `{folder}` does not exist"), format!("make it: `mkdir -p {}`", quoted(&folder)));
     }
     let mut stage = options.stage;
     if exists {
-        let mut database = Database::connect(&lockgate::__private::existing(subject.url)).await?;
-        stage = lockgate::__private::may_replace(subject.migrator, &mut database).await?;
-        let tables: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_schema")
-            .fetch_one(connection(&mut database)?)
-            .await
-            .map_err(|error| Error::of_driver("the database cannot be read", &error))?;
-        database.close().await?;
+        if let Some(claim) = &mut claim {
+            claim.put_back(&file).await;
+        }
+        let (found, tables) = match content(subject, &file).await {
+            Ok(content) => content,
+            Err(error) if is_unreadable(&file, &error) => return Err(unreadable(&file)),
+            Err(error) => return Err(error),
+        };
+        stage = found;
         obstacles.add_stage(stage, tables == 0, options, &name);
         obstacles_of_others(&file, &mut obstacles);
         match lock(&file).await {
             Ok(database) => database.close().await?,
             Err(error) => obstacles.add(error.to_string(), "end the programs that use it, and try again"),
         }
+    }
+    let beside: Vec<PathBuf> = BESIDE.iter().map(|ending| with_ending(&file, ending)).collect();
+    if let Some(left) = beside.iter().find(|path| !exists && path.exists()) {
+        // SQLite would apply it to the new file.
+        obstacles.add(
+            format!("`{}` exists, although its database does not", left.display()),
+            format!("move it away: `{}`", move_away(left)),
+        );
     }
     if let Some(free) = free_bytes(folder_of(&file)).filter(|free| *free < meta.size) {
         obstacles.add(
@@ -67,6 +92,7 @@ pub(super) async fn restore(subject: &Subject<'_>, options: &Options, meta: Meta
         );
     }
     obstacles.check(&name)?;
+    let mut claim = claim.expect("without it, there is an obstacle");
     let mut restored = Restored { meta, database: name, kept: None, ignored: Vec::new(), is_dry_run: options.dry_run };
     if options.dry_run {
         return Ok(restored);
@@ -77,7 +103,7 @@ pub(super) async fn restore(subject: &Subject<'_>, options: &Options, meta: Meta
     remove(&new)?;
     let made = make(subject, meta, &new, stage).await;
     let swapped = match made {
-        Ok(()) => swap(subject, &file, &new, exists, meta).await,
+        Ok(()) => swap(subject, &file, &new, exists, meta, &mut claim).await,
         Err(error) => Err(error),
     };
     match swapped {
@@ -90,6 +116,196 @@ pub(super) async fn restore(subject: &Subject<'_>, options: &Options, meta: Meta
             Err(error.state(format!("`{}` was not changed", file.display())))
         }
     }
+}
+
+/// The lock file of a restore, which keeps other restores of the same file away as long as it is locked.
+///
+/// A restore that is killed while it swaps the files leaves it with a line that says how the old file was.
+struct Claim {
+    path: PathBuf,
+    open: std::fs::File,
+    has_record: bool,
+}
+
+impl Claim {
+    /// Locks the lock file, and with it checks what the restore needs from the folder.
+    fn of(file: &Path, obstacles: &mut Obstacles) -> Result<Option<Self>, Error> {
+        let path = with_ending(file, ".lockgate-lock");
+        let mut options = std::fs::OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        loop {
+            let open = match options.open(&path) {
+                Ok(open) => open,
+                Err(error) => {
+                    obstacles.add(
+                        format!("`{}` cannot be written: {error}", path.display()),
+                        format!("allow this user to write in `{}`", folder_of(file).display()),
+                    );
+                    return Ok(None);
+                }
+            };
+            match open.try_lock() {
+                Ok(()) => {}
+                Err(std::fs::TryLockError::WouldBlock) => {
+                    let what = format!("another restore of `{}` is running", file.display());
+                    let error = Error::new(ErrorKind::Locked, what);
+                    return Err(error.state("nothing was changed").help("wait until it ends"));
+                }
+                Err(std::fs::TryLockError::Error(error)) => {
+                    return Err(Error::failed(format!("`{}` cannot be locked: {error}", path.display()))
+                        .state("nothing was changed")
+                        .help("use a folder on a file system with locks"));
+                }
+            }
+            // The restore before may have deleted the file after we opened it.
+            if is_same(open.metadata(), std::fs::metadata(&path)) {
+                let has_record = open.metadata().is_ok_and(|found| found.len() > 0);
+                let claim = Self { path, open, has_record };
+                claim.probe(file, obstacles);
+                return Ok(Some(claim));
+            }
+        }
+    }
+
+    /// Checks with the lock file whether the files can be swapped.
+    fn probe(&self, file: &Path, obstacles: &mut Obstacles) {
+        if let Err(error) = keep_owner(file, &self.path) {
+            obstacles.add(format!("its owner and group cannot be kept: {error}"), "restore as its owner, or as root");
+        }
+        let link = with_ending(file, ".lockgate-link");
+        let linked = std::fs::remove_file(&link).or_else(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => Ok(()),
+            _ => Err(error),
+        });
+        let linked = linked.and_then(|()| std::fs::hard_link(&self.path, &link));
+        if let Err(error) = linked.and_then(|()| std::fs::remove_file(&link)) {
+            obstacles.add(
+                format!("its folder does not take hard links: {error}"),
+                "use a folder on a file system with hard links",
+            );
+        }
+    }
+
+    /// Writes down how the old file is, before it is changed.
+    fn record(&mut self, mode: &str, kept: &Path) -> std::io::Result<()> {
+        self.has_record = true;
+        self.open.rewind()?;
+        self.open.write_all(format!("{mode} {}", kept.display()).as_bytes())?;
+        self.open.sync_all()
+    }
+
+    /// Makes the old file as it was before a restore that did not finish.
+    async fn put_back(&mut self, file: &Path) {
+        let mut record = String::new();
+        if !self.has_record || self.open.rewind().is_err() || self.open.read_to_string(&mut record).is_err() {
+            return;
+        }
+        let Some((mode, kept)) = record.split_once(' ') else { return };
+        // Only our own link to the file, and no other file.
+        let is_link = kept.starts_with(&*with_ending(file, KEPT).to_string_lossy());
+        if is_link && is_same(std::fs::metadata(kept), std::fs::metadata(file)) {
+            let _ = std::fs::remove_file(kept);
+        }
+        if mode != "wal" || set_wal(file).await.is_ok() {
+            self.forget();
+        }
+    }
+
+    fn forget(&mut self) {
+        self.has_record = self.open.set_len(0).is_err();
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        if !self.has_record {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Whether both are the same file. `false` if the system does not say.
+fn is_same(one: std::io::Result<std::fs::Metadata>, other: std::io::Result<std::fs::Metadata>) -> bool {
+    let (Ok(one), Ok(other)) = (one, other) else { return false };
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        (one.dev(), one.ino()) == (other.dev(), other.ino())
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = (one, other);
+        true
+    }
+}
+
+/// Gives another file the owner, group and mode of this one, if it exists.
+fn keep_owner(file: &Path, other: &Path) -> std::io::Result<()> {
+    let Ok(found) = std::fs::metadata(file) else { return Ok(()) };
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let now = std::fs::metadata(other)?;
+        if (found.uid(), found.gid()) != (now.uid(), now.gid()) {
+            std::os::unix::fs::chown(other, Some(found.uid()), Some(found.gid()))?;
+        }
+    }
+    // Last, because a new owner may reset a part of it.
+    std::fs::set_permissions(other, found.permissions())
+}
+
+async fn set_wal(file: &Path) -> Result<(), Error> {
+    let mut database = Database::connect(&url_of(file)).await?;
+    let set = sqlx::query_scalar::<_, String>("PRAGMA journal_mode = WAL");
+    let set = set.fetch_one(connection(&mut database)?).await;
+    database.close().await?;
+    match set {
+        Ok(mode) if mode == "wal" => Ok(()),
+        Ok(mode) => Err(Error::failed(format!("the journal mode of `{}` stays {mode}", file.display()))),
+        Err(error) => Err(Error::of_driver("the journal mode cannot be set", &error)),
+    }
+}
+
+/// The stage of the database to be replaced, and the number of its objects.
+async fn content(subject: &Subject<'_>, file: &Path) -> Result<(Option<lockgate::Stage>, i64), Error> {
+    let mut database = Database::connect(&url_of(file)).await?;
+    let stage = lockgate::__private::may_replace(subject.migrator, &mut database).await?;
+    let objects = sqlx::query_scalar("SELECT count(*) FROM sqlite_schema");
+    let objects = objects.fetch_one(connection(&mut database)?).await;
+    database.close().await?;
+    Ok((stage, objects.map_err(|error| Error::of_driver("the database cannot be read", &error))?))
+}
+
+/// Whether a file is not a database of SQLite, or no longer one.
+fn is_unreadable(file: &Path, error: &Error) -> bool {
+    let mut start = Vec::new();
+    let read = std::fs::File::open(file).and_then(|open| open.take(16).read_to_end(&mut start));
+    let has_start = start.is_empty() || start == b"SQLite format 3\0";
+    let report = error.report();
+    read.is_ok() && (!has_start || report.contains("malformed") || report.contains("not a database"))
+}
+
+fn unreadable(file: &Path) -> Error {
+    let files: Vec<PathBuf> =
+        BESIDE.iter().map(|ending| with_ending(file, ending)).filter(|path| path.exists()).collect();
+    let error =
+        Error::refused(format!("`{}` is damaged, or not a SQLite database: its stage cannot be read", file.display()));
+    let error = error.state("nothing was changed");
+    let error = error.help(format!("if it is the right file, move it away and restore again: `{}`", move_away(file)));
+    files.iter().fold(error, |error, file| error.help(format!("move this one away too: `{}`", move_away(file))))
+}
+
+/// The command that moves a file away.
+fn move_away(file: &Path) -> String {
+    let name = file.to_string_lossy();
+    format!("mv {} {}", quoted(&name), quoted(&format!("{name}.damaged")))
+}
+
+/// A word for the shell.
+fn quoted(word: &str) -> String {
+    shlex::try_quote(word).map_or_else(|_| word.to_owned(), std::borrow::Cow::into_owned)
 }
 
 fn remove(file: &Path) -> Result<(), Error> {
@@ -175,6 +391,7 @@ async fn swap(
     new: &Path,
     exists: bool,
     meta: &Meta,
+    claim: &mut Claim,
 ) -> Result<Option<PathBuf>, Error> {
     let failed = |error: std::io::Error| Error::failed(format!("the files cannot be swapped: {error}"));
     if !exists {
@@ -187,24 +404,35 @@ async fn swap(
     let session = connection(&mut database)?;
     let read = |error: sqlx::Error| Error::of_driver("the database cannot be locked", &error);
     let mode: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&mut *session).await.map_err(read)?;
-    // Without WAL, everything is in the file itself, and closing it cannot delete a file that belongs to the new one.
-    sqlx::raw_sql("PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE").execute(&mut *session).await.map_err(read)?;
     if mode == "wal" {
-        let mut other = Database::connect(&url_of(new)).await?;
-        let set = sqlx::raw_sql("PRAGMA journal_mode = WAL").execute(connection(&mut other)?).await;
-        set.map_err(read)?;
-        other.close().await?;
+        set_wal(new).await?;
     }
+    keep_owner(file, new).map_err(failed)?;
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |time| time.as_secs());
-    let kept = (now..).map(|time| with_ending(file, &format!(".before-{time}"))).find(|kept| !kept.exists());
+    let kept = (now..).map(|time| kept_name(file, &time.to_string())).find(|kept| !kept.exists());
     let kept = kept.expect("some second has no file");
-    std::fs::hard_link(file, &kept).map_err(failed)?;
-    std::fs::rename(new, file).map_err(failed)?;
+    claim.record(&mode, &kept).map_err(failed)?;
+    let swapped = async {
+        // Without WAL, everything is in the file itself, and closing it cannot delete a file of the new one.
+        sqlx::raw_sql("PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE").execute(&mut *session).await.map_err(read)?;
+        std::fs::hard_link(file, &kept).map_err(failed)?;
+        std::fs::rename(new, file).map_err(failed)
+    }
+    .await;
+    if let Err(error) = swapped {
+        let _ = database.close().await;
+        claim.put_back(file).await;
+        return Err(error);
+    }
+    claim.forget();
     if let Ok(folder) = std::fs::File::open(folder_of(file)) {
         // Not every system can sync a folder; the files themselves are already on the disk.
         let _ = folder.sync_all();
     }
     let _ = database.close().await;
+    if mode == "wal" {
+        let _ = set_wal(&kept).await;
+    }
     subject.note(format!(
         "the backup `{}` is now in `{}`; the old file is kept as `{}`",
         meta.key,
@@ -238,13 +466,14 @@ fn obstacles_of_others(file: &Path, obstacles: &mut Obstacles) {
 
 pub(super) async fn drop_old(subject: &Subject<'_>, options: &Options) -> Result<Vec<String>, Error> {
     let file = file_of(subject)?;
-    let start = format!("{}.before-", file.file_name().unwrap_or_default().to_string_lossy());
+    let start = format!("{}{KEPT}", file.file_name().unwrap_or_default().to_string_lossy());
     let mut kept: Vec<PathBuf> = std::fs::read_dir(folder_of(&file))
         .map_err(|error| Error::new(ErrorKind::Unreachable, format!("the folder cannot be read: {error}")))?
         .flatten()
         .filter(|entry| {
             let name = entry.file_name().to_string_lossy().into_owned();
-            name.strip_prefix(&start).is_some_and(|time| !time.is_empty() && time.bytes().all(|b| b.is_ascii_digit()))
+            let time = name.strip_prefix(&start).and_then(|rest| rest.split_once('-')).map_or("", |(time, _)| time);
+            entry.path().file_name() == kept_name(&file, time).file_name()
         })
         .map(|entry| entry.path())
         .collect();

@@ -390,3 +390,218 @@ async fn a_backup_of_another_kind_and_one_of_a_future_release_are_refused_by_nam
     let error = back(&place, &named).await.unwrap_err();
     assert!(error.report().contains("has the version 2, which this release does not know"), "{error:?}");
 }
+
+#[tokio::test]
+async fn an_administrator_of_another_server_is_refused() {
+    let Some(place) = Place::postgres().await else { return };
+    prepared(&place).await;
+    place.sql("DELETE FROM books").await;
+    let other = lockgate_testing::server::Postgres::start(&lockgate_testing::server::Options::default()).unwrap();
+    execute(&other.url("postgres"), &format!("CREATE DATABASE {}", place.name)).await;
+    execute(&other.url(&place.name), "CREATE TABLE theirs AS SELECT 1 AS id").await;
+    let mut elsewhere = options(Stage::Development);
+    elsewhere.admin_url = Some(other.url("postgres"));
+    let error = back(&place, &elsewhere).await.unwrap_err();
+    assert!(error.report().contains("is of another server"), "{error:?}");
+    assert_eq!(number(&other.url(&place.name), "SELECT count(*) FROM theirs").await, 1);
+    let dropped = place
+        .with(&migrator(), &place.store(), async |subject| restore::drop_old(&subject, &elsewhere).await)
+        .await
+        .unwrap_err();
+    assert!(dropped.report().contains("is of another server"), "{dropped:?}");
+
+    // One of the same server replaces it.
+    elsewhere.admin_url = Some(cluster().unwrap().url("template1"));
+    back(&place, &elsewhere).await.unwrap();
+    assert_eq!(place.number("SELECT count(*) FROM books").await, 500);
+}
+
+#[tokio::test]
+async fn two_restores_at_once_do_not_disturb_each_other() {
+    for place in Place::each().await {
+        prepared(&place).await;
+        let (one, mut two) = (options(Stage::Development), options(Stage::Development));
+        if !place.is_sqlite() {
+            // Another maintenance database than that of the first.
+            two.admin_url = Some(cluster().unwrap().url("template1"));
+        }
+        let (one, two) = tokio::join!(back(&place, &one), back(&place, &two));
+        let (done, failed): (Vec<_>, Vec<_>) = [one, two].into_iter().partition(Result::is_ok);
+        assert_eq!((done.len(), failed.len()), (1, 1));
+        let error = failed.into_iter().next().unwrap().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Locked, "{error:?}");
+        assert!(error.report().contains("is running"), "{error:?}");
+        assert_eq!(place.number("SELECT count(*) FROM books").await, 500);
+        // The lock is gone.
+        back(&place, &options(Stage::Development)).await.unwrap();
+        assert!(!place.folder.path().join("library.db.lockgate-lock").exists());
+    }
+}
+
+#[tokio::test]
+async fn databases_and_files_of_others_with_similar_names_are_not_dropped() {
+    for place in Place::each().await {
+        prepared(&place).await;
+        let kept = back(&place, &options(Stage::Development)).await.unwrap().kept.unwrap();
+        let file = place.folder.path().join("library.db.before-2025010100");
+        let database = format!("{}_before_2025010100", place.name);
+        if place.is_sqlite() {
+            std::fs::copy(place.folder.path().join("library.db"), &file).unwrap();
+        } else {
+            let admin = cluster().unwrap().url("postgres");
+            execute(&admin, &format!("CREATE DATABASE {database} TEMPLATE {}", place.name)).await;
+            let marked = cluster().unwrap().url(&database);
+            let mut theirs = Database::connect(&marked).await.unwrap();
+            migrator().mark_stage(&mut theirs, Stage::Development).await.unwrap();
+            theirs.close().await.unwrap();
+        }
+        let development = options(Stage::Development);
+        let dropped = place
+            .with(&migrator().stage(Stage::Development), &place.store(), async |subject| {
+                restore::drop_old(&subject, &development).await
+            })
+            .await
+            .unwrap();
+        assert_eq!(dropped, [kept]);
+        assert!(if place.is_sqlite() { file.exists() } else { databases(&place).await.contains(&database) });
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn owner_group_and_mode_of_a_file_stay() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+    let place = Place::sqlite();
+    prepared(&place).await;
+    let file = place.folder.path().join("library.db");
+    // Only root may give a file away.
+    let _ = std::os::unix::fs::chown(&file, Some(4711), Some(4712));
+    std::fs::set_permissions(&file, PermissionsExt::from_mode(0o664)).unwrap();
+    let facts = || {
+        let found = std::fs::metadata(&file).unwrap();
+        (found.uid(), found.gid(), found.mode())
+    };
+    let before = facts();
+    back(&place, &options(Stage::Development)).await.unwrap();
+    assert_eq!(facts(), before);
+}
+
+#[tokio::test]
+async fn after_a_restore_was_killed_while_it_swapped_the_file_is_as_it_was() {
+    let place = Place::sqlite();
+    prepared(&place).await;
+    // What it leaves: the file is out of WAL mode, and has a second name.
+    let file = place.folder.path().join("library.db");
+    let link = place.folder.path().join("library.db.before-1764500000-12345678");
+    place.sql("PRAGMA journal_mode = DELETE").await;
+    std::fs::hard_link(&file, &link).unwrap();
+    let lock = place.folder.path().join("library.db.lockgate-lock");
+    std::fs::write(&lock, format!("wal {}", link.canonicalize().unwrap().display())).unwrap();
+    let mut dry = options(Stage::Development);
+    dry.dry_run = true;
+    back(&place, &dry).await.unwrap();
+    assert_eq!(place.number("SELECT journal_mode = 'wal' FROM pragma_journal_mode").await, 1);
+    assert!(!link.exists() && !lock.exists());
+    assert_eq!(place.number("SELECT count(*) FROM books").await, 500);
+    // The old file stays in WAL mode too.
+    let kept = back(&place, &options(Stage::Development)).await.unwrap().kept.unwrap();
+    let mode = "SELECT journal_mode = 'wal' FROM pragma_journal_mode";
+    assert_eq!(number(&format!("sqlite://{kept}"), mode).await, 1);
+}
+
+#[tokio::test]
+async fn a_dry_run_finds_a_folder_in_which_the_restore_cannot_write() {
+    let place = Place::sqlite();
+    prepared(&place).await;
+    let mut dry = options(Stage::Development);
+    dry.dry_run = true;
+    std::fs::create_dir(place.folder.path().join("library.db.lockgate-lock")).unwrap();
+    let error = back(&place, &dry).await.unwrap_err();
+    assert!(error.report().contains("cannot be written"), "{error:?}");
+    std::fs::remove_dir(place.folder.path().join("library.db.lockgate-lock")).unwrap();
+    // No hard link can be made there.
+    std::fs::create_dir(place.folder.path().join("library.db.lockgate-link")).unwrap();
+    let error = back(&place, &dry).await.unwrap_err();
+    assert!(error.report().contains("does not take hard links"), "{error:?}");
+    assert!(!place.folder.path().join("library.db.lockgate-lock").exists());
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_moved_away_before_a_restore() {
+    let place = Place::sqlite();
+    prepared(&place).await;
+    let file = place.folder.path().join("library.db");
+    std::fs::write(&file, "this was a database once, but is not one now").unwrap();
+    let error = back(&place, &options(Stage::Development)).await.unwrap_err();
+    let command = format!("mv {0} {0}.damaged", file.canonicalize().unwrap().display());
+    assert!(error.report().contains(&command), "{error:?}");
+    assert!(std::process::Command::new("sh").args(["-c", &command]).status().unwrap().success());
+    // A log of the damaged file would be applied to the new one.
+    let log = place.folder.path().join("library.db-wal");
+    std::fs::write(&log, "left").unwrap();
+    let error = back(&place, &options(Stage::Development)).await.unwrap_err();
+    assert!(error.report().contains("although its database does not"), "{error:?}");
+    std::fs::remove_file(log).unwrap();
+    back(&place, &options(Stage::Development)).await.unwrap();
+    assert_eq!(place.number("SELECT count(*) FROM books").await, 500);
+}
+
+#[tokio::test]
+async fn tables_in_a_tablespace_and_of_a_predefined_role_are_verified() {
+    use sqlx::{AssertSqlSafe, Connection};
+
+    let Some(place) = Place::postgres().await else { return };
+    place.migrate().await;
+    mark(&place, Stage::Development).await;
+    let space = format!("{}_space", place.name);
+    let mut session = sqlx::PgConnection::connect(&place.url).await.unwrap();
+    for sql in [
+        "SET allow_in_place_tablespaces = on".to_owned(),
+        format!("CREATE TABLESPACE {space} LOCATION ''"),
+        format!("CREATE TABLE placed (a INT) TABLESPACE {space}"),
+        "ALTER TABLE placed OWNER TO pg_monitor".to_owned(),
+    ] {
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut session).await.unwrap();
+    }
+    session.close().await.unwrap();
+    place.backup(&place.store()).await.unwrap();
+    place
+        .with(&migrator(), &place.store(), async |subject| lockgate_backup::verify(&subject, &Choice::default()).await)
+        .await
+        .unwrap();
+
+    // A server without the tablespace: it is named, and can be ignored.
+    place.sql("DROP TABLE placed").await;
+    place.sql(&format!("DROP TABLESPACE {space}")).await;
+    let error = back(&place, &options(Stage::Development)).await.unwrap_err();
+    assert!(error.report().contains(&format!("`--ignore-error 22023:{space}`")), "{error:?}");
+    let mut ignoring = options(Stage::Development);
+    ignoring.ignored = vec![format!("22023:{space}").parse().unwrap()];
+    back(&place, &ignoring).await.unwrap();
+    assert_eq!(place.number("SELECT count(*) FROM placed").await, 0);
+}
+
+#[tokio::test]
+async fn an_error_that_depends_on_the_search_path_is_named_and_can_be_ignored() {
+    let Some(place) = Place::postgres().await else { return };
+    place.migrate().await;
+    mark(&place, Stage::Development).await;
+    place
+        .sql(
+            "CREATE FUNCTION twice(a INT) RETURNS INT IMMUTABLE LANGUAGE sql AS 'SELECT a * 2'; \
+             CREATE FUNCTION more(a INT) RETURNS INT IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN twice(a); END'; \
+             CREATE TABLE numbers (a INT); INSERT INTO numbers VALUES (1); CREATE INDEX uq ON numbers (more(a))",
+        )
+        .await;
+    place.backup(&place.store()).await.unwrap();
+    let error = back(&place, &options(Stage::Development)).await.unwrap_err();
+    assert!(error.report().contains("`--ignore-error 42883:"), "{error:?}");
+    assert!(error.report().contains("uq"), "{error:?}");
+    assert!(!error.report().contains("``"), "{error:?}");
+    let mut ignoring = options(Stage::Development);
+    ignoring.ignored = vec!["42883:uq".parse().unwrap()];
+    let restored = back(&place, &ignoring).await.unwrap();
+    assert_eq!(restored.ignored.len(), 1, "{:?}", restored.ignored);
+    assert_eq!(place.number("SELECT count(*) FROM numbers").await, 1);
+}
