@@ -605,3 +605,18 @@ async fn an_error_that_depends_on_the_search_path_is_named_and_can_be_ignored() 
     assert_eq!(restored.ignored.len(), 1, "{:?}", restored.ignored);
     assert_eq!(place.number("SELECT count(*) FROM numbers").await, 1);
 }
+
+#[tokio::test]
+async fn a_backup_of_a_damaged_file_says_so() {
+    let place = Place::sqlite();
+    prepared(&place).await;
+    place.sql("PRAGMA wal_checkpoint(TRUNCATE)").await;
+    let file = place.folder.path().join("library.db");
+    let mut bytes = std::fs::read(&file).unwrap();
+    let half = bytes.len() / 2;
+    bytes[half..].fill(0xab);
+    std::fs::write(&file, bytes).unwrap();
+    let error = place.backup(&place.store()).await.unwrap_err();
+    assert!(error.report().contains("restore a backup from before the damage"), "{error:?}");
+    assert!(!error.report().contains("TMPDIR"), "{error:?}");
+}

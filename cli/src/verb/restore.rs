@@ -49,7 +49,12 @@ pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> R
     let mut options = Options::default();
     options.choice = arguments.which.choice(arguments.key.as_ref());
     options.stage = invocation.options().stage;
-    options.admin_url = arguments.admin_url.as_ref().map(|url| url.reveal().to_owned());
+    let admin_url = |url: &DatabaseUrl| match invocation.options().tunnel {
+        // The URL of the database is already that of the tunnel.
+        Some(_) => through(invocation.url(), url),
+        None => Ok(url.reveal().to_owned()),
+    };
+    options.admin_url = arguments.admin_url.as_ref().map(admin_url).transpose()?;
     options.disconnect = arguments.disconnect;
     options.ignored.clone_from(&arguments.ignored);
     options.dry_run = arguments.dry_run;
@@ -77,4 +82,32 @@ pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> R
     let restored = async |subject: Subject<'_>| restore::restore(&subject, &options).await;
     let restored = with(invocation, &migrator, &arguments.store, restored).await?;
     Ok(Answer::done(Body::Kept(Box::new(Kept::Restored(restored)))))
+}
+
+/// The administrator's URL, with the host and port of the tunnel to which this database URL leads.
+fn through(tunnel: &str, url: &DatabaseUrl) -> Result<String, CommandError> {
+    let console = lockgate::Console::of(tunnel).map_err(lockgate_backup::Error::from)?;
+    let command = console.command();
+    let port =
+        command.get_envs().find(|(name, _)| *name == "PGPORT").and_then(|(_, port)| port?.to_str()?.parse().ok());
+    let parts =
+        lockgate::DatabaseParts { host: console.host().map(str::to_owned), port, ..lockgate::DatabaseParts::default() };
+    lockgate::__private::with_parts(url.reveal(), &parts).ok_or_else(|| {
+        CommandError::usage(
+            format!("{url} has no host and port that the tunnel could replace"),
+            "write them: `--admin-url postgres://user@host:5432/database`",
+        )
+    })
+}
+
+#[cfg(all(test, feature = "postgres"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_administrator_goes_through_the_tunnel() {
+        let Ok(admin) = "postgres://admin:secret@db.example:5432/postgres".parse::<DatabaseUrl>();
+        let url = through("postgres://ada@127.0.0.1:40123/library", &admin).unwrap();
+        assert_eq!(url, "postgres://admin:secret@127.0.0.1:40123/postgres");
+    }
 }
