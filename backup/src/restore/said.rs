@@ -47,7 +47,8 @@ impl fmt::Display for Failure {
 /// The failures in a text. `None` if the text contains an error of an unknown form.
 pub(super) fn failures(text: &str) -> Option<Vec<Failure>> {
     const QUERY: &str = "could not execute query: ";
-    const TABLESPACE: &str = "could not set default_tablespace to ";
+    // Some releases quote the name of the setting.
+    const TABLESPACE: [&str; 2] = ["could not set default_tablespace to ", "could not set \"default_tablespace\" to "];
     let mut found: Vec<Failure> = Vec::new();
     let mut entry = String::new();
     let mut in_command = false;
@@ -60,7 +61,8 @@ pub(super) fn failures(text: &str) -> Option<Vec<Failure>> {
                 entry = of.splitn(4, ' ').nth(3).unwrap_or(of).to_owned();
             } else if let Some(said) = words.strip_prefix("error: ") {
                 // The tablespace of the next entries is not set by a command of the dump.
-                let of_tablespace = said.strip_prefix(TABLESPACE).and_then(|rest| rest.split_once(": "));
+                let of_tablespace =
+                    TABLESPACE.iter().find_map(|start| said.strip_prefix(start)).and_then(|rest| rest.split_once(": "));
                 let (command, message) = match of_tablespace {
                     Some((name, message)) => (Some(format!("{SET_TABLESPACE}{name}")), message),
                     None => (None, said.strip_prefix(QUERY)?),
@@ -126,5 +128,7 @@ mod tests {
             \"default_tablespace\": \"fast\"\nDETAIL:  Tablespace \"fast\" does not exist.\n";
         let found = failures(said).unwrap();
         assert_eq!(found[0].command.as_deref(), Some("SET default_tablespace = fast"));
+        let quoted = said.replace("set default_tablespace", "set \"default_tablespace\"");
+        assert_eq!(failures(&quoted).unwrap(), found);
     }
 }
