@@ -39,13 +39,18 @@ pub async fn create(subject: &Subject<'_>, purpose: Purpose) -> Result<Meta, Err
 
 #[cfg(feature = "postgres")]
 async fn of_postgres(subject: &Subject<'_>, database: &str, purpose: Purpose) -> Result<Meta, Error> {
-    let snapshot = crate::postgres::snapshot(subject.url, subject.migrator).await?;
-    let schema_sha256 = {
+    // The schema is read outside the snapshot. If it is the same before and after, the snapshot has it too; if it
+    // changed meanwhile, its digest is left out.
+    let digest = async || {
         let mut second = lockgate::Database::connect(subject.url).await?;
         let digest = crate::schema::digest(subject.migrator, &mut second).await?;
         let _ = second.close().await;
-        digest
+        Ok::<_, Error>(digest)
     };
+    let before = digest().await?;
+    let snapshot = crate::postgres::snapshot(subject.url, subject.migrator).await?;
+    let schema_sha256 =
+        if before.is_some() { digest().await?.filter(|after| before.as_ref() == Some(after)) } else { None };
     let begun = Begun::reserve(subject, database, &snapshot.status).await?;
     let key = begun.name.dump();
     let progress = Progress::begin(Phase::Dump, &key, None, subject.on_event);
@@ -147,7 +152,20 @@ impl Begun {
     async fn reserve(subject: &Subject<'_>, database: &str, status: &Status) -> Result<Self, Error> {
         let head = status.current().map(|entry| entry.id.clone());
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
-        for taken_at in now..now + TRIES {
+        // The newest backup is found by its time, so this one must be later than all others, even if the clock was put
+        // back meanwhile.
+        let newest =
+            subject.store.newest(&Name::folder_of(database, Of::from(status.stage))).await?.unwrap_or_default();
+        if newest > now + TRIES {
+            subject.note(format!(
+                "the clock of this machine is {} seconds behind the newest backup, so this backup has the time that \
+                 follows it, {}",
+                newest - now,
+                newest.saturating_add(1)
+            ));
+        }
+        let first = now.max(newest.saturating_add(1));
+        for taken_at in first..first.saturating_add(TRIES) {
             let name = Name::new(database, Of::from(status.stage), taken_at, head.as_deref());
             if subject.store.reserve(&name).await? {
                 let applied = status.entries.iter().filter(|entry| entry.row.is_some()).count();

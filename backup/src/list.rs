@@ -40,9 +40,15 @@ pub struct Broken {
 ///
 /// # Errors
 ///
+/// [`ErrorKind::Usage`](lockgate::ErrorKind::Usage) if the name is empty;
 /// [`ErrorKind::Denied`](lockgate::ErrorKind::Denied) and [`ErrorKind::Failed`](lockgate::ErrorKind::Failed) if the store
 /// cannot be read.
 pub async fn list(store: &Store, database: &str, of: Option<Of>) -> Result<Listing, Error> {
+    if database.is_empty() {
+        // It would mean the backups of all databases.
+        return Err(Error::usage("the name of the database is empty")
+            .help("name it, `--database NAME`, or omit the option for the database of the URL"));
+    }
     let folder = of.map_or_else(|| Name::folder_of_all(database), |of| Name::folder_of(database, of));
     let mut names: std::collections::BTreeMap<Name, Parts> = std::collections::BTreeMap::new();
     for (key, object) in store.objects_in(&folder).await? {
@@ -116,8 +122,9 @@ async fn examine(store: &Store, name: Name, parts: Parts) -> Result<Result<Meta,
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Refused`](lockgate::ErrorKind::Refused) if there is none, if it is broken, or if there are backups of several
-/// stages and none is named; and those of [`list`].
+/// [`ErrorKind::Refused`](lockgate::ErrorKind::Refused) if there is none, if it is broken, if no key is given and a broken
+/// one is newer than the newest that is not, or if there are backups of several stages and none is named; and those of
+/// [`list`].
 pub async fn choose(subject: &Subject<'_>, choice: &Choice) -> Result<Meta, Error> {
     let database = match &choice.database {
         Some(database) => database.clone(),
@@ -159,7 +166,23 @@ pub async fn choose(subject: &Subject<'_>, choice: &Choice) -> Result<Meta, Erro
         return Err(Error::refused(what).help(format!("choose one: `--of {}`", stages[0])));
     }
     let of = choice.of.map(|of| format!(" at the stage {of}")).unwrap_or_default();
-    listing.backups.into_iter().next_back().ok_or_else(|| {
+    let newest = listing.backups.into_iter().next_back();
+    // An older one in its place would be a surprise.
+    let time = |broken: &Broken| Name::of_key(&broken.key).and_then(|name| name.time().parse::<u64>().ok());
+    let finished = listing.broken.into_iter().filter(|broken| !broken.is_unfinished);
+    if let Some((at, broken)) = finished.filter_map(|broken| Some((time(&broken)?, broken))).max_by_key(|(at, _)| *at)
+        && newest.as_ref().is_none_or(|meta| at > meta.taken_at)
+    {
+        let error = Error::refused(format!("the newest backup, `{}`, is broken: {}", broken.key, broken.why));
+        let other = newest.map(|meta| format!("give the key of the one before it, `{}`, or ", meta.key));
+        let files = format!("`{}` and `{}.json`", broken.key, broken.key.trim_end_matches(".dump"));
+        return Err(error.help(format!(
+            "{}delete what is left of it from the store: {files}; {}",
+            other.unwrap_or_default(),
+            shows()
+        )));
+    }
+    newest.ok_or_else(|| {
         let what = format!("the store {} has no backup of `{database}`{of}", subject.store);
         Error::refused(what).help("`backup create` makes one; `--database NAME` names another database")
     })

@@ -129,7 +129,8 @@ pub async fn prune(subject: &Subject<'_>, options: &Options) -> Result<Pruned, E
         return Err(Error::usage("no stage is named")
             .help("name the stage of the backups: `--of development`; `backup list` lists all backups"));
     };
-    if let (Of::Stage(stage), None, false) = (of, &options.why, options.dry_run)
+    let why = options.why.as_deref().filter(|why| !why.trim().is_empty());
+    if let (Of::Stage(stage), None, false) = (of, why, options.dry_run)
         && stage.is_protected()
     {
         return Err(Error::refused(format!("these are backups of {stage}, which are not deleted without a reason"))

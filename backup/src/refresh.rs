@@ -74,7 +74,8 @@ impl Refresh<'_> {
         data::dump(source, &self.options(newest), &mut rows).await?;
         rows.rewind().map_err(|error| Error::failed(format!("the rows cannot be read again: {error}")))?;
         let newest = self.newest(target, self.to).await?;
-        let options = LoadOptions { newest, script: self.script.clone(), replace: true };
+        let bookkeeping = lockgate::__private::history_tables(self.migrator);
+        let options = LoadOptions { newest, script: self.script.clone(), replace: true, bookkeeping };
         data::load(target, &options, &mut BufReader::new(rows)).await
     }
 

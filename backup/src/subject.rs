@@ -41,7 +41,10 @@ impl Subject<'_> {
             #[cfg(feature = "postgres")]
             "postgres" | "postgresql" => {
                 let console = lockgate::Console::of(self.url)?;
-                Ok(console.database().unwrap_or_default().to_owned())
+                let name = console.database().filter(|name| !name.is_empty()).map(str::to_owned);
+                name.ok_or_else(|| {
+                    Error::usage("the URL names no database").help("write it: `postgres://HOST/DATABASE`")
+                })
             }
             _ => {
                 lockgate::Console::of(self.url)?;

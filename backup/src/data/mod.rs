@@ -43,6 +43,8 @@ pub struct LoadOptions {
     /// Whether existing rows in the tables of the dump are deleted first, in the same transaction, for example rows
     /// that migrations have inserted. Otherwise a table with rows is refused.
     pub replace: bool,
+    /// Tables that a dump must not contain, such as those of the history: `lockgate_history`.
+    pub bookkeeping: Vec<String>,
 }
 
 /// What was dumped or loaded: each table with the number of its rows.
@@ -92,6 +94,9 @@ pub async fn load(database: &mut Database, options: &LoadOptions, file: &mut dyn
             .help(format!("name a database of {of}")));
     }
     head.check_newest(options.newest.as_deref())?;
+    for table in &head.tables {
+        check_bookkeeping(table, options)?;
+    }
     let replaced = if options.replace { head.tables.as_slice() } else { &[] };
     match head.dialect {
         #[cfg(feature = "postgres")]
@@ -113,6 +118,21 @@ fn has_rows(table: &names::TableName) -> Error {
         .state("nothing was changed")
         .help("`load --replace` deletes existing rows first, such as those that migrations have inserted; or dump without \
              this table: `--exclude`")
+}
+
+/// Refuses a table of Lockgate's own, which no dump contains unless somebody has altered it.
+fn check_bookkeeping(table: &names::TableName, options: &LoadOptions) -> Result<(), Error> {
+    // SQLite's names have no case.
+    let is_own = |own: &&String| match table.schema {
+        Some(_) => table.goes_by(own),
+        None => table.name.eq_ignore_ascii_case(own),
+    };
+    match options.bookkeeping.iter().find(is_own) {
+        None => Ok(()),
+        Some(_) => Err(Error::refused(format!("the dump contains `{table}`, which is not a table of the application"))
+            .state("nothing was changed")
+            .help("dump the data again: `dump` omits this table")),
+    }
 }
 
 #[cfg(any(feature = "sqlite", feature = "postgres"))]

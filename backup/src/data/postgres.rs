@@ -172,6 +172,7 @@ async fn load_in_transaction(
         }
         match Line::parse(&line) {
             Some(Line::Rows(table, columns)) => {
+                super::check_bookkeeping(&table, options)?;
                 check_empty(connection, &table).await?;
                 let rows = copy_in(connection, &table, &columns, lines).await?;
                 loaded.rows.push((table.to_string(), rows));

@@ -322,6 +322,7 @@ async fn load_in_transaction(
         let (table, columns, values) = row(&line).ok_or_else(|| lines.wrong("is not one that `dump` writes"))?;
         let name = table.to_string();
         if loaded.rows.last().is_none_or(|(last, _)| *last != name) {
+            super::check_bookkeeping(&table, options)?;
             check_empty(connection, &table).await?;
             loaded.rows.push((name, 0));
         }
@@ -342,14 +343,18 @@ async fn load_in_transaction(
 
 /// Runs a script that must not end the transaction: otherwise the original rows would become visible.
 async fn run_script(connection: &mut SqliteConnection, script: &str) -> Result<(), Error> {
+    // The transaction may be ended and another one begun, which has none of the rows. A savepoint does not survive this,
+    // and the script cannot know its name.
+    let seed = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), script);
+    let savepoint = format!("lockgate_{seed:016x}");
+    execute(connection, &format!("SAVEPOINT {savepoint}")).await.map_err(unloaded)?;
     // A commit becomes a rollback.
     connection.lock_handle().await.map_err(unloaded)?.set_commit_hook(|| false);
     let ran = execute(connection, script).await;
     let mut handle = connection.lock_handle().await.map_err(unloaded)?;
     handle.remove_commit_hook();
     drop(handle);
-    // BEGIN succeeds only if no transaction is open. The load ends this one.
-    let is_open = execute(connection, "BEGIN").await.is_err();
+    let is_open = execute(connection, &format!("RELEASE {savepoint}")).await.is_ok();
     match ran {
         _ if !is_open => Err(super::script_ends_transaction()),
         Ok(()) => Ok(()),

@@ -78,6 +78,12 @@ impl Store {
         }
     }
 
+    /// The time in the newest name in a folder, whether its backup is finished or not.
+    pub(crate) async fn newest(&self, folder: &Path) -> Result<Option<u64>, Error> {
+        let found = self.objects_in(folder).await?;
+        Ok(found.iter().filter_map(|(key, _)| Name::of_key(key)?.time().parse().ok()).max())
+    }
+
     /// Makes the folder of a dump, readable only by its owner, because a dump contains all data of the database.
     fn make_private(&self, name: &Name) -> Result<(), Error> {
         let Some(folder) = &self.folder else { return Ok(()) };

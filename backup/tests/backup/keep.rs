@@ -88,6 +88,14 @@ async fn what_may_not_be_pruned_is_refused() {
     let production = |options: &mut prune::Options| options.of = Some(Of::Stage(Stage::Production));
     let protected = pruned(&place, one, production).await.unwrap_err();
     assert!(protected.report().contains("`--override-stage \"why\"`"), "{protected:?}");
+    // An empty reason is none, and an empty name would mean every database.
+    let blank = pruned(&place, one, |options| {
+        production(options);
+        options.why = Some(" ".to_owned());
+    });
+    assert!(blank.await.unwrap_err().report().contains("`--override-stage \"why\"`"));
+    let nameless = pruned(&place, one, |options| options.database = Some(String::new())).await.unwrap_err();
+    assert!(nameless.kind() == ErrorKind::Usage && nameless.report().contains("is empty"), "{nameless:?}");
     pruned(&place, one, |options| {
         production(options);
         options.why = Some("they are old".to_owned());
@@ -153,6 +161,71 @@ async fn a_backup_is_tried_out_where_nobody_needs_it() {
         let report = verify().await.unwrap_err().report();
         assert!(report.contains("the schema is different"), "{report}");
     }
+}
+
+#[tokio::test]
+async fn a_backup_is_the_newest_even_if_the_clock_was_put_back() {
+    let place = Place::sqlite();
+    place.migrate().await;
+    place.backup(&place.store()).await.unwrap();
+    let future = 60 * 365 * 24 * 3600;
+    copies(&place, &[future]);
+    let made = place.backup(&place.store()).await.unwrap();
+    assert_eq!(made.taken_at, 1_767_225_600 + future + 1);
+    let listing = list::list(&place.store(), "library", None).await.unwrap();
+    assert_eq!(listing.backups.last(), Some(&made));
+    let events = format!("{:?}", place.events.lock().unwrap());
+    assert!(events.contains("behind the newest backup"), "{events}");
+}
+
+#[tokio::test]
+async fn an_older_backup_never_stands_in_for_a_broken_one() {
+    let place = Place::sqlite();
+    place.migrate().await;
+    place.backup(&place.store()).await.unwrap();
+    copies(&place, &[0, 1]);
+    let folder = place.store_folder().join("library/unmarked");
+    let (old, new) = ("1767225600-0002_create_loans", "1767225601-0002_create_loans");
+    let choose = async |key: Option<&str>| {
+        let choice = Choice { key: key.map(str::to_owned), ..Choice::default() };
+        place.with(&migrator(), &place.store(), async |subject| list::choose(&subject, &choice).await).await
+    };
+    let whole = std::fs::read(folder.join(format!("{new}.dump"))).unwrap();
+    std::fs::write(folder.join(format!("{new}.dump")), &whole[1..]).unwrap();
+    let damaged = choose(None).await.unwrap_err().report();
+    assert!(damaged.contains(&format!("`library/unmarked/{new}.dump`, is broken: its dump has")), "{damaged}");
+    std::fs::remove_file(folder.join(format!("{new}.dump"))).unwrap();
+    let gone = choose(None).await.unwrap_err().report();
+    assert!(gone.contains("its dump is missing") && gone.contains(&format!("library/unmarked/{old}.dump`")), "{gone}");
+    // Both ways out.
+    assert_eq!(choose(Some(old)).await.unwrap().taken_at, 1_767_225_600);
+    std::fs::remove_file(folder.join(format!("{new}.json"))).unwrap();
+    assert_eq!(choose(None).await.unwrap().taken_at, 1_767_225_600);
+}
+
+#[tokio::test]
+async fn a_backup_made_while_the_schema_changes_is_verified() {
+    let Some(place) = Place::postgres().await else { return };
+    place.migrate().await;
+    let store = place.store();
+    let is_done = std::sync::atomic::AtomicBool::new(false);
+    let changes = async {
+        let mut number = 0;
+        while !is_done.load(std::sync::atomic::Ordering::Relaxed) {
+            number += 1;
+            place.sql(&format!("CREATE TABLE more_{number} (id INT)")).await;
+        }
+    };
+    let backups = async {
+        for _ in 0..2 {
+            place.backup(&store).await.unwrap();
+        }
+        is_done.store(true, std::sync::atomic::Ordering::Relaxed);
+    };
+    tokio::join!(changes, backups);
+    let verify =
+        async |subject: lockgate_backup::Subject<'_>| lockgate_backup::verify(&subject, &Choice::default()).await;
+    place.with(&migrator(), &store, verify).await.unwrap();
 }
 
 async fn deployed(place: &Place, migrator: &Migrator, resume: bool) -> Result<deploy::Deployed, Error> {

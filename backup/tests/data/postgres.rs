@@ -321,3 +321,21 @@ async fn a_dump_is_of_one_moment() {
     assert!(!String::from_utf8(file.0).unwrap().contains("late"));
     assert_eq!(source.texts("SELECT id::text FROM parts WHERE region = 'late'").await, ["99"]);
 }
+
+#[tokio::test]
+async fn an_altered_dump_does_not_touch_the_history() {
+    let schema = "CREATE TABLE books (id INT); INSERT INTO books VALUES (1); \
+                  CREATE TABLE lockgate_history (id INT); INSERT INTO lockgate_history VALUES (1)";
+    let Some(place) = Place::with(Dialect::Postgres, schema).await else { return };
+    let bookkeeping = vec!["lockgate_history".to_owned()];
+    let dumped = DumpOptions { bookkeeping: bookkeeping.clone(), ..DumpOptions::default() };
+    let file = place.dump(&dumped).await.unwrap().0;
+    let options = LoadOptions { replace: true, bookkeeping, ..LoadOptions::default() };
+    let rows = file.replace("COPY \"public\".\"books\"", "COPY \"public\".\"lockgate_history\"");
+    assert_ne!(rows, file);
+    for altered in [&rows, &file.replace("\"books\"", "\"lockgate_history\"")] {
+        says(place.load_with(&options, altered).await, &["is not a table of the application"]);
+    }
+    assert_eq!(place.texts("SELECT id::text FROM lockgate_history").await, ["1"]);
+    place.load_with(&options, &file).await.unwrap();
+}

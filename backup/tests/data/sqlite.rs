@@ -115,7 +115,9 @@ async fn a_script_is_part_of_the_load() {
     let script = |script: &str| LoadOptions { script: Some(script.to_owned()), ..LoadOptions::default() };
     let failing = script("UPDATE a_people SET name = 'x'; UPDATE nowhere SET id = 1");
     says(target.load_with(&failing, &file).await, &["the script fails"]);
-    says(target.load_with(&script("COMMIT"), &file).await, &["the script ends the transaction"]);
+    for ends in ["COMMIT", "ROLLBACK", "ROLLBACK; BEGIN", "COMMIT; BEGIN", "END; SAVEPOINT a"] {
+        says(target.load_with(&script(ends), &file).await, &["the script ends the transaction"]);
+    }
     assert_eq!(target.whole().await, empty);
     target.load_with(&script("UPDATE a_people SET name = 'person ' || id"), &file).await.unwrap();
     assert_eq!(target.texts("SELECT name FROM a_people ORDER BY id").await, ["person 1", "person 5"]);
@@ -131,4 +133,26 @@ async fn rows_that_are_there_are_replaced() {
     assert_eq!(target.whole().await, before);
     target.load_with(&replace, &file).await.unwrap();
     assert_eq!(target.whole().await, file);
+}
+
+#[tokio::test]
+async fn an_altered_dump_does_not_touch_the_history() {
+    let (source, target) = (filled().await, filled().await);
+    let history = "CREATE TABLE lockgate_history (id INTEGER); INSERT INTO lockgate_history VALUES (1)";
+    target.run(history).await;
+    let bookkeeping = vec!["lockgate_history".to_owned()];
+    let options = LoadOptions { replace: true, bookkeeping, ..LoadOptions::default() };
+    let file = source.whole().await;
+    for name in ["lockgate_history", "LOCKGATE_history"] {
+        // In its head and its rows, and only in its rows.
+        let rows = file.replace(
+            "INSERT INTO \"clubs\" (\"id\", \"chair\") VALUES (1, 5)",
+            &format!("INSERT INTO \"{name}\" (\"id\") VALUES (2)"),
+        );
+        assert_ne!(rows, file);
+        for altered in [&rows, &file.replace("\"clubs\"", &format!("\"{name}\""))] {
+            says(target.load_with(&options, altered).await, &[name, "is not a table of the application"]);
+        }
+    }
+    assert_eq!(target.texts("SELECT CAST(id AS TEXT) FROM lockgate_history").await, ["1"]);
 }

@@ -54,11 +54,8 @@ pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> R
     }
     let status = migrator.status(&mut database).await?;
     let newest = status.current().map(|newest| newest.id.clone());
-    let loaded = data::load(
-        &mut database,
-        &LoadOptions { newest, script, replace: arguments.replace },
-        &mut BufReader::new(file),
-    )
-    .await?;
+    let bookkeeping = lockgate::__private::history_tables(&migrator);
+    let options = LoadOptions { newest, script, replace: arguments.replace, bookkeeping };
+    let loaded = data::load(&mut database, &options, &mut BufReader::new(file)).await?;
     Ok(Answer::done(Body::Moved(Moved { file: arguments.file.clone(), was_loaded: true, tables: loaded.rows })))
 }
