@@ -1,6 +1,6 @@
 //! Deploys: a backup, the migrations, and a backup of the result.
 
-use lockgate::{Database, Report, UpTo};
+use lockgate::{Database, ErrorKind, Report, Stage, UpTo};
 
 use crate::create::create;
 use crate::error::Error;
@@ -22,42 +22,39 @@ pub struct Options {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Deployed {
-    /// The backup from before the migrations. For a resumed deploy, the one that its first attempt made.
-    pub before: Meta,
+    /// The backup from before the migrations. For a resumed deploy, the one that its first attempt made. `None` if
+    /// nothing was pending.
+    pub before: Option<Meta>,
     /// What was applied.
     pub report: Report,
-    /// The backup from after the migrations. `None` if nothing was applied.
+    /// The backup from after the migrations. `None` if nothing was pending.
     pub after: Option<Meta>,
 }
 
 /// Makes a backup, applies the migrations, and makes another backup. It stops at the first step that fails: if the
-/// first backup fails, nothing is applied.
+/// migrations would be refused, or nothing is pending, there is no backup, and if the first backup fails, nothing is
+/// applied.
 ///
 /// # Errors
 ///
 /// Those of [`create`] and [`Migrator::apply`](lockgate::Migrator::apply);
 /// [`ErrorKind::Refused`](lockgate::ErrorKind::Refused) if there is no deploy to resume.
 pub async fn deploy(subject: &Subject<'_>, options: Options) -> Result<Deployed, Error> {
-    let before = if options.resume { begun(subject).await? } else { create(subject, Purpose::BeforeDeploy).await? };
+    let destination = options.destination.unwrap_or(UpTo::Latest);
+    let begun = if options.resume { Some(begun(subject).await?) } else { None };
     let mut database = Database::connect(subject.url).await?;
-    let applied = subject.migrator.apply_to(&mut database, options.destination.unwrap_or(UpTo::Latest)).await;
+    let planned = subject.migrator.plan(&mut database, destination).await;
     let _ = database.close().await;
-    let report = match applied {
-        Ok(report) => report,
-        Err(error) => {
-            subject.note(format!(
-                "the backup `{0}` was made before the migrations: after you have fixed the cause, `deploy --resume` \
-                 continues, or `restore {0}` goes back",
-                before.key
-            ));
-            return Err(error.into());
-        }
+    let is_pending = !planned?.is_empty();
+    let before = match begun {
+        Some(before) => before,
+        None if !is_pending => return Ok(Deployed { before: None, report: Report::default(), after: None }),
+        None => create(subject, Purpose::BeforeDeploy).await?,
     };
-    if report.is_empty() && !options.resume {
-        return Ok(Deployed { before, report, after: None });
-    }
+    let report = if is_pending { apply(subject, destination, &before).await? } else { Report::default() };
+    // Even if another program was faster and nothing was applied: this backup ends the deploy.
     match create(subject, Purpose::AfterDeploy).await {
-        Ok(after) => Ok(Deployed { before, report, after: Some(after) }),
+        Ok(after) => Ok(Deployed { before: Some(before), report, after: Some(after) }),
         Err(error) => {
             subject.note("the migrations are applied; `deploy --resume` makes the second backup");
             Err(error)
@@ -65,25 +62,50 @@ pub async fn deploy(subject: &Subject<'_>, options: Options) -> Result<Deployed,
     }
 }
 
-/// The first backup of a deploy that has not ended.
+async fn apply(subject: &Subject<'_>, destination: UpTo, before: &Meta) -> Result<Report, Error> {
+    let mut database = Database::connect(subject.url).await?;
+    let applied = subject.migrator.apply_to(&mut database, destination).await;
+    let _ = database.close().await;
+    applied.map_err(|error| {
+        // What is refused has changed nothing, so there is nothing to go back from.
+        let back = match error.kind() {
+            ErrorKind::Refused => String::new(),
+            _ => format!(", or {} goes back", restore(subject, before)),
+        };
+        subject.note(format!(
+            "the backup `{}` was made before the migrations: after you have fixed the cause, `deploy --resume` \
+             continues{back}",
+            before.key
+        ));
+        error.into()
+    })
+}
+
+/// The command that restores a backup in place.
+fn restore(subject: &Subject<'_>, meta: &Meta) -> String {
+    let store = subject.store.to_string();
+    let is_plain = store.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:".contains(c));
+    let store = if is_plain { store } else { format!("'{}'", store.replace('\'', "'\\''")) };
+    let command = format!("restore {} --store {store} --stage", meta.key);
+    match meta.stage.as_deref().map(str::parse::<Stage>) {
+        Some(Ok(stage)) if stage.is_protected() => format!("`{command} {stage} --override-stage \"why\"`"),
+        Some(Ok(stage)) => format!("`{command} {stage}`"),
+        // Only a database with a stage is replaced.
+        _ => format!("`{command} development` (after `mark-stage development`)"),
+    }
+}
+
+/// The first backup of a deploy that has not ended. Backups that are not part of a deploy may be newer.
 async fn begun(subject: &Subject<'_>) -> Result<Meta, Error> {
     let mut database = Database::connect(subject.url).await?;
     let stage = subject.migrator.stage_of(&mut database).await;
     let _ = database.close().await;
     let listing = list::list(subject.store, &subject.name()?, Some(Of::from(stage?))).await?;
-    let newest = listing.backups.into_iter().next_back();
-    match newest {
-        Some(meta) if meta.purpose == Purpose::BeforeDeploy => Ok(meta),
-        Some(meta) => {
-            let what = format!(
-                "there is no deploy to resume: the newest backup, `{}`, is not the first backup of a deploy",
-                meta.key
-            );
-            Err(Error::refused(what).state("nothing was changed").help("`deploy` starts one"))
-        }
-        None => {
-            let what = "there is no deploy to resume: the database has no backup";
-            Err(Error::refused(what).state("nothing was changed").help("`deploy` starts one"))
-        }
-    }
+    let of_deploys = listing.backups.into_iter().filter(|meta| meta.purpose != Purpose::Asked);
+    let what = match of_deploys.last() {
+        Some(meta) if meta.purpose == Purpose::BeforeDeploy => return Ok(meta),
+        Some(meta) => format!("there is no deploy to resume: the last one has ended with the backup `{}`", meta.key),
+        None => "there is no deploy to resume: no backup is the first one of a deploy".to_owned(),
+    };
+    Err(Error::refused(what).state("nothing was changed").help("`deploy` starts one"))
 }

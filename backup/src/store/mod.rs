@@ -72,7 +72,10 @@ impl Store {
         let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
         let content = format!("process {}\n", std::process::id());
         match self.objects.put_opts(&self.path(&name.mark()), content.into(), options).await {
-            Ok(_) => Ok(true),
+            Ok(_) => {
+                self.close_to_others(&name.mark());
+                Ok(true)
+            }
             Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => Ok(false),
             Err(error) => Err(self.failed("cannot be written", &error)),
         }
@@ -98,16 +101,42 @@ impl Store {
         })
     }
 
+    /// Lets only the owner read a file, and the part of it that is being written, because the folder may be open to
+    /// others. Some file systems have no such permissions, and then their mount decides.
+    fn close_to_others(&self, key: &str) {
+        #[cfg(unix)]
+        if let Some(root) = &self.folder {
+            use std::os::unix::fs::PermissionsExt;
+
+            let path = root.join(key);
+            let (Some(folder), Some(file)) = (path.parent(), path.file_name()) else { return };
+            let file = file.to_string_lossy();
+            for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+                let name = entry.file_name();
+                let rest = name.to_str().and_then(|name| name.strip_prefix(&*file));
+                if rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('#')) {
+                    let _ = std::fs::set_permissions(entry.path(), std::fs::Permissions::from_mode(0o600));
+                }
+            }
+        }
+        #[cfg(not(unix))]
+        let _ = key;
+    }
+
     /// Starts to write a dump. `estimate` is its approximate size in bytes.
     pub(crate) async fn upload(&self, key: &str, estimate: u64) -> Result<Upload, Error> {
         let begun = self.objects.put_multipart(&self.path(key)).await;
-        Ok(Upload::new(begun.map_err(|error| self.failed("cannot be written", &error))?, estimate))
+        let begun = begun.map_err(|error| self.failed("cannot be written", &error))?;
+        self.close_to_others(key);
+        Ok(Upload::new(begun, estimate))
     }
 
     /// Writes a small file, which must not exist.
     pub(crate) async fn put(&self, key: &str, content: String) -> Result<(), Error> {
         let written = self.objects.put(&self.path(key), content.into()).await;
-        written.map(drop).map_err(|error| self.failed("cannot be written", &error))
+        written.map_err(|error| self.failed("cannot be written", &error))?;
+        self.close_to_others(key);
+        Ok(())
     }
 
     /// Reads a small file.

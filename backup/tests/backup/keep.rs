@@ -228,6 +228,26 @@ async fn a_backup_made_while_the_schema_changes_is_verified() {
     place.with(&migrator(), &store, verify).await.unwrap();
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn only_the_owner_can_read_a_backup() {
+    use std::os::unix::fs::PermissionsExt;
+
+    for place in Place::each().await {
+        place.migrate().await;
+        let folder = place.store_folder().join(&place.name).join("unmarked");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o755)).unwrap();
+        place.backup(&place.store()).await.unwrap();
+        let stored = place.stored();
+        assert_eq!(stored.len(), 2);
+        for file in stored {
+            let mode = std::fs::metadata(place.store_folder().join(&file)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{file}");
+        }
+    }
+}
+
 async fn deployed(place: &Place, migrator: &Migrator, resume: bool) -> Result<deploy::Deployed, Error> {
     let mut options = deploy::Options::default();
     options.resume = resume;
@@ -241,14 +261,25 @@ async fn a_deploy_is_backed_up_before_and_after() {
             place.sql("PRAGMA user_version = 1").await;
         }
         let done = deployed(&place, &migrator(), false).await.unwrap();
-        assert_eq!((done.before.head, done.before.purpose), (None, Purpose::BeforeDeploy));
+        let before = done.before.unwrap();
+        assert_eq!((before.head, before.purpose), (None, Purpose::BeforeDeploy));
         assert_eq!(done.report.steps.len(), 2);
         let after = done.after.unwrap();
         assert_eq!((after.head.as_deref(), after.purpose), (Some("0002_create_loans"), Purpose::AfterDeploy));
         let nothing = deployed(&place, &migrator(), true).await.unwrap_err();
         assert!(nothing.report().contains("there is no deploy to resume"), "{nothing:?}");
         let again = deployed(&place, &migrator(), false).await.unwrap();
-        assert!(again.report.is_empty() && again.after.is_none());
+        assert!(again.report.is_empty() && again.before.is_none() && again.after.is_none());
+        let nothing = deployed(&place, &migrator(), true).await.unwrap_err();
+        assert!(nothing.report().contains("has ended with the backup"), "{nothing:?}");
+        // A deploy that is refused makes no backup, and so cannot be resumed.
+        let before = place.stored();
+        place.sql("UPDATE lockgate_history SET checksum = 'x'").await;
+        deployed(&place, &Migrator::new(&FAILS), false).await.unwrap_err();
+        assert_eq!(
+            (place.stored(), &*format!("{:?}", place.events.lock().unwrap()).matches("goes back").count().to_string()),
+            (before, "0")
+        );
     }
 }
 
@@ -274,12 +305,16 @@ async fn a_step_that_fails_stops_a_deploy_which_is_resumed_later() {
         let failed = deployed(&place, &fails, false).await.unwrap_err();
         assert_eq!(failed.kind(), ErrorKind::Failed);
         let advice = format!("{:?}", place.events.lock().unwrap());
-        assert!(advice.contains("`deploy --resume`"), "{advice}");
+        assert!(advice.contains("`deploy --resume`") && advice.contains(" --store "), "{advice}");
+        // A scheduled backup between does not matter.
+        let between =
+            async |subject: lockgate_backup::Subject<'_>| lockgate_backup::create(&subject, Purpose::Asked).await;
+        place.with(&fails, &place.store(), between).await.unwrap();
         // What stood in the way is gone: no second backup of the state before.
         place.sql("CREATE TABLE missing (id INT)").await;
         let resumed = deployed(&place, &fails, true).await.unwrap();
         assert_eq!(resumed.report.steps.len(), 1);
         assert_eq!(resumed.after.unwrap().head.as_deref(), Some("0003_fill_missing"));
-        assert_eq!(list::list(&place.store(), &place.name, None).await.unwrap().backups.len(), 2);
+        assert_eq!(list::list(&place.store(), &place.name, None).await.unwrap().backups.len(), 3);
     }
 }

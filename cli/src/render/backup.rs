@@ -63,10 +63,12 @@ pub(super) fn kept(kept: &Kept, width: Option<u16>) -> Text {
         }
         Kept::Deployed(deployed) => {
             let mut text = out(progress::report(&deployed.report));
-            text.out.insert(0, format!("before: {}", created(&deployed.before)));
+            if let Some(before) = &deployed.before {
+                text.out.insert(0, format!("before: {}", created(before)));
+            }
             match &deployed.after {
                 Some(after) => text.out.push(format!("after: {}", created(after))),
-                None => text.notes.push("no migration was pending, so there is no second backup".to_owned()),
+                None => text.notes.push("no migration was pending, so no backup was made".to_owned()),
             }
             text
         }

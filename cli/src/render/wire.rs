@@ -242,11 +242,11 @@ enum Shown {
 #[derive(Serialize)]
 #[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 struct Deployed {
-    /// The backup from before the migrations.
-    before: backup::BackupValue,
+    /// The backup from before the migrations; null if nothing was pending.
+    before: Option<backup::BackupValue>,
     /// The migrations that were applied.
     run: Run,
-    /// The backup from after the migrations; null if nothing was applied.
+    /// The backup from after the migrations; null if nothing was pending.
     after: Option<backup::BackupValue>,
 }
 
@@ -884,7 +884,7 @@ impl Line {
                 Kept::Restored(restored) => Shown::Restored(backup::RestoredValue::of(restored)),
                 Kept::OldDropped(names) => Shown::OldDropped(names.clone()),
                 Kept::Deployed(deployed) => Shown::Deployed(Box::new(Deployed {
-                    before: backup::BackupValue::of(&deployed.before),
+                    before: deployed.before.as_ref().map(backup::BackupValue::of),
                     run: Run::of(&deployed.report),
                     after: deployed.after.as_ref().map(backup::BackupValue::of),
                 })),
