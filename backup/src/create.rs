@@ -73,11 +73,14 @@ async fn of_postgres(subject: &Subject<'_>, database: &str, purpose: Purpose) ->
 async fn of_sqlite(subject: &Subject<'_>, database: &str, purpose: Purpose) -> Result<Meta, Error> {
     use tokio::io::AsyncReadExt;
 
-    let folder = tempfile::Builder::new().prefix("lockgate-backup-").tempdir();
+    let folder = tempfile::Builder::new().prefix(FOLDER).tempdir();
     let folder = folder.map_err(|error| {
         Error::failed(format!("cannot make a folder for the snapshot: {error}"))
             .help("name a folder for temporary files in TMPDIR")
     })?;
+    clean();
+    let _lock = lock(folder.path())
+        .map_err(|error| Error::failed(format!("cannot lock the folder for the snapshot: {error}")))?;
     let file = folder.path().join("snapshot.db");
     crate::sqlite::snapshot(subject.url, subject.migrator, &file).await?;
     let snapshot = crate::sqlite::examine(subject.migrator, &file).await?;
@@ -125,6 +128,42 @@ async fn of_sqlite(subject: &Subject<'_>, database: &str, purpose: Purpose) -> R
             begun.finish(subject, purpose, facts, content, snapshot.tables, "VACUUM INTO".to_owned()).await
         }
         Err(error) => Err(begun.undo(subject, error).await),
+    }
+}
+
+/// How the name of a folder for a snapshot begins.
+#[cfg(feature = "sqlite")]
+const FOLDER: &str = "lockgate-backup-";
+
+/// Locks the folder of a snapshot until the process ends. The file gets its name when it is locked: whoever finds it
+/// unlocked knows that its process is gone.
+#[cfg(feature = "sqlite")]
+fn lock(folder: &std::path::Path) -> std::io::Result<std::fs::File> {
+    let new = folder.join("lock.new");
+    let file = std::fs::File::create_new(&new)?;
+    file.lock()?;
+    std::fs::rename(new, folder.join("lock"))?;
+    Ok(file)
+}
+
+/// Deletes the snapshots of this user that killed processes have left, which are as large as their databases.
+#[cfg(feature = "sqlite")]
+fn clean() {
+    for entry in std::fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten() {
+        // This does not follow a link that somebody else has put there.
+        let is_folder = entry.metadata().is_ok_and(|data| {
+            #[cfg(unix)]
+            let is_own = std::os::unix::fs::MetadataExt::uid(&data) == rustix::process::geteuid().as_raw();
+            #[cfg(not(unix))]
+            let is_own = true;
+            data.is_dir() && is_own
+        });
+        if !is_folder || !entry.file_name().to_string_lossy().starts_with(FOLDER) {
+            continue;
+        }
+        if std::fs::File::open(entry.path().join("lock")).is_ok_and(|file| file.try_lock().is_ok()) {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
     }
 }
 
@@ -261,4 +300,23 @@ fn altered(subject: &Subject<'_>, key: &str, written: &Content, stored: &Content
         .state(format!("{} bytes were written, with the SHA-256 {}", written.size, written.sha256))
         .state(format!("{} bytes were read back, with the SHA-256 {}", stored.size, stored.sha256))
         .help("find out why the store alters data, or use another store")
+}
+
+#[cfg(all(test, feature = "sqlite"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_snapshot_stays_only_as_long_as_its_process() {
+        let folder = || tempfile::Builder::new().prefix(FOLDER).tempdir().unwrap().keep();
+        let (running, killed, foreign) = (folder(), folder(), folder());
+        let held = lock(&running).unwrap();
+        drop(lock(&killed).unwrap());
+        clean();
+        assert!(running.exists() && !killed.exists() && foreign.exists());
+        drop(held);
+        clean();
+        assert!(!running.exists());
+        std::fs::remove_dir(foreign).unwrap();
+    }
 }

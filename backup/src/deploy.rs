@@ -101,8 +101,8 @@ async fn begun(subject: &Subject<'_>) -> Result<Meta, Error> {
     let stage = subject.migrator.stage_of(&mut database).await;
     let _ = database.close().await;
     let listing = list::list(subject.store, &subject.name()?, Some(Of::from(stage?))).await?;
-    let of_deploys = listing.backups.into_iter().filter(|meta| meta.purpose != Purpose::Asked);
-    let what = match of_deploys.last() {
+    let mut of_deploys = listing.backups.into_iter().filter(|meta| meta.purpose != Purpose::Asked);
+    let what = match of_deploys.next_back() {
         Some(meta) if meta.purpose == Purpose::BeforeDeploy => return Ok(meta),
         Some(meta) => format!("there is no deploy to resume: the last one has ended with the backup `{}`", meta.key),
         None => "there is no deploy to resume: no backup is the first one of a deploy".to_owned(),

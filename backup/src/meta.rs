@@ -136,6 +136,15 @@ impl Meta {
             let error = wrong(format!("belongs to `{}`", meta.key));
             return Err(error.help("put the dump and its meta file back where they were"));
         }
+        let name = crate::store::Name::of_key(key);
+        let is_same = name.is_some_and(|name| {
+            name.time().parse() == Ok(meta.taken_at)
+                && name.folder().filename() == Some(meta.stage.as_deref().unwrap_or("unmarked"))
+        });
+        if !is_same {
+            let error = wrong("has another time or stage than its name".to_owned());
+            return Err(error.help("it was altered: use another backup"));
+        }
         Ok(meta)
     }
 

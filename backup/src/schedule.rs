@@ -146,8 +146,13 @@ fn line(words: &[String], quote: fn(&str) -> String) -> String {
 impl Schedule {
     fn check(&self) -> Result<(), Error> {
         check_name(&self.name)?;
-        let is_broken = |word: &String| word.contains(['\n', '\r', '\0']);
-        if self.commands.iter().flatten().any(is_broken) {
+        let is_broken = |word: &str| word.contains(['\n', '\r', '\0']);
+        let file = self.environment.as_ref().map(|file| file.display().to_string()).unwrap_or_default();
+        if is_broken(&file) {
+            return Err(Error::usage("the path of the file with variables has a line break")
+                .help("rename it: `--environment-file FILE`"));
+        }
+        if self.commands.iter().flatten().any(|word| is_broken(word)) {
             return Err(Error::usage("a scheduled command has a line break").help("write its arguments without one"));
         }
         Ok(())
@@ -247,12 +252,17 @@ fn crontab() -> Result<String, Error> {
     if output.status.success() {
         return String::from_utf8(output.stdout).map_err(|_| Error::failed("the crontab is not UTF-8"));
     }
-    // A user has no crontab at first.
-    if said.contains("no crontab for") || said.contains("can't open") {
+    if is_absent(&said) {
         return Ok(String::new());
     }
     Err(Error::failed(format!("`crontab -l` fails: {said}"))
         .help("allow this user to have a crontab: see `man crontab`"))
+}
+
+/// Whether `crontab -l` says that this user has no crontab, as at first. After any other failure the crontab may have
+/// lines, which a new one would replace.
+fn is_absent(said: &str) -> bool {
+    said.contains("no crontab for") || said.contains("can't open") && said.contains("No such file or directory")
 }
 
 fn write_crontab(text: &str) -> Result<(), Error> {
@@ -453,6 +463,26 @@ mod tests {
         for wrong in [format!("{block}{block}"), lines[..2].join("\n"), lines.split_off(1).join("\n")] {
             assert!(replaced(&wrong, "x", None).unwrap_err().report().contains("`crontab -e`"), "{wrong}");
         }
+    }
+
+    #[test]
+    fn only_a_missing_crontab_is_taken_as_empty() {
+        assert!(is_absent("no crontab for me"));
+        assert!(is_absent("crontab: can't open 'me': No such file or directory"));
+        for other in ["", "crontabs/me/: fopen: Permission denied", "crontab: can't open 'me': Permission denied"] {
+            assert!(!is_absent(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_line_break_is_refused_wherever_it_is() {
+        let mut library = schedule("library", When::Hourly(0));
+        library.environment = Some("/etc/a\nExecStart=/bin/x".into());
+        assert!(library.check().unwrap_err().report().contains("line break"));
+        library.environment = None;
+        assert!(library.check().is_ok());
+        library.commands[0].push("a\nb".to_owned());
+        assert!(library.check().unwrap_err().report().contains("line break"));
     }
 
     #[test]

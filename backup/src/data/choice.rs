@@ -71,6 +71,9 @@ impl Choice {
         }
         let condition =
             |table: &TableName| conditions.iter().find(|(known, _)| *known == table).map(|(_, condition)| *condition);
+        if !tables.is_empty() && !tables.iter().any(|table| is_chosen(&table)) {
+            return Err(Error::usage("`--only` and `--exclude` leave no table").help("choose at least one table"));
+        }
         Ok(tables.iter().filter(is_chosen).map(|table| (table, condition(table))).collect())
     }
 }
@@ -125,6 +128,9 @@ mod tests {
         assert_eq!(chosen(&choice).unwrap(), "public.users where name = 'a=b', public.loans");
         choice.only = words(&["users"]);
         assert_eq!(chosen(&choice).unwrap(), "public.users where name = 'a=b'");
+        choice.conditions.clear();
+        choice.exclude = words(&["users"]);
+        assert!(chosen(&choice).unwrap_err().contains("leave no table"));
 
         for (only, conditions, message) in [
             ("user", "", "there is no table `user` for `--only`"),

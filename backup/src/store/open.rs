@@ -47,9 +47,17 @@ fn folder(url: &str, path: &FilePath) -> Result<Store, Error> {
     if url.is_empty() {
         return Err(Error::usage("the URL of the store is empty").help(FORMS));
     }
+    if path.exists() && !path.is_dir() {
+        let what = format!("the store `{}` is not a folder", path.display());
+        return Err(Error::usage(what).help("name the folder that contains the folders of the databases"));
+    }
     if !path.is_dir() {
         let what = format!("the folder of the store, `{}`, does not exist", path.display());
-        let help = format!("create it, or mount its disk: `mkdir -p {}`", path.display());
+        let shown = path.display().to_string();
+        let is_plain =
+            shown.chars().all(|c| c.is_ascii_alphanumeric() || "-_./".contains(c)) && !shown.starts_with('-');
+        let shown = if is_plain { shown } else { format!("-- '{}'", shown.replace('\'', "'\\''")) };
+        let help = format!("create it, or mount its disk: `mkdir -p {shown}`");
         return Err(Error::new(ErrorKind::Unreachable, what).help(help));
     }
     let failed = |error: &dyn std::fmt::Display| {
@@ -151,6 +159,8 @@ mod tests {
         for (url, said) in [
             ("", "is empty"),
             ("/no/such/folder", "`mkdir -p /no/such/folder`"),
+            ("/no/my folder", "`mkdir -p -- '/no/my folder'`"),
+            ("/dev/null", "is not a folder"),
             ("file://tmp", "three slashes"),
             ("ftp://host/x", "`ftp://` is not a kind of store"),
             ("s3://", "does not name a bucket"),

@@ -197,6 +197,12 @@ async fn an_older_backup_never_stands_in_for_a_broken_one() {
     std::fs::remove_file(folder.join(format!("{new}.dump"))).unwrap();
     let gone = choose(None).await.unwrap_err().report();
     assert!(gone.contains("its dump is missing") && gone.contains(&format!("library/unmarked/{old}.dump`")), "{gone}");
+    // A meta file that says another time.
+    let meta = folder.join(format!("{new}.json"));
+    let text = std::fs::read_to_string(&meta).unwrap();
+    std::fs::write(&meta, text.replace("\"taken_at\":1767225601", "\"taken_at\":1")).unwrap();
+    let altered = choose(None).await.unwrap_err().report();
+    assert!(altered.contains("has another time or stage than its name"), "{altered}");
     // Both ways out.
     assert_eq!(choose(Some(old)).await.unwrap().taken_at, 1_767_225_600);
     std::fs::remove_file(folder.join(format!("{new}.json"))).unwrap();

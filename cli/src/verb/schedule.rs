@@ -127,6 +127,8 @@ fn database(invocation: &Invocation<'_>, has_variables: bool) -> Result<Vec<Stri
     add("--password-file", options.password_file.as_ref().map(|file| absolute(file)));
     add("--history-table", options.history_table.clone());
     add("--set", options.set.clone());
+    // Without it, the host and the port would mean another server.
+    add("--tunnel", options.tunnel.clone());
     add("--stage", options.stage.map(|stage| stage.to_string()));
     let names_database = options.database_url.is_some() || !options.part_flags().is_empty();
     if !names_database && !has_variables {
@@ -136,6 +138,33 @@ fn database(invocation: &Invocation<'_>, has_variables: bool) -> Result<Vec<Stri
         ));
     }
     Ok(words)
+}
+
+/// Refuses what `prune` would refuse each time, when nobody sees it.
+fn check_prune(invocation: &Invocation<'_>, install: &Install) -> Result<(), CommandError> {
+    let Keep { keep_last, keep_hourly, keep_daily, keep_monthly } = install.keep;
+    let keeps = [keep_last, keep_hourly, keep_daily, keep_monthly].iter().any(|number| *number > 0);
+    if install.prune != keeps {
+        return Err(match keeps {
+            true => CommandError::usage(
+                "the options `--keep-…` delete nothing without `--prune`",
+                "add `--prune --stage STAGE`, or omit them",
+            ),
+            false => CommandError::usage(
+                "no option says which backups are kept",
+                "say how many to keep: `--prune --keep-last 7 --keep-daily 30 --keep-monthly 12`",
+            ),
+        });
+    }
+    let is_protected = invocation.options().stage.is_some_and(|stage| stage.is_protected());
+    let has_reason = invocation.overrides().is_some_and(|why| !why.trim().is_empty());
+    if install.prune && is_protected && !has_reason {
+        return Err(CommandError::usage(
+            "backups of staging and production are not deleted without a reason",
+            "give the reason, which the schedule then contains: `--override-stage \"why\"`",
+        ));
+    }
+    Ok(())
 }
 
 fn absolute(path: &std::path::Path) -> String {
@@ -151,6 +180,7 @@ pub(super) fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> Result<
         What::Install(install) => {
             let program = std::env::current_exe()
                 .map_err(|error| CommandError::System(format!("the path of this program is unknown: {error}")))?;
+            check_prune(invocation, install)?;
             let database = database(invocation, install.environment_file.is_some())?;
             let store = if install.store.store.contains("://") {
                 install.store.store.clone()
