@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use lockgate_testing::server::Options;
+use sqlx::{AssertSqlSafe, Executor};
 
 use crate::support::postgres;
 use crate::support::scratch::{Output, Scratch, xtask};
@@ -310,7 +311,7 @@ fn a_database_that_is_only_read_can_be_the_desired_schema() {
         let mut database = lockgate::Database::connect(&url).await.unwrap();
         for file in ["0001_create_users_and_posts", "0002_tags"] {
             let text = other.read(&format!("app/migrations/{file}.up.sql"));
-            sqlx::raw_sql(sqlx::AssertSqlSafe(text)).execute(database.sqlite().unwrap()).await.unwrap();
+            sqlx::raw_sql(AssertSqlSafe(text)).execute(database.sqlite().unwrap()).await.unwrap();
         }
         database.close().await.unwrap();
     });
@@ -468,6 +469,35 @@ fn on_postgresql_a_draft_is_online_unless_it_should_be_short() {
     assert!(checked.contains("the migrations and `app/schema` are alike on PostgreSQL"), "{checked}");
     let again = scratch.run(&["generate", "again"]).succeeds();
     assert!(again.starts_with("nothing to do"), "{again}");
+}
+
+/// The rights of the owner are NULL before the first GRANT, a list after it is revoked, and longer in PostgreSQL 17.
+#[tokio::test]
+async fn on_postgresql_the_test_of_a_grant_passes_over_the_rights_of_the_owner() {
+    if !has_postgres() {
+        return;
+    }
+    let users = "CREATE TABLE users (id int PRIMARY KEY);\n";
+    let scratch = on_postgres(users);
+    scratch.run(&["generate", "users"]).succeeds();
+    scratch.write("app/schema/all.sql", &format!("{users}GRANT SELECT ON users TO PUBLIC;\n"));
+    scratch.run(&["generate", "grants"]).succeeds();
+    let test = scratch.read("app/tests/migrations/0002_grants.rs");
+    let queries: Vec<&str> =
+        test.split("db.is_true(\"").skip(1).filter_map(|rest| rest.split_once("\")")).map(|(query, _)| query).collect();
+    let [before, after] = queries[..] else { panic!("{test}") };
+    let database = postgres::database().unwrap();
+    let mut connection = database.connect().await;
+    let revoked = "GRANT SELECT ON users TO PUBLIC; REVOKE SELECT ON users FROM PUBLIC;";
+    for (made, is_granted) in [("", false), (revoked, false), ("GRANT SELECT ON users TO PUBLIC;", true)] {
+        let sql = format!("DROP TABLE IF EXISTS users; {users} {made}");
+        connection.execute(AssertSqlSafe(sql)).await.unwrap();
+        for (query, expected) in [(before, !is_granted), (after, is_granted)] {
+            let query = query.replace("\\\"", "\"");
+            let holds: bool = sqlx::query_scalar(AssertSqlSafe(query)).fetch_one(&mut connection).await.unwrap();
+            assert_eq!(holds, expected, "{made}: {test}");
+        }
+    }
 }
 
 #[test]

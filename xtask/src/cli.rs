@@ -104,9 +104,9 @@ fn run(invocation: Invocation, arguments: impl Iterator<Item = OsString>) -> Exi
         #[cfg(feature = "schema")]
         Command::Generate(arguments) => command::generate::run(&arguments),
         #[cfg(not(feature = "schema"))]
-        Command::Generate(_) => {
-            Err(Failure::impossible("this build has no `generate`: install `lockgate-xtask` with `--features full`"))
-        }
+        Command::Generate(_) => Err(Failure::impossible(
+            "this build has no `generate`: type `cargo install --path lockgate/xtask --features full`, where `lockgate` is your clone",
+        )),
         Command::NewTest(arguments) => command::new_test::run(&arguments),
         Command::Check(arguments) => command::check::run(&arguments),
         Command::Explain(arguments) => command::explain::run(&arguments),
@@ -117,15 +117,15 @@ fn run(invocation: Invocation, arguments: impl Iterator<Item = OsString>) -> Exi
         #[cfg(feature = "schema")]
         Command::Schema(arguments) => command::schema::run(&arguments),
         #[cfg(not(feature = "schema"))]
-        Command::Schema(_) => {
-            Err(Failure::impossible("this build has no `schema`: install `lockgate-xtask` with `--features full`"))
-        }
+        Command::Schema(_) => Err(Failure::impossible(
+            "this build has no `schema`: type `cargo install --path lockgate/xtask --features full`, where `lockgate` is your clone",
+        )),
         #[cfg(feature = "schema")]
         Command::Drift(arguments) => command::drift::run(&arguments),
         #[cfg(not(feature = "schema"))]
-        Command::Drift(_) => {
-            Err(Failure::impossible("this build has no `drift`: install `lockgate-xtask` with `--features full`"))
-        }
+        Command::Drift(_) => Err(Failure::impossible(
+            "this build has no `drift`: type `cargo install --path lockgate/xtask --features full`, where `lockgate` is your clone",
+        )),
         Command::Test(arguments) => command::test::run(&arguments),
         Command::Deploy(arguments) => command::deploy::run(&arguments),
         Command::Dev(arguments) => command::dev::run(&arguments),

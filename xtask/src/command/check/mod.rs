@@ -230,7 +230,9 @@ fn trace(loaded: &mut Loaded) -> Result<Trace, Failure> {
 /// Built without the feature `trace`.
 #[cfg(not(feature = "trace"))]
 fn trace(_: &mut Loaded) -> Result<Trace, Failure> {
-    Err(Failure::impossible("this build has no `--trace`: install `lockgate-xtask` with `--features full`"))
+    Err(Failure::impossible(
+        "this build has no `--trace`: type `cargo install --path lockgate/xtask --features full`, where `lockgate` is your clone",
+    ))
 }
 
 /// What cannot be made without the feature `trace`.

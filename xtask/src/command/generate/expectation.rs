@@ -402,7 +402,13 @@ fn values(here: &Schema, there: &Schema, found: &mut Vec<Expectation>) {
             }
         }
         if table.meta.privileges != other.meta.privileges {
-            value(format!("SELECT coalesce(relacl::text, '') FROM pg_class WHERE oid = to_regclass({name})"));
+            // Those of the owner are NULL or a list, depending on what was granted before, and differ between releases.
+            value(format!(
+                "SELECT coalesce(string_agg(concat_ws(' ', a.privilege_type, 'to', CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE \
+                 a.grantee::regrole::text END, CASE WHEN a.is_grantable THEN 'with grant option' END), ', ' ORDER BY \
+                 a.grantee::regrole::text, a.privilege_type), '') FROM pg_class c, aclexplode(c.relacl) a WHERE c.oid = \
+                 to_regclass({name}) AND a.grantee <> c.relowner"
+            ));
         }
     }
 }

@@ -37,8 +37,9 @@ use crate::throwaway::{NoDatabase, Throwaway, block_on};
 #[command(
     after_help = "The desired schema is in `schema/*.sql` beside the migrations, or in `create/` with `layout = \
                   \"trees\"`. The draft runs up, down and up again on a throwaway database whose tables have rows; if \
-                  anything is left then, it is shown and nothing is written. Exit codes: 0 the migration is written, or \
-                  nothing is to be done; 1 it was refused, or a person must complete it; 2 the command failed."
+                  anything is left then, it is shown and nothing is written. Exit codes: 0 the migration is written, \
+                  perhaps with questions about existing rows, or nothing is to be done; 1 it was refused, or a difference \
+                  was not drafted; 2 the command failed."
 )]
 pub(crate) struct Arguments {
     /// What the migration does, in words: "add email to users"
@@ -178,7 +179,8 @@ fn source(
     database: Option<&str>,
 ) -> Result<Source, Failure> {
     if let Some(url) = &arguments.to_url {
-        return Ok(Source::Url(url.clone()));
+        // It is only read, so a missing file is not created.
+        return Ok(Source::Url(lockgate::__private::existing(url)));
     }
     let (found, diagnostics) = Source::find(project, package, folder, database)?;
     if !diagnostics.is_empty() {
@@ -235,7 +237,10 @@ async fn draft(context: &Context<'_>) -> Result<Option<Drafted>, Failure> {
 fn no_database(why: NoDatabase) -> Failure {
     match why {
         NoDatabase::Error(error) => {
-            Failure::refused(error.report_for(lockgate::Audience::CommandLine).to_string().trim_end())
+            let report = error.report_for(lockgate::Audience::CommandLine).to_string();
+            // The command writes its own `error:` in front.
+            let rest = report.strip_prefix("error[").and_then(|rest| rest.split_once("]: ")).map(|(_, rest)| rest);
+            Failure::refused(rest.unwrap_or(&report).trim_end())
         }
         NoDatabase::Server(error) => error.into(),
         NoDatabase::Other(why) => Failure::impossible(why),
