@@ -38,7 +38,7 @@ pub struct Deployed {
 /// # Errors
 ///
 /// Those of [`create`] and [`Migrator::apply`](lockgate::Migrator::apply);
-/// [`ErrorKind::Refused`](lockgate::ErrorKind::Refused) if there is no deploy to resume.
+/// [`ErrorKind::Refused`] if there is no deploy to resume.
 pub async fn deploy(subject: &Subject<'_>, options: Options) -> Result<Deployed, Error> {
     let destination = options.destination.unwrap_or(UpTo::Latest);
     let begun = if options.resume { Some(begun(subject).await?) } else { None };

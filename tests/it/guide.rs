@@ -72,7 +72,11 @@ fn every_command_of_a_program_in_the_guide_can_be_typed() {
                 matches!(kind, MissingRequiredArgument | DisplayHelpOnMissingArgumentOrSubcommand)
             };
             if let Err(error) = Program::try_parse_from(words(quoted)) {
-                let is_name = quoted.split(' ').count() == 2 && needs_more(error.kind());
+                let mut command = Some(Program::command());
+                for word in quoted.split(' ').skip(1) {
+                    command = command.and_then(|command| command.find_subcommand(word).cloned());
+                }
+                let is_name = command.is_some() && needs_more(error.kind());
                 assert!(is_name, "{}: `{quoted}`: {error}", path.display());
             }
             typed += 1;
