@@ -284,7 +284,7 @@ fn a_script_completes_the_programs_own_commands_too() {
     let complete = format!("{bash}\nCOMP_WORDS=(app sta); COMP_CWORD=1; _app app sta app; echo \"${{COMPREPLY[@]}}\"");
     // As a file: an argument holds 128 KiB.
     let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), complete).unwrap();
+    fs::write(file.path(), complete).unwrap();
     let text = std::process::Command::new("bash").arg(file.path()).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&text.stdout), "status\n", "{text:?}");
 }
