@@ -15,11 +15,11 @@ use crate::oracle::{self, DatabaseContents, RunOutput};
 use crate::outcome::{Outcome, PATIENCE};
 use crate::pooler::{self, Pooler};
 use crate::proxy::{How, Proxy};
-use crate::runner::{self, Order, Verb, Via};
+use crate::runner::{self, Failure, Order, Verb, Via};
 use crate::set::{self, Flavour, Set};
 use crate::several::On;
 use crate::table::{self, Lines};
-use crate::{Backend, Options, created, say, session_state, several};
+use crate::{Backend, Options, created, say, session_state, several, strike};
 
 /// A fault. Numbers are thousandths of the run, at which the fault happens.
 #[derive(Clone, Debug, PartialEq)]
@@ -95,8 +95,7 @@ impl Fault {
             Self::Terminate { cancel: false, .. } => "session terminated".to_owned(),
             Self::Terminate { cancel: true, .. } => "statement cancelled".to_owned(),
             Self::Failing { .. } => "failing statement".to_owned(),
-            Self::Many { runners, kill: false } => format!("{runners} runners"),
-            Self::Many { runners, kill: true } => format!("{runners} runners, one killed"),
+            Self::Many { runners, kill } => strike::name_of_many(*runners, *kill),
             Self::Dropped { .. } => "dropped future".to_owned(),
             Self::Blocked { .. } => "lock timeout".to_owned(),
             Self::StatementTimeout { .. } => "statement timeout".to_owned(),
@@ -622,14 +621,7 @@ async fn strike(
 ) -> Result<Vec<RunOutput>, String> {
     let text = |error: sqlx::Error| error.to_string();
     match &case.fault {
-        Fault::Kill { far, delay_us } => {
-            let mut runner = Runner::start(order);
-            runner.until(moment(set, *far)).await;
-            tokio::time::sleep(Duration::from_micros(*delay_us)).await;
-            let (output, at_work) = runner.kill().await;
-            outcome.landed = at_work;
-            Ok(vec![output])
-        }
+        Fault::Kill { far, delay_us } => Ok(vec![strike::kill(order, moment(set, *far), *delay_us, outcome).await]),
         Fault::Clock { far } => {
             // The monotonic clock is not changed, as on a machine whose time is set.
             let library = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
@@ -651,11 +643,7 @@ async fn strike(
             // Count the messages of a run on an equal database.
             let messages = wire_messages(place, set, order, case).await?;
             let at = 1 + messages * *far as usize / 1000;
-            let proxy = Proxy::start(place.port, at, Some(*how)).await.map_err(|error| error.to_string())?;
-            let output =
-                Runner::start(&Order { url: place.through(proxy.port()), ..order.clone() }).end(PATIENCE).await;
-            outcome.landed = proxy.struck() && output.planned;
-            Ok(vec![output])
+            Ok(vec![strike::wire(order, place.port, at, *how, |port| place.through(port), outcome).await?])
         }
         Fault::Terminate { far, cancel } => {
             let mut runner = Runner::start(order);
@@ -696,34 +684,11 @@ async fn strike(
             Ok(vec![output])
         }
         Fault::Many { runners, kill } => {
-            let mut others: Vec<Runner> = (0..*runners).map(|_| Runner::start(order)).collect();
-            let mut outputs = Vec::new();
-            if *kill {
-                let mut first = others.remove(0);
-                first.until(moment(set, 300)).await;
-                let (output, at_work) = first.kill().await;
-                outcome.landed = at_work;
-                outputs.push(output);
-            } else {
-                outcome.landed = true;
-            }
-            let mut ends = tokio::task::JoinSet::new();
-            for runner in others {
-                ends.spawn(runner.end(PATIENCE));
-            }
-            while let Some(output) = ends.join_next().await {
-                outputs.push(output.map_err(|error| error.to_string())?);
-            }
             // If other runners are active, a runner may only give up waiting.
-            for output in &outputs {
-                if let Some(failure) = &output.failure
-                    && failure.kind != "locked"
-                    && !(failure.kind == "refused" && failure.text.contains("repair --finished"))
-                {
-                    outcome.violations.push("one of several runners failed".to_owned());
-                }
-            }
-            Ok(outputs)
+            let may_fail = |failure: &Failure| {
+                failure.kind == "locked" || failure.kind == "refused" && failure.text.contains("repair --finished")
+            };
+            strike::many(order, *runners, kill.then(|| moment(set, 300)), may_fail, outcome).await
         }
         Fault::Dropped { after_ms } => {
             let output = Runner::start(&Order { drop_after_ms: Some(*after_ms), ..order.clone() }).end(PATIENCE).await;

@@ -12,8 +12,9 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use crate::databases::{Runner, Server};
 use crate::oracle::{self, RunOutput};
 use crate::outcome::{Outcome, PATIENCE};
-use crate::proxy::{How, Proxy};
-use crate::runner::{Order, Verb, Via};
+use crate::proxy::How;
+use crate::runner::{Failure, Order, Verb, Via};
+use crate::strike;
 
 /// A fault. Numbers are thousandths of the run, at which the fault happens.
 #[derive(Clone, Debug)]
@@ -45,10 +46,7 @@ pub(crate) fn draw(seed: u64, number: u64) -> Case {
     let far = rng.u32(..1000);
     let fault = match rng.u8(..100) {
         0..=49 => Fault::Kill { far, delay_us: rng.u64(..6_000) },
-        50..=69 => {
-            let hows = [How::CutBefore, How::CutAfter, How::Truncated, How::HalfClosed];
-            Fault::Wire { far, how: *rng.choice(&hows).expect("some") }
-        }
+        50..=69 => Fault::Wire { far, how: strike::draw_wire(&mut rng) },
         70..=79 => Fault::Terminate { far },
         _ => Fault::Many { runners: rng.usize(2..5), kill: rng.bool() },
     };
@@ -61,8 +59,7 @@ impl Case {
             Fault::Kill { .. } => "kill the runner".to_owned(),
             Fault::Wire { how, .. } => how.name().to_owned(),
             Fault::Terminate { .. } => "session terminated".to_owned(),
-            Fault::Many { runners, kill: false } => format!("{runners} runners"),
-            Fault::Many { runners, kill: true } => format!("{runners} runners, one killed"),
+            Fault::Many { runners, kill } => strike::name_of_many(*runners, *kill),
         }
     }
 
@@ -218,62 +215,24 @@ async fn struck(case: &Case, folder: &Path, server: &Server, outcome: &mut Outco
 }
 
 async fn strike(case: &Case, order: &Order, server: &Server, outcome: &mut Outcome) -> Result<Vec<RunOutput>, String> {
-    let text = |error: sqlx::Error| error.to_string();
     // A complete run reports at least two events for each file.
     let moment = |far: u32| 1 + (case.files as usize + 2) * 2 * far as usize / 1000;
     match &case.fault {
-        Fault::Kill { far, delay_us } => {
-            let mut runner = Runner::start(order);
-            runner.until(moment(*far)).await;
-            tokio::time::sleep(Duration::from_micros(*delay_us)).await;
-            let (output, at_work) = runner.kill().await;
-            outcome.landed = at_work;
-            Ok(vec![output])
-        }
+        Fault::Kill { far, delay_us } => Ok(vec![strike::kill(order, moment(*far), *delay_us, outcome).await]),
         Fault::Wire { far, how } => {
             // A login has some 25 messages of both directions, and a file some eight.
             let at = 25 + (case.files as usize + 6) * 8 * *far as usize / 1000;
-            let proxy = Proxy::start(server.cluster.port(), at, Some(*how)).await.map_err(|error| error.to_string())?;
-            let port = |port: u16| format!(":{port}/");
-            let url = order.url.replace(&port(server.cluster.port()), &port(proxy.port()));
-            let output = Runner::start(&Order { url, ..order.clone() }).end(PATIENCE).await;
-            outcome.landed = proxy.struck() && output.planned;
-            Ok(vec![output])
+            let url = strike::through(order, server);
+            Ok(vec![strike::wire(order, server.cluster.port(), at, *how, url, outcome).await?])
         }
         Fault::Terminate { far } => {
-            let mut runner = Runner::start(order);
-            let there = runner.until(moment(*far)).await;
-            let sql =
-                format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}'", case.name());
-            server.administer(&sql).await.map_err(text)?;
-            let output = runner.end(PATIENCE).await;
-            outcome.landed = there && output.done.is_none();
-            Ok(vec![output])
+            let databases = &case.name().replace('_', "\\_");
+            Ok(vec![strike::terminate(order, server, moment(*far), databases, outcome).await?])
         }
         Fault::Many { runners, kill } => {
-            let mut others: Vec<Runner> = (0..*runners).map(|_| Runner::start(order)).collect();
-            let mut outputs = Vec::new();
-            outcome.landed = true;
-            if *kill {
-                let mut first = others.remove(0);
-                first.until(moment(300)).await;
-                let (output, at_work) = first.kill().await;
-                outcome.landed = at_work;
-                outputs.push(output);
-            }
-            for runner in others {
-                let output = runner.end(PATIENCE).await;
-                // Who comes second finds the database complete, or waits in vain.
-                if output
-                    .failure
-                    .as_ref()
-                    .is_some_and(|failure| !matches!(failure.kind.as_str(), "locked" | "refused" | "plan-stale"))
-                {
-                    outcome.violations.push(format!("one of several runners failed: {}", output.end()));
-                }
-                outputs.push(output);
-            }
-            Ok(outputs)
+            // Who comes second finds the database complete, or waits in vain.
+            let may_fail = |failure: &Failure| ["locked", "refused", "plan-stale"].contains(&failure.kind.as_str());
+            strike::many(order, *runners, kill.then(|| moment(300)), may_fail, outcome).await
         }
     }
 }

@@ -14,6 +14,7 @@ mod runner;
 mod session_state;
 mod set;
 mod several;
+mod strike;
 mod table;
 
 use std::io::Write;

@@ -8,13 +8,13 @@ use std::time::Duration;
 use fastrand::Rng;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
-use crate::Backend;
 use crate::databases::{CaseDatabase, Runner, Server};
 use crate::oracle::{self, DatabaseContents, RunOutput};
 use crate::outcome::{Outcome, PATIENCE};
-use crate::proxy::{How, Proxy};
-use crate::runner::{Order, Verb, Via};
+use crate::proxy::How;
+use crate::runner::{Failure, Order, Verb, Via};
 use crate::set::{self, Migration, Set, Statement};
+use crate::{Backend, strike};
 
 /// A fault. Numbers are thousandths of the run, at which the fault happens.
 #[derive(Clone, Debug)]
@@ -61,10 +61,7 @@ pub(crate) fn draw(seed: u64, number: u64) -> Case {
     let far = rng.u32(..1000);
     let fault = match rng.u8(..100) {
         0..=34 => Fault::Kill { far, delay_us: rng.u64(..6_000) },
-        35..=59 => {
-            let hows = [How::CutBefore, How::CutAfter, How::Truncated, How::HalfClosed];
-            Fault::Wire { far, how: *rng.choice(&hows).expect("some") }
-        }
+        35..=59 => Fault::Wire { far, how: strike::draw_wire(&mut rng) },
         60..=69 => Fault::Terminate { far },
         70..=77 => Fault::Failing { far },
         78..=85 => Fault::Many { runners: rng.usize(2..5), kill: rng.bool() },
@@ -87,8 +84,7 @@ impl Case {
             Fault::Wire { how, .. } => how.name().to_owned(),
             Fault::Terminate { .. } => "sessions terminated".to_owned(),
             Fault::Failing { .. } => "failing patch".to_owned(),
-            Fault::Many { runners, kill: false } => format!("{runners} runners"),
-            Fault::Many { runners, kill: true } => format!("{runners} runners, one killed"),
+            Fault::Many { runners, kill } => strike::name_of_many(*runners, *kill),
             Fault::ServerKill { .. } => "kill the server".to_owned(),
             Fault::Password => "wrong password".to_owned(),
         }
@@ -314,36 +310,17 @@ async fn strike(
     // A complete run reports at least two events for each script.
     let moment = |far: u32| 1 + (set.migrations.len() + 3) * 2 * far as usize / 1000;
     match &case.fault {
-        Fault::Kill { far, delay_us } => {
-            let mut runner = Runner::start(order);
-            runner.until(moment(*far)).await;
-            tokio::time::sleep(Duration::from_micros(*delay_us)).await;
-            let (output, at_work) = runner.kill().await;
-            outcome.landed = at_work;
-            Ok(vec![output])
-        }
+        Fault::Kill { far, delay_us } => Ok(vec![strike::kill(order, moment(*far), *delay_us, outcome).await]),
         Fault::Wire { far, how } => {
             // A run has some twelve messages for each patch, of both directions and of all connections. Before, each database
             // is read and each role logs in, with some 25 messages each.
             let at = 100 + (200 + set.migrations.len() * 30) * *far as usize / 1000;
-            let proxy = Proxy::start(server.cluster.port(), at, Some(*how)).await.map_err(|error| error.to_string())?;
-            let port = |port: u16| format!(":{port}/");
-            let url = order.url.replace(&port(server.cluster.port()), &port(proxy.port()));
-            let output = Runner::start(&Order { url, ..order.clone() }).end(PATIENCE).await;
-            outcome.landed = proxy.struck() && output.planned;
-            Ok(vec![output])
+            let url = strike::through(order, server);
+            Ok(vec![strike::wire(order, server.cluster.port(), at, *how, url, outcome).await?])
         }
         Fault::Terminate { far } => {
-            let mut runner = Runner::start(order);
-            let there = runner.until(moment(*far)).await;
-            let sql = format!(
-                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname LIKE 'several\\_{}\\_%'",
-                case.number
-            );
-            count(server, "postgres", &sql).await?;
-            let output = runner.end(PATIENCE).await;
-            outcome.landed = there && output.done.is_none();
-            Ok(vec![output])
+            let databases = &format!("several\\_{}\\_%", case.number);
+            Ok(vec![strike::terminate(order, server, moment(*far), databases, outcome).await?])
         }
         Fault::Failing { far } => {
             // The second database exists, so its gate can be closed before the run.
@@ -364,28 +341,8 @@ async fn strike(
             Ok(vec![output])
         }
         Fault::Many { runners, kill } => {
-            let mut others: Vec<Runner> = (0..*runners).map(|_| Runner::start(order)).collect();
-            let mut outputs = Vec::new();
-            outcome.landed = true;
-            if *kill {
-                let mut first = others.remove(0);
-                first.until(moment(300)).await;
-                let (output, at_work) = first.kill().await;
-                outcome.landed = at_work;
-                outputs.push(output);
-            }
-            let mut ends = tokio::task::JoinSet::new();
-            for runner in others {
-                ends.spawn(runner.end(PATIENCE));
-            }
-            while let Some(output) = ends.join_next().await {
-                let output = output.map_err(|error| error.to_string())?;
-                if output.failure.as_ref().is_some_and(|failure| failure.kind != "locked") {
-                    outcome.violations.push(format!("one of several runners failed: {}", output.end()));
-                }
-                outputs.push(output);
-            }
-            Ok(outputs)
+            let may_fail = |failure: &Failure| failure.kind == "locked";
+            strike::many(order, *runners, kill.then(|| moment(300)), may_fail, outcome).await
         }
         Fault::ServerKill { far } => {
             let mut runner = Runner::start(order);
