@@ -1,12 +1,10 @@
 //! Makes a backup: writes the dump, reads it back, and writes the meta file last.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use lockgate::{ErrorKind, Stage, Status};
 
 use crate::error::Error;
 use crate::event::{Phase, Progress};
-use crate::meta::{Locale, Meta, Purpose, TableRows, VERSION};
+use crate::meta::{Locale, Meta, Purpose, TableRows, VERSION, now};
 use crate::store::{Content, Name};
 use crate::subject::{Of, Subject};
 
@@ -190,7 +188,7 @@ struct Begun {
 impl Begun {
     async fn reserve(subject: &Subject<'_>, database: &str, status: &Status) -> Result<Self, Error> {
         let head = status.current().map(|entry| entry.id.clone());
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
+        let now = now();
         // The newest backup is found by its time, so this one must be later than all others, even if the clock was put
         // back meanwhile.
         let newest =

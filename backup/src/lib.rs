@@ -43,6 +43,7 @@ mod event;
 mod fetch;
 pub mod list;
 pub mod meta;
+mod names;
 #[cfg(feature = "postgres")]
 mod postgres;
 pub mod prune;

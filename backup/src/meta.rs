@@ -3,6 +3,7 @@
 //! The format is append-only and has a version. The file is written last: a dump without a meta file is not a backup.
 
 use std::fmt;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use lockgate::{Dialect, ErrorKind};
 use serde::{Deserialize, Serialize};
@@ -169,6 +170,11 @@ impl Meta {
     pub(crate) fn server_major(&self) -> Option<u32> {
         major(&self.server_version)
     }
+}
+
+/// The seconds since 1970, by the clock of this machine.
+pub(crate) fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
 }
 
 /// The first number of a version.

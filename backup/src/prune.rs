@@ -1,11 +1,12 @@
 //! Deletes backups that a policy does not keep. It never deletes the newest.
 
 use std::collections::BTreeMap;
-use std::time::{SystemTime, UNIX_EPOCH};
+
+use lockgate::__private::Date;
 
 use crate::error::Error;
 use crate::list::{self, Broken};
-use crate::meta::Meta;
+use crate::meta::{Meta, now};
 use crate::store::Name;
 use crate::subject::{Of, Subject};
 
@@ -102,14 +103,10 @@ fn day(time: u64) -> u64 {
     time / 86_400
 }
 
-/// The months since March of the year 0 of the Gregorian calendar.
+/// The months since the year 0.
 fn month(time: u64) -> u64 {
-    // 1970-01-01 is 719,468 days after 0000-03-01.
-    let days = day(time) + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    (era * 400 + year_of_era) * 12 + (5 * day_of_year + 2) / 153
+    let date = Date::from_days(i64::try_from(day(time)).unwrap_or(i64::MAX >> 1));
+    u64::try_from(date.year * 12 + date.month).unwrap_or_default()
 }
 
 /// Deletes the backups of one database at one stage that the policy does not keep, and unfinished backups that are more
@@ -142,7 +139,7 @@ pub async fn prune(subject: &Subject<'_>, options: &Options) -> Result<Pruned, E
         None => subject.name()?,
     };
     let listing = list::list(subject.store, &database, Some(of)).await?;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
+    let now = now();
     let is_old = |broken: &Broken| broken.is_unfinished && broken.changed_at + UNFINISHED < now;
     let (remains, left) = listing.broken.into_iter().partition(is_old);
     let (kept, deleted) = options.policy.divide(listing.backups);

@@ -11,6 +11,7 @@ use sqlx::SqliteConnection;
 
 use crate::error::Error;
 use crate::meta::TableRows;
+use crate::names::identifier;
 
 /// A snapshot, and the facts about it.
 pub(crate) struct Snapshot {
@@ -73,7 +74,7 @@ pub(crate) async fn examine(migrator: &Migrator, file: &Path) -> Result<Snapshot
     .map_err(read)?;
     let mut tables = Vec::new();
     for name in names {
-        let table = format!("\"{}\"", name.replace('"', "\"\""));
+        let table = identifier(&name);
         let query = sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {table}"));
         let rows = sqlx::query_scalar(query).fetch_one(&mut *session).await.map_err(read)?;
         tables.push(TableRows { table, rows });

@@ -56,8 +56,9 @@ async fn of_sqlite(subject: &Subject<'_>, meta: Meta) -> Result<Verified, Error>
 async fn of_postgres(subject: &Subject<'_>, meta: Meta) -> Result<Verified, Error> {
     use crate::client::Client;
     use crate::meta::major;
+    use crate::names::identifier;
     use crate::postgres::connection;
-    use crate::restore::postgres::{Filled, check, create, fill, identifier};
+    use crate::restore::postgres::{Filled, check, create, fill};
     use lockgate_testing::server::{Options, Postgres};
 
     let of_backup = meta.server_major().unwrap_or_default();

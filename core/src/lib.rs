@@ -10,6 +10,8 @@ pub mod audience;
 pub mod checksum;
 pub mod companion;
 pub mod create;
+#[doc(hidden)]
+pub mod date;
 pub mod destination;
 pub mod dialect;
 pub mod drift;

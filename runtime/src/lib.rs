@@ -176,6 +176,9 @@ pub use transaction::Transaction;
 #[doc(hidden)]
 pub mod __private {
     pub use crate::migrations::{Migrations, RustStep, StepFn, StepFuture};
+    #[cfg(feature = "operations")]
+    pub use crate::table_size::readable_size;
+    pub use lockgate_core::date::Date;
     pub use lockgate_core::limit::duration;
     pub use lockgate_core::{Companion, CompanionKind, Set};
 

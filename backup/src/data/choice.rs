@@ -3,8 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::names::TableName;
 use crate::error::Error;
+use crate::names::TableName;
 
 /// Which tables, and which of their rows. A table is named as `users` or `public.users`.
 #[derive(Clone, Debug, Default)]

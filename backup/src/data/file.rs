@@ -4,8 +4,8 @@ use std::io::{self, BufRead, Read, Write};
 
 use lockgate::Dialect;
 
-use super::names::TableName;
 use crate::error::Error;
+use crate::names::TableName;
 
 /// The beginning of the first line. The number is the version of the format.
 const FORM: &str = "-- lockgate dump 1 ";

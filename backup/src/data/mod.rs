@@ -7,7 +7,6 @@
 
 mod choice;
 mod file;
-mod names;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "sqlite")]
@@ -20,6 +19,7 @@ use lockgate::{Database, Dialect};
 pub use choice::{Choice, Condition};
 
 use crate::error::Error;
+use crate::names::TableName;
 use file::Head;
 
 /// What is dumped.
@@ -113,7 +113,7 @@ fn connected<T>(connection: Option<T>) -> Result<T, Error> {
 }
 
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
-fn has_rows(table: &names::TableName) -> Error {
+fn has_rows(table: &TableName) -> Error {
     Error::refused(format!("`{table}` has rows, and `load` does not add rows to existing ones"))
         .state("nothing was changed")
         .help("`load --replace` deletes existing rows first, such as those that migrations have inserted; or dump without \
@@ -121,7 +121,7 @@ fn has_rows(table: &names::TableName) -> Error {
 }
 
 /// Refuses a table of Lockgate's own, which no dump contains unless somebody has altered it.
-fn check_bookkeeping(table: &names::TableName, options: &LoadOptions) -> Result<(), Error> {
+fn check_bookkeeping(table: &TableName, options: &LoadOptions) -> Result<(), Error> {
     // SQLite's names have no case.
     let is_own = |own: &&String| match table.schema {
         Some(_) => table.goes_by(own),

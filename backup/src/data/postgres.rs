@@ -9,9 +9,9 @@ use futures_util::TryStreamExt;
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::file::{self, Head, Lines, Rows};
-use super::names::{self, TableName};
 use super::{DumpOptions, LoadOptions, Tables};
 use crate::error::Error;
+use crate::names::{self, TableName};
 use catalogue::{Guards, Table};
 
 /// The settings that give each value the same text on every server. They apply to one transaction, and are also in the

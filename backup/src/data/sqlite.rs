@@ -9,9 +9,9 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, Row, SqliteConnection, TypeInfo, ValueRef};
 
 use super::file::{self, Head, Lines};
-use super::names::{self, TableName};
 use super::{DumpOptions, LoadOptions, Tables};
 use crate::error::Error;
+use crate::names::{self, TableName};
 
 /// The table with the largest keys of tables with AUTOINCREMENT.
 const SEQUENCES: &str = "sqlite_sequence";

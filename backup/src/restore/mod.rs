@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 use crate::error::Error;
 use crate::list;
 use crate::meta::{Meta, TableRows};
+use crate::store::hex;
 use crate::subject::{Choice, Subject};
 
 /// How to restore.
@@ -198,7 +199,7 @@ pub(crate) fn compare(
 /// Identifies what restores of this database have made: a hash that nobody else appends to this ending by chance.
 pub(crate) fn mark(name: &str, ending: &str) -> String {
     let hash = Sha256::digest(format!("lockgate {name}{ending}"));
-    hash.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+    hex(&hash[..4])
 }
 
 /// How many bytes are free where this path is. `None` if the system does not say.
@@ -213,18 +214,6 @@ pub(crate) fn free_bytes(path: &std::path::Path) -> Option<u64> {
         let _ = path;
         None
     }
-}
-
-/// A readable size: `16 kB`, `1.2 GB`.
-pub(crate) fn shown_bytes(number: u64) -> String {
-    let units = ["kB", "MB", "GB", "TB", "PB"];
-    let mut size = number as f64 / 1024.0;
-    let mut unit = 0;
-    while size >= 1024.0 && unit + 1 < units.len() {
-        size /= 1024.0;
-        unit += 1;
-    }
-    if size < 10.0 && unit > 0 { format!("{size:.1} {}", units[unit]) } else { format!("{size:.0} {}", units[unit]) }
 }
 
 #[cfg(test)]

@@ -6,16 +6,18 @@
 
 use std::process::Stdio;
 
+use lockgate::__private::readable_size;
 use lockgate::{Console, Database, DatabaseParts, ErrorKind, Stage};
 use sqlx::{AssertSqlSafe, PgConnection};
 use tokio::io::AsyncWriteExt;
 
 use super::said::{self, Failure};
-use super::{Ignored, Obstacles, Options, Restored, compare, free_bytes, mark, shown_bytes};
+use super::{Ignored, Obstacles, Options, Restored, compare, free_bytes, mark};
 use crate::client::{self, Client};
 use crate::error::Error;
 use crate::event::{Phase, Progress};
-use crate::meta::{Locale, Meta, major};
+use crate::meta::{Locale, Meta, major, now};
+use crate::names::identifier;
 use crate::postgres::{connection, locale};
 use crate::subject::Subject;
 
@@ -38,10 +40,6 @@ struct Old {
     locale: Locale,
     tablespace: String,
     stage: Option<Stage>,
-}
-
-pub(crate) fn identifier(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 fn literal(text: &str) -> String {
@@ -293,9 +291,9 @@ async fn examine(
     if let Some((free, place)) = free_on_server(subject.url, session).await
         && free < meta.database_bytes
     {
-        let needed = shown_bytes(meta.database_bytes);
+        let needed = readable_size(meta.database_bytes);
         obstacles.add(
-            format!("{} are free in `{place}`, but the database needs {needed}", shown_bytes(free)),
+            format!("{} are free in `{place}`, but the database needs {needed}", readable_size(free)),
             "free some disk space there; the old database is kept until `restore --drop-old`",
         );
     }
@@ -682,7 +680,7 @@ async fn swap(
 
 /// A name for the old database that no other has: its time is the next second for which there is none.
 async fn free_name(session: &mut PgConnection, name: &str) -> Result<String, Error> {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |time| time.as_secs());
+    let now = now();
     let taken: Vec<String> = sqlx::query_scalar("SELECT datname::text FROM pg_database")
         .fetch_all(session)
         .await

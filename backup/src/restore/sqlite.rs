@@ -6,13 +6,14 @@
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
+use lockgate::__private::readable_size;
 use lockgate::{Database, ErrorKind};
 use tokio::io::AsyncWriteExt;
 
-use super::{Obstacles, Options, Restored, compare, free_bytes, mark, shown_bytes};
+use super::{Obstacles, Options, Restored, compare, free_bytes, mark};
 use crate::error::Error;
 use crate::event::{Phase, Progress};
-use crate::meta::Meta;
+use crate::meta::{Meta, now};
 use crate::sqlite::{connection, examine, url_of};
 use crate::subject::Subject;
 
@@ -87,7 +88,7 @@ pub(super) async fn restore(subject: &Subject<'_>, options: &Options, meta: Meta
     }
     if let Some(free) = free_bytes(folder_of(&file)).filter(|free| *free < meta.size) {
         obstacles.add(
-            format!("{} are free on its disk, but {} are needed", shown_bytes(free), shown_bytes(meta.size)),
+            format!("{} are free on its disk, but {} are needed", readable_size(free), readable_size(meta.size)),
             "free some disk space there",
         );
     }
@@ -408,7 +409,7 @@ async fn swap(
         set_wal(new).await?;
     }
     keep_owner(file, new).map_err(failed)?;
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |time| time.as_secs());
+    let now = now();
     let kept = (now..).map(|time| kept_name(file, &time.to_string())).find(|kept| !kept.exists());
     let kept = kept.expect("some second has no file");
     claim.record(&mode, &kept).map_err(failed)?;

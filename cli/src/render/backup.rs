@@ -1,6 +1,7 @@
 //! Formats the answers of the commands for backups.
 
 use anstyle::Style;
+use lockgate::__private::{Date, readable_size};
 use lockgate_backup::list::{Broken, Listing};
 use lockgate_backup::prune::Pruned;
 use lockgate_backup::schedule::Change;
@@ -11,7 +12,7 @@ use crate::duration;
 
 use super::table::{Column, table};
 use super::text::Text;
-use super::{BAD, BOLD, DIM, GOOD, WAITING, bytes, count, paint, progress, remark};
+use super::{BAD, BOLD, DIM, GOOD, WAITING, count, paint, progress, remark};
 
 const COLUMNS: [Column; 6] = [
     Column { title: "MADE AT (UTC)", weight: 3, is_number: false },
@@ -81,7 +82,7 @@ fn out(line: String) -> Text {
 }
 
 fn created(meta: &Meta) -> String {
-    format!("{} `{}`, {}", paint(GOOD, "backed up"), meta.key, bytes(meta.size))
+    format!("{} `{}`, {}", paint(GOOD, "backed up"), meta.key, readable_size(meta.size))
 }
 
 fn listed(listing: &Listing, database: &str, width: Option<u16>) -> Text {
@@ -106,7 +107,7 @@ fn row(meta: &Meta) -> Vec<(String, Style)> {
             None => ("unmarked".to_owned(), WAITING),
         },
         meta.head.clone().map_or_else(|| ("-".to_owned(), DIM), plain),
-        plain(bytes(meta.size)),
+        plain(readable_size(meta.size)),
         plain(meta.purpose.to_string()),
         plain(meta.key.clone()),
     ]
@@ -120,7 +121,7 @@ fn pruned(done: &Pruned) -> Text {
     let mut text = Text::default();
     let verb = if done.is_dry_run { "would delete" } else { "deleted" };
     for meta in &done.deleted {
-        text.out.push(format!("{} `{}`, {}", paint(BAD, verb), meta.key, bytes(meta.size)));
+        text.out.push(format!("{} `{}`, {}", paint(BAD, verb), meta.key, readable_size(meta.size)));
     }
     for remains in &done.remains {
         text.out.push(format!("{} `{}`, which was never finished", paint(BAD, verb), remains.key));
@@ -157,13 +158,18 @@ fn scheduled(changes: &[Change], is_dry_run: bool) -> Text {
 pub(crate) fn backup_event(event: &Event, total: Option<u64>) -> Option<String> {
     match event {
         Event::Moved { phase, bytes: moved } => {
-            let of = total.map(|total| format!(" of {}", bytes(total))).unwrap_or_default();
-            Some(format!("{phase}: {}{of}", bytes(*moved)))
+            let of = total.map(|total| format!(" of {}", readable_size(total))).unwrap_or_default();
+            Some(format!("{phase}: {}{of}", readable_size(*moved)))
         }
         Event::Ended { phase, bytes: 0, elapsed } => Some(format!("{phase}: {}", duration::show(*elapsed))),
         Event::Ended { phase, bytes: moved, elapsed } => {
             let rate = (*moved as f64 / elapsed.as_secs_f64().max(0.001)) as u64;
-            Some(format!("{phase}: {} in {}, {} per second", bytes(*moved), duration::show(*elapsed), bytes(rate)))
+            Some(format!(
+                "{phase}: {} in {}, {} per second",
+                readable_size(*moved),
+                duration::show(*elapsed),
+                readable_size(rate)
+            ))
         }
         Event::Noted(note) => Some(remark(note)),
         _ => None,
@@ -172,15 +178,8 @@ pub(crate) fn backup_event(event: &Event, total: Option<u64>) -> Option<String> 
 
 /// Formats seconds since 1970: `2026-11-20 13:24:05`.
 fn moment_of(time: u64) -> String {
-    let (days, second) = (time / 86_400 + 719_468, time % 86_400);
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    // The year begins in March, so that a leap day is its last day.
-    let month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month + 2) / 5 + 1;
-    let (year, month) = if month < 10 { (0, month + 3) } else { (1, month - 9) };
-    let year = era * 400 + year_of_era + year;
+    let (days, second) = (time / 86_400, time % 86_400);
+    let Date { year, month, day } = Date::from_days(i64::try_from(days).unwrap_or_default());
     format!("{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}", second / 3600, second / 60 % 60, second % 60)
 }
 

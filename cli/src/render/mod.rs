@@ -98,18 +98,6 @@ fn grouped(number: u64) -> String {
     shown
 }
 
-/// A size for people, in powers of 1,024: `16 kB`, `1.2 GB`.
-fn bytes(number: u64) -> String {
-    let units = ["kB", "MB", "GB", "TB", "PB"];
-    let mut size = number as f64 / 1024.0;
-    let mut unit = 0;
-    while size >= 1024.0 && unit + 1 < units.len() {
-        size /= 1024.0;
-        unit += 1;
-    }
-    if size < 10.0 && unit > 0 { format!("{size:.1} {}", units[unit]) } else { format!("{size:.0} {}", units[unit]) }
-}
-
 /// Formats `2026-11-20T13:24:05.123Z` as `2026-11-20 13:24:05`, and leaves other texts unchanged.
 pub(super) fn moment(rfc3339: &str) -> String {
     match (rfc3339.get(..10), rfc3339.get(11..19)) {
@@ -130,7 +118,5 @@ mod tests {
     #[test]
     fn numbers_are_easy_to_read() {
         assert_eq!([0, 999, 1_000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
-        let sizes = [0, 8_192, 1 << 20, 5 << 30, 300 << 20].map(bytes);
-        assert_eq!(sizes, ["0 kB", "8 kB", "1.0 MB", "5.0 GB", "300 MB"]);
     }
 }

@@ -2,13 +2,14 @@
 //! and the scripts.
 
 use anstyle::Style;
+use lockgate::__private::readable_size;
 use lockgate::companion::counted;
 use lockgate::{Action, Body, Database, Dialect, Direction, Effects, Migrations, Plan, Script, Step, TableSize, Touch};
 
 use crate::answer::Planned;
 
 use super::table::{Column, table};
-use super::{BAD, BOLD, DIM, GOOD, WAITING, bytes, count, grouped, paint, wrapped};
+use super::{BAD, BOLD, DIM, GOOD, WAITING, count, grouped, paint, wrapped};
 
 const SIZES: [Column; 3] = [
     Column { title: "TABLE", weight: 3, is_number: false },
@@ -119,7 +120,7 @@ fn size(size: &TableSize) -> Option<Vec<(String, Style)>> {
     let about = |number: String| (format!("~{number}"), Style::new());
     (size.rows.is_some() || size.bytes.is_some()).then(|| {
         let rows = size.rows.map_or_else(unknown, |rows| about(grouped(rows)));
-        let bytes = size.bytes.map_or_else(unknown, |number| about(bytes(number)));
+        let bytes = size.bytes.map_or_else(unknown, |number| about(readable_size(number)));
         vec![(size.table.clone(), Style::new()), rows, bytes]
     })
 }

@@ -3,7 +3,7 @@
 
 use sqlx::{AssertSqlSafe, PgConnection, Row};
 
-use crate::data::names::{self, TableName};
+use crate::names::{self, TableName};
 
 /// A table, and the columns that are dumped.
 #[derive(Clone, Debug)]

@@ -1,22 +1,22 @@
-//! Writes names and texts with quotation marks into the SQL of a dump, and reads them back.
+//! Writes names and texts as SQL, and reads those of a dump back.
 
 use std::fmt;
 
 /// A table; on PostgreSQL with its schema.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct TableName {
-    pub(super) schema: Option<String>,
-    pub(super) name: String,
+pub(crate) struct TableName {
+    pub(crate) schema: Option<String>,
+    pub(crate) name: String,
 }
 
 impl TableName {
     /// Whether this is a name of the table, with its schema or without.
-    pub(super) fn goes_by(&self, name: &str) -> bool {
+    pub(crate) fn goes_by(&self, name: &str) -> bool {
         self.name == name || self.schema.is_some() && self.to_string() == name
     }
 
     /// Its name as SQL quotes it.
-    pub(super) fn quoted(&self) -> String {
+    pub(crate) fn quoted(&self) -> String {
         match &self.schema {
             Some(schema) => format!("{}.{}", identifier(schema), identifier(&self.name)),
             None => identifier(&self.name),
@@ -24,7 +24,7 @@ impl TableName {
     }
 
     /// Reads a quoted name at the beginning of a text, and returns the rest.
-    pub(super) fn parse(text: &str) -> Option<(Self, &str)> {
+    pub(crate) fn parse(text: &str) -> Option<(Self, &str)> {
         let (first, rest) = parse_identifier(text)?;
         match rest.strip_prefix('.') {
             Some(rest) => {
@@ -46,33 +46,33 @@ impl fmt::Display for TableName {
 }
 
 /// An identifier as SQL quotes it.
-pub(super) fn identifier(name: &str) -> String {
+pub(crate) fn identifier(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 /// A text as SQL quotes it.
-pub(super) fn literal(text: &str) -> String {
+pub(crate) fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
 /// A list of columns: `("id", "name")`.
-pub(super) fn columns(names: &[String]) -> String {
+pub(crate) fn columns(names: &[String]) -> String {
     let names: Vec<String> = names.iter().map(|name| identifier(name)).collect();
     format!("({})", names.join(", "))
 }
 
 /// Reads a quoted identifier at the beginning of a text, and returns the rest.
-pub(super) fn parse_identifier(text: &str) -> Option<(String, &str)> {
+pub(crate) fn parse_identifier(text: &str) -> Option<(String, &str)> {
     parse_quoted(text, '"')
 }
 
 /// Reads a text in quotation marks at the beginning of a text, and returns the rest.
-pub(super) fn parse_literal(text: &str) -> Option<(String, &str)> {
+pub(crate) fn parse_literal(text: &str) -> Option<(String, &str)> {
     parse_quoted(text, '\'')
 }
 
 /// Reads a list of columns at the beginning of a text, and returns the rest.
-pub(super) fn parse_columns(text: &str) -> Option<(Vec<String>, &str)> {
+pub(crate) fn parse_columns(text: &str) -> Option<(Vec<String>, &str)> {
     let mut rest = text.strip_prefix('(')?;
     let mut names = Vec::new();
     loop {
