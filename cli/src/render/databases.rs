@@ -5,6 +5,7 @@ use lockgate::{DatabasesReport, Drift, Status};
 use crate::answer::{DatabasePlanned, Planned, Stands};
 use crate::duration;
 
+use super::error::bootstraps_refused;
 use super::text::Text;
 use super::{BAD, GOOD, count, drift, paint, plan, progress, remark, status};
 
@@ -47,6 +48,8 @@ pub(super) fn statuses(stands: &Stands, width: Option<u16>) -> Text {
     for stand in each {
         let shown = |difference: &Drift| format!("\n{}", drift(difference, Some(&stand.database), width));
         text.out.extend(stand.status.drift.iter().map(shown));
+        let refused = stand.bootstraps_refused.iter().map(|reason| bootstraps_refused(reason, &stand.database, width));
+        text.out.extend(refused.map(|refused| format!("\n{refused}")));
     }
     for stand in each {
         if let Some(stage) = stand.status.stage {

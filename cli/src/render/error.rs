@@ -1,6 +1,8 @@
 //! Formats errors and drift: the runtime's report, with coloured keywords.
 
 use lockgate::{Audience, Drift, on_database};
+#[cfg(feature = "postgres")]
+use lockgate::{Reason, on_bootstraps};
 
 #[cfg(feature = "schema")]
 use super::GOOD;
@@ -20,6 +22,17 @@ pub(super) fn drift(drift: &Drift, database: Option<&str>, width: Option<u16>) -
     let help = drift.help_for(Audience::CommandLine);
     let help = database.map_or_else(|| help.clone(), |database| on_database(&help, database));
     coloured(&format!("drift[{}]: {drift}\n  = help: {help}", drift.code()), width)
+}
+
+/// Formats why the bootstraps of a database would not run, with its help.
+#[cfg(feature = "postgres")]
+pub(super) fn bootstraps_refused(reason: &Reason, database: &str, width: Option<u16>) -> String {
+    let word = match reason {
+        Reason::Drift(drift) => format!("drift[{}]", drift.code()),
+        _ => "refused".to_owned(),
+    };
+    let help = on_bootstraps(&reason.help_for(Audience::CommandLine), database);
+    coloured(&format!("{word}: {reason}\n  = help: {help}"), width)
 }
 
 /// Formats the verdict on a schema that is not the expected one, with its help.

@@ -300,6 +300,8 @@ struct DatabaseStand {
     exists: bool,
     /// The bootstraps that would run.
     bootstraps: Vec<String>,
+    /// Why no bootstrap would run. Empty if they would.
+    bootstraps_refused: Vec<Reason>,
     left_out: Vec<String>,
     status: Status,
 }
@@ -754,6 +756,15 @@ struct Reason {
     help: String,
 }
 
+impl Reason {
+    /// Why the bootstraps of a database would not run.
+    #[cfg(feature = "postgres")]
+    fn of(reason: &lockgate::Reason, database: &str) -> Self {
+        let help = lockgate::on_bootstraps(&reason.help_for(Audience::CommandLine), database);
+        Self { message: reason.to_string(), help }
+    }
+}
+
 impl Line {
     fn of(content: Content) -> Self {
         Self { lockgate: VERSION, content }
@@ -995,6 +1006,11 @@ impl DatabaseStand {
             database: stand.database.clone(),
             exists: stand.exists,
             bootstraps: stand.bootstraps.clone(),
+            bootstraps_refused: stand
+                .bootstraps_refused
+                .iter()
+                .map(|reason| Reason::of(reason, &stand.database))
+                .collect(),
             left_out: stand.left_out.clone(),
             status: Status::of(&of_it),
         }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use lockgate_core::plan::Reason;
 use lockgate_core::{Drift, Plan, Status};
 
 use crate::mirror::MirrorStatus;
@@ -42,6 +43,8 @@ pub struct DatabaseStatus {
     pub exists: bool,
     /// Bootstraps that would run: the database does not exist, or a run that made it was interrupted.
     pub bootstraps: Vec<String>,
+    /// Why no bootstrap would run: one of them differs from what an interrupted run has recorded. Empty if they would.
+    pub bootstraps_refused: Vec<Reason>,
     /// Bootstraps that are not recorded and do not run, because the database exists.
     pub left_out: Vec<String>,
     /// Its patches.

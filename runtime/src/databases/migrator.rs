@@ -197,6 +197,7 @@ impl DatabasesMigrator {
         for site in &sites {
             let mut survey = site.survey().await?;
             site.check(&survey).await?;
+            survey.bootstraps = Ok(survey.bootstraps?);
             survey.plan = Ok(survey.plan?);
             surveys.push(survey);
         }
@@ -236,11 +237,15 @@ impl DatabasesMigrator {
                 Err(_) if mirror.as_ref().is_some_and(MirrorStatus::is_dropped) => site.nothing()?,
                 survey => survey?,
             };
-            let up_refuses = survey.plan.is_err() || mirror.as_ref().is_some_and(|mirror| mirror.mismatch.is_some());
+            let bootstraps_refused = survey.bootstraps.err().map_or_else(Vec::new, |error| error.reasons().to_vec());
+            let up_refuses = survey.plan.is_err()
+                || !bootstraps_refused.is_empty()
+                || mirror.as_ref().is_some_and(|mirror| mirror.mismatch.is_some());
             stand.push(DatabaseStatus {
                 database: site.name().to_owned(),
                 exists: survey.exists,
-                bootstraps: survey.bootstraps.steps.into_iter().map(|step| step.id).collect(),
+                bootstraps: survey.waiting,
+                bootstraps_refused,
                 left_out: survey.left_out,
                 status: survey.status,
                 up_refuses,
@@ -267,7 +272,7 @@ impl DatabasesMigrator {
             plans.push(DatabasePlan {
                 database: site.name().to_owned(),
                 exists: survey.exists,
-                bootstraps: survey.bootstraps,
+                bootstraps: survey.bootstraps?,
                 left_out: survey.left_out,
                 plan: survey.plan?,
             });

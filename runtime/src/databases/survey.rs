@@ -53,8 +53,10 @@ pub(super) struct Survey {
     pub(super) exists: bool,
     /// Whether a run that makes the database was begun and has not ended.
     pub(super) unfinished: bool,
-    /// The bootstraps that would run.
-    pub(super) bootstraps: Plan,
+    /// The bootstraps that would run, or why none would.
+    pub(super) bootstraps: Result<Plan, Error>,
+    /// Those that have not run.
+    pub(super) waiting: Vec<String>,
     /// Bootstraps that are not recorded, although the database exists.
     pub(super) left_out: Vec<String>,
     pub(super) status: Status,
@@ -166,7 +168,8 @@ impl Site<'_> {
         Ok(Survey {
             exists: false,
             unfinished: false,
-            bootstraps: decided(&self.running())?,
+            bootstraps: Ok(decided(&self.running())?),
+            waiting: self.of.bootstraps().iter().map(|bootstrap| bootstrap.id().to_owned()).collect(),
             left_out: Vec::new(),
             status: lockgate_core::status(self.of.migrations().set(), &History::Absent),
             plan: decided(&self.migrator),
@@ -234,8 +237,7 @@ impl Site<'_> {
             return Ok(Read { status, plan, unrecorded: Vec::new(), is_over: true });
         }
         let recorded = self.recorded().status(database).await?;
-        let unrecorded = recorded.pending().map(|entry| entry.id.clone()).collect();
-        Ok(Read { status, plan, unrecorded, is_over: recorded.current().is_some() })
+        Ok(Read { status, plan, unrecorded: pending(&recorded), is_over: recorded.current().is_some() })
     }
 
     async fn survey_present(&self, read: Read) -> Result<Survey, Error> {
@@ -245,7 +247,8 @@ impl Site<'_> {
         let mut survey = Survey {
             exists: true,
             unfinished: false,
-            bootstraps: none()?.leading(|_| false),
+            bootstraps: Ok(none()?.leading(|_| false)),
+            waiting: Vec::new(),
             left_out: unrecorded,
             status,
             plan,
@@ -258,7 +261,8 @@ impl Site<'_> {
         let (begun, plan) = migrator.stand(&mut maintenance).await.map_err(|error| self.in_maintenance(error))?;
         if begun.current().is_some() {
             survey.unfinished = true;
-            survey.bootstraps = plan.map_err(|error| self.in_maintenance(error))?;
+            survey.bootstraps = self.decided_in_maintenance(plan)?;
+            survey.waiting = pending(&begun);
             survey.left_out.clear();
         }
         Ok(survey)
@@ -271,8 +275,12 @@ impl Site<'_> {
         let is_over = begun.current().is_some() && begun.is_up_to_date();
         let bootstraps = match is_over {
             // All of them ran once, and the database was dropped since.
-            true => migrator.decided(&History::Absent, UpTo::Latest, Dialect::Postgres)?,
-            false => plan.map_err(|error| self.in_maintenance(error))?,
+            true => Ok(migrator.decided(&History::Absent, UpTo::Latest, Dialect::Postgres)?),
+            false => self.decided_in_maintenance(plan)?,
+        };
+        let waiting = match &bootstraps {
+            Ok(plan) => plan.steps.iter().map(|step| step.id.clone()).collect(),
+            Err(_) => pending(&begun),
         };
         let status = lockgate_core::status(self.of.migrations().set(), &History::Absent);
         let plan = self.migrator.decided(&History::Absent, UpTo::Latest, Dialect::Postgres);
@@ -280,10 +288,19 @@ impl Site<'_> {
             exists: false,
             unfinished: begun.current().is_some() && !is_over,
             bootstraps,
+            waiting,
             left_out: Vec::new(),
             status,
             plan,
         })
+    }
+
+    /// The plan of the bootstraps. That it is refused is an answer; that it cannot be made is an error.
+    fn decided_in_maintenance(&self, plan: Result<Plan, Error>) -> Result<Result<Plan, Error>, Error> {
+        match plan.map_err(|error| self.in_maintenance(error)) {
+            Err(error) if error.kind() != ErrorKind::Refused => Err(error),
+            decided => Ok(decided),
+        }
     }
 
     /// Logs in to the maintenance database, to read there: as the user of the URL, or else as the role of a bootstrap.
@@ -323,7 +340,8 @@ impl Site<'_> {
     /// Checks, before anything runs, that each role with something to do can do it.
     pub(super) async fn check(&self, survey: &Survey) -> Result<(), Error> {
         let maintenance = self.maintenance();
-        self.check_roles(&maintenance, &of_steps(&survey.bootstraps), true).await?;
+        let Ok(bootstraps) = &survey.bootstraps else { return Ok(()) };
+        self.check_roles(&maintenance, &of_steps(bootstraps), true).await?;
         let Ok(plan) = &survey.plan else { return Ok(()) };
         let roles = of_steps(plan);
         if survey.exists && !survey.unfinished {
@@ -439,6 +457,10 @@ impl Site<'_> {
 /// The migrator for the bootstraps of a database, whose history is in the maintenance database while they run.
 pub(super) fn running(migrator: &Migrator, of: &'static DatabaseMigrations) -> Migrator {
     migrator.with_migrations(of.bootstraps(), &format!("{BOOTSTRAPS} of {}", of.name()))
+}
+
+fn pending(status: &Status) -> Vec<String> {
+    status.pending().map(|entry| entry.id.clone()).collect()
 }
 
 /// The roles in the names of patches, the newest first.

@@ -318,6 +318,18 @@ async fn an_interrupted_bootstrap_is_repaired_as_its_error_says() {
     // The statement that has finished, and a bootstrap that has run, are written anew.
     write(role, "CREATE ROLE shopkeeper LOGIN CREATEDB PASSWORD 'shopkeeper';\n");
     write(database, "-- lockgate: no-transaction\nCREATE DATABASE shop TEMPLATE template0 OWNER shopkeeper;\n");
+    // The status says all of it, and offers the same commands.
+    let status = typed(&["status"]);
+    assert_eq!(status.code, Some(3), "{status:#?}");
+    for says in [
+        "shop.00000001.0001.shopkeeper.good",
+        "drift[edited]: `shop.00000000.0001.postgres.role`",
+        "repair --accept-edited --reason \"why\" --database shop --bootstraps",
+        "repair --forget shop.00000000.0002",
+        "`up` refuses to run until shop is fixed",
+    ] {
+        assert!(status.out.contains(says), "no «{says}»: {status:#?}");
+    }
     let refused = typed(&["up"]);
     assert_eq!(refused.code, Some(3), "{refused:#?}");
     let forgot = advised(&refused, "repair --forget shop.00000000.0002");
