@@ -1,11 +1,11 @@
 //! Refreshes one stage from another: replaces the rows of one database by those of another. A script can change the
 //! rows before anybody sees them.
 
-use std::io::{BufReader, Seek, Write};
+use std::io::{BufReader, Seek};
 
-use lockgate::{Database, Migrator, Stage};
+use lockgate::{Database, ErrorKind, Migrator, Stage};
 
-use crate::data::{self, DumpOptions, LoadOptions, Tables};
+use crate::data::{self, DumpOptions, Kept, LoadOptions, NewFile, Tables};
 use crate::error::Error;
 
 /// The options of a refresh.
@@ -30,19 +30,18 @@ pub fn is_forbidden(from: Stage, to: Stage) -> bool {
 }
 
 impl Refresh<'_> {
-    /// Checks both databases, and writes the rows of `target` to `kept`: [`load`](data::load) with
-    /// [`replace`](LoadOptions::replace) restores them. [`replace`](Self::replace) is the next step.
+    /// Replaces the rows of `target` by those of `source` and runs the script, all in one transaction: afterwards
+    /// `target` has either all of its old rows, or all of the new ones.
+    ///
+    /// The same transaction writes the old rows to the file `kept` first: [`load`](data::load) with
+    /// [`replace`](LoadOptions::replace) restores them. Nobody can write to the tables in between.
     ///
     /// # Errors
     ///
-    /// If the pair is forbidden, if a database is not marked with its stage, or if their newest migrations differ;
-    /// nothing was written then. Otherwise as for [`dump`](data::dump).
-    pub async fn keep(
-        &self,
-        source: &mut Database,
-        target: &mut Database,
-        kept: &mut (dyn Write + Send),
-    ) -> Result<Tables, Error> {
+    /// If the pair is forbidden, if a database is not marked with its stage, or if their newest migrations
+    /// differ. Otherwise as for [`dump`](data::dump) and [`load`](data::load). Nothing was changed then, and
+    /// there is no file, except after [`ErrorKind::Interrupted`], whose report says what is known.
+    pub async fn run(&self, source: &mut Database, target: &mut Database, kept: NewFile) -> Result<Tables, Error> {
         self.check_pair()?;
         // Both are checked before anything is written.
         let of_source = self.newest(source, self.from).await?;
@@ -57,26 +56,24 @@ impl Refresh<'_> {
                 .state("nothing was changed")
                 .help("bring both to the same migration first: `up --to`, or `down --to` for the newer one"));
         }
-        data::dump(target, &self.options(newest), kept).await
-    }
-
-    /// Replaces the rows of `target` by those of `source` and runs the script, all in one transaction: afterwards
-    /// `target` has either all of its old rows, or all of the new ones.
-    ///
-    /// # Errors
-    ///
-    /// As for [`dump`](data::dump) and [`load`](data::load).
-    pub async fn replace(&self, source: &mut Database, target: &mut Database) -> Result<Tables, Error> {
-        self.check_pair()?;
-        let newest = self.newest(source, self.from).await?;
         let mut rows = tempfile::tempfile()
             .map_err(|error| Error::failed(format!("a temporary file for the rows cannot be made: {error}")))?;
-        data::dump(source, &self.options(newest), &mut rows).await?;
+        let dump = self.options(newest.clone());
+        data::dump(source, &dump, &mut rows).await?;
         rows.rewind().map_err(|error| Error::failed(format!("the rows cannot be read again: {error}")))?;
-        let newest = self.newest(target, self.to).await?;
-        let bookkeeping = lockgate::__private::history_tables(self.migrator);
-        let options = LoadOptions { newest, script: self.script.clone(), replace: true, bookkeeping };
-        data::load(target, &options, &mut BufReader::new(rows)).await
+        let bookkeeping = dump.bookkeeping.clone();
+        let load = LoadOptions { newest, script: self.script.clone(), replace: true, bookkeeping };
+        let file = kept.path().to_owned();
+        let kept = Kept { options: &dump, file: kept };
+        let loaded = data::load_keeping(target, &load, Some(kept), &mut BufReader::new(rows)).await;
+        loaded.map_err(|error| {
+            if error.kind() == ErrorKind::Interrupted && file.exists() {
+                return error.state(format!("the old rows are in `{}`", file.display()));
+            }
+            // They are still in the database, and the next try may need the name.
+            let _ = std::fs::remove_file(file);
+            error
+        })
     }
 
     fn options(&self, newest: Option<String>) -> DumpOptions {

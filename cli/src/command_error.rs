@@ -20,9 +20,9 @@ pub(crate) enum CommandError {
     Declined(&'static str),
     /// A signal interrupted the run.
     Stopped { signal: &'static str, postgres: bool },
-    /// A signal interrupted a backup, a restore or a deploy.
+    /// A signal interrupted a command of `lockgate-backup`.
     #[cfg(feature = "backup")]
-    StoppedMoving { signal: &'static str, what: Moving },
+    StoppedData { signal: &'static str, what: DataCommand },
     /// The client of the database cannot be started.
     NoClient { program: &'static str, why: String, url: String },
     /// The operating system refuses the program something that it needs, such as a thread.
@@ -37,9 +37,13 @@ pub(crate) enum CommandError {
 /// What a signal interrupted.
 #[cfg(feature = "backup")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Moving {
-    /// A command that does not change the database.
+pub(crate) enum DataCommand {
+    /// A command on backups, which does not change the database.
     Backup,
+    /// A dump.
+    Dump,
+    /// A load or a refresh.
+    Load,
     /// A restore.
     Restore,
     /// A deploy.
@@ -78,7 +82,7 @@ impl CommandError {
             Self::Declined(_) => Exit::Refused,
             Self::Stopped { .. } | Self::NoClient { .. } | Self::System(_) => Exit::Failed,
             #[cfg(feature = "backup")]
-            Self::StoppedMoving { .. } => Exit::Failed,
+            Self::StoppedData { .. } => Exit::Failed,
             #[cfg(feature = "backup")]
             Self::Backup(error) => Exit::of(error.kind()),
             Self::Lockgate(error) => Exit::of(error.kind()),
@@ -93,7 +97,7 @@ impl CommandError {
             Self::Declined(_) => "refused",
             Self::Stopped { .. } => "interrupted",
             #[cfg(feature = "backup")]
-            Self::StoppedMoving { .. } => "interrupted",
+            Self::StoppedData { .. } => "interrupted",
             #[cfg(feature = "backup")]
             Self::Backup(error) => error.kind().as_str(),
             Self::NoClient { .. } | Self::System(_) => "failed",
@@ -114,11 +118,11 @@ impl CommandError {
             Self::Declined(answer) => (*answer).to_owned(),
             Self::Stopped { signal, .. } => format!("{signal} interrupted the run"),
             #[cfg(feature = "backup")]
-            Self::StoppedMoving { signal, what } => {
+            Self::StoppedData { signal, what } => {
                 let what = match what {
-                    Moving::Backup => "command",
-                    Moving::Restore => "restore",
-                    Moving::Deploy => "deploy",
+                    DataCommand::Backup | DataCommand::Dump | DataCommand::Load => "command",
+                    DataCommand::Restore => "restore",
+                    DataCommand::Deploy => "deploy",
                 };
                 format!("{signal} interrupted the {what}")
             }
@@ -137,11 +141,15 @@ impl CommandError {
             #[cfg(feature = "backup")]
             Self::Backup(error) => error.facts().to_vec(),
             #[cfg(feature = "backup")]
-            Self::StoppedMoving { what, .. } => vec![
+            Self::StoppedData { what, .. } => vec![
                 match what {
-                    Moving::Backup => "the database was not changed; an unfinished backup does not count as one",
-                    Moving::Restore => "the database is either the old one or the restored one",
-                    Moving::Deploy => "a migration is applied exactly if `status` lists it as applied",
+                    DataCommand::Backup => "the database was not changed; an unfinished backup does not count as one",
+                    DataCommand::Dump => "the database was not changed, and no file was written",
+                    DataCommand::Load => {
+                        "the outcome is unknown: either all of the new rows are in the tables, or only the old ones"
+                    }
+                    DataCommand::Restore => "the database is either the old one or the restored one",
+                    DataCommand::Deploy => "a migration is applied exactly if `status` lists it as applied",
                 }
                 .to_owned(),
             ],
@@ -181,11 +189,13 @@ impl CommandError {
             #[cfg(feature = "backup")]
             Self::Backup(error) => error.advice().to_vec(),
             #[cfg(feature = "backup")]
-            Self::StoppedMoving { what, .. } => vec![
+            Self::StoppedData { what, .. } => vec![
                 match what {
-                    Moving::Backup => "`backup list` lists all backups",
-                    Moving::Restore => "`status` shows which one it is; you can run the same command again",
-                    Moving::Deploy => "`deploy --resume` continues, if `backup list` lists its first backup",
+                    DataCommand::Backup => "`backup list` lists all backups",
+                    DataCommand::Dump => "run the same command again",
+                    DataCommand::Load => "look at a table, and run the same command again if the new rows are missing",
+                    DataCommand::Restore => "`status` shows which one it is; you can run the same command again",
+                    DataCommand::Deploy => "`deploy --resume` continues, if `backup list` lists its first backup",
                 }
                 .to_owned(),
             ],

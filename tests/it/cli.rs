@@ -53,7 +53,7 @@ fn a_signal_ends_a_run_with_what_is_known(place: &Place) {
                 let mut running = command.spawn().unwrap();
                 let (line, _) = lines(&mut running);
                 assert!(line.starts_with("waiting for another run to end"), "{line}");
-                interrupt(&running, signal);
+                crate::support::app::interrupt(&running, signal);
                 answer(running.wait_with_output().unwrap())
             } else {
                 let mut other = sqlx::PgConnection::connect(place.url()).await.unwrap();
@@ -63,7 +63,7 @@ fn a_signal_ends_a_run_with_what_is_known(place: &Place) {
                 while sqlx::query_scalar::<_, i64>(waits).fetch_one(&mut other).await.unwrap() == 0 {
                     tokio::task::yield_now().await;
                 }
-                interrupt(&running, signal);
+                crate::support::app::interrupt(&running, signal);
                 let answer = answer(running.wait_with_output().unwrap());
                 let others = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
                               WHERE datname = current_database() AND pid <> pg_backend_pid() AND wait_event_type = 'Lock'";
@@ -88,11 +88,6 @@ fn a_signal_ends_a_run_with_what_is_known(place: &Place) {
         });
         assert_eq!(place.history().len(), 11);
     }
-}
-
-fn interrupt(running: &std::process::Child, signal: &str) {
-    let sent = std::process::Command::new("kill").args([signal, &running.id().to_string()]).status().unwrap();
-    assert!(sent.success());
 }
 
 fn a_dry_run_changes_nothing(place: &Place) {

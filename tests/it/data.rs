@@ -73,6 +73,26 @@ fn a_dump_is_loaded_into_another_database(place: &Place) {
     assert!(!left.iter().any(|name| name.to_string_lossy().contains(".part")), "{left:?}");
 }
 
+#[tokio::test]
+async fn an_interrupted_dump_leaves_no_file() {
+    use sqlx::{Connection, Executor};
+    let Some(place) = Place::postgres() else { return };
+    place.ok(&["up"]);
+    let mut other = sqlx::PgConnection::connect(place.url()).await.unwrap();
+    other.execute("BEGIN; LOCK TABLE members").await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = place.command(&["dump", &folder.path().join("rows.sql").display().to_string()]);
+    let running = command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'members'::regclass";
+    while sqlx::query_scalar::<_, i64>(waits).fetch_one(&mut other).await.unwrap() == 0 {}
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "a file is begun");
+    crate::support::app::interrupt(&running, "-TERM");
+    let ended = crate::support::app::answer(running.wait_with_output().unwrap());
+    assert!(ended.code == Some(1) && ended.err.contains("SIGTERM interrupted the command"), "{ended:#?}");
+    assert!(ended.err.contains("no file was written"), "{ended:#?}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
 fn what_must_not_be_loaded_is_refused(place: &Place) {
     place.ok(&["up"]);
     insert(place);
@@ -91,6 +111,14 @@ fn what_must_not_be_loaded_is_refused(place: &Place) {
         );
     }
     assert_eq!(other.rows(MEMBERS), Vec::<String>::new());
+    let staging = another(place);
+    staging.ok(&["mark-stage", "staging"]);
+    let refused = staging.app(&["load", &file, "--replace"]);
+    assert!(refused.code == Some(3) && refused.err.contains("`--override-stage \"why\"`"), "{refused:#?}");
+    staging.ok(&["load", &file, "--replace", "--override-stage", "a demonstration"]);
+    assert_eq!(staging.rows(MEMBERS), ["Ada"]);
+    let history = staging.ok(&["history"]);
+    assert!(history.contains("rows loaded from") && history.contains("a demonstration"), "{history}");
     let behind = if place.is_sqlite() { Place::sqlite() } else { Place::postgres().unwrap() };
     behind.ok(&["up", "--to", "3"]);
     let refused = behind.app(&["load", &file]);
@@ -140,11 +168,11 @@ fn a_stage_is_refreshed_from_another(production: &Place) {
     refused("staging", "test", with_script, 2, "DATABASE_STAGING_URL is not set");
     refused("production", "test", &[], 2, "--script <FILE>|--unchanged");
 
-    // A script that fails puts everything back; what was kept is there.
+    // A script that fails puts everything back, and nothing needs to be kept.
     let failed = refresh("production", "test", &["--script", &bad]);
     assert!(failed.code == Some(1) && failed.err.contains("the script fails"), "{failed:#?}");
     assert_eq!(target.rows(MEMBERS), ["Old"]);
-    std::fs::remove_file(&kept).unwrap();
+    assert!(!std::path::Path::new(&kept).exists());
 
     let refreshed = refresh("production", "test", with_script);
     assert!(refreshed.code == Some(0) && refreshed.out.contains("test refreshed with"), "{refreshed:#?}");

@@ -7,16 +7,18 @@
 
 mod choice;
 mod file;
+mod new_file;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
-use std::io::{BufRead, Write};
+use std::io::{BufRead, BufWriter, Write};
 
 use lockgate::{Database, Dialect};
 
 pub use choice::{Choice, Condition};
+pub use new_file::NewFile;
 
 use crate::error::Error;
 use crate::names::TableName;
@@ -45,6 +47,13 @@ pub struct LoadOptions {
     pub replace: bool,
     /// Tables that a dump must not contain, such as those of the history: `lockgate_history`.
     pub bookkeeping: Vec<String>,
+}
+
+/// The file for the rows that a load replaces. They are written to it in the transaction of the load, after the tables
+/// are locked: nobody can add a row that is in neither.
+pub(crate) struct Kept<'a> {
+    pub(crate) options: &'a DumpOptions,
+    pub(crate) file: NewFile,
 }
 
 /// What was dumped or loaded: each table with the number of its rows.
@@ -85,6 +94,16 @@ pub async fn dump(database: &mut Database, options: &DumpOptions, file: &mut dyn
 /// If a table has rows, if the database is at another migration than the dump, if the file is not a complete dump of
 /// this kind of database, or if the database refuses a row. Nothing was changed then.
 pub async fn load(database: &mut Database, options: &LoadOptions, file: &mut dyn BufRead) -> Result<Tables, Error> {
+    load_keeping(database, options, None, file).await
+}
+
+/// The same, after the old rows are kept.
+pub(crate) async fn load_keeping(
+    database: &mut Database,
+    options: &LoadOptions,
+    kept: Option<Kept<'_>>,
+    file: &mut dyn BufRead,
+) -> Result<Tables, Error> {
     let mut lines = file::Lines::new(file);
     let head = Head::read(&mut lines)?;
     if head.dialect != database.dialect() {
@@ -100,9 +119,9 @@ pub async fn load(database: &mut Database, options: &LoadOptions, file: &mut dyn
     let replaced = if options.replace { head.tables.as_slice() } else { &[] };
     match head.dialect {
         #[cfg(feature = "postgres")]
-        Dialect::Postgres => postgres::load(connected(database.postgres())?, options, replaced, &mut lines).await,
+        Dialect::Postgres => postgres::load(connected(database.postgres())?, options, replaced, kept, &mut lines).await,
         #[cfg(feature = "sqlite")]
-        Dialect::Sqlite => sqlite::load(connected(database.sqlite())?, options, replaced, &mut lines).await,
+        Dialect::Sqlite => sqlite::load(connected(database.sqlite())?, options, replaced, kept, &mut lines).await,
         _ => Err(unbuilt(head.dialect)),
     }
 }
@@ -110,6 +129,29 @@ pub async fn load(database: &mut Database, options: &LoadOptions, file: &mut dyn
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 fn connected<T>(connection: Option<T>) -> Result<T, Error> {
     connection.ok_or_else(|| Error::failed("the connection was interrupted").help("run the command again"))
+}
+
+impl Kept<'_> {
+    /// The head of the file.
+    fn head(&self, dialect: Dialect) -> Head {
+        Head { dialect, newest: self.options.newest.clone(), tables: Vec::new() }
+    }
+
+    /// What writes to the file.
+    fn writer(&self) -> BufWriter<&std::fs::File> {
+        BufWriter::new(self.file.file())
+    }
+}
+
+/// The error of a COMMIT.
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+fn uncommitted(error: &sqlx::Error) -> Error {
+    match error {
+        sqlx::Error::Database(_) => Error::of_driver("the dump cannot be loaded", error).state("nothing was changed"),
+        _ => Error::of_driver("the connection broke while the load was committed", error)
+            .state("it is not known whether the rows were loaded")
+            .help("look at the tables: they have all of the new rows, or none of them"),
+    }
 }
 
 #[cfg(any(feature = "sqlite", feature = "postgres"))]

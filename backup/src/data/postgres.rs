@@ -6,10 +6,11 @@ mod catalogue;
 use std::io::Write;
 
 use futures_util::TryStreamExt;
+use lockgate::Dialect;
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::file::{self, Head, Lines, Rows};
-use super::{DumpOptions, LoadOptions, Tables};
+use super::{DumpOptions, Kept, LoadOptions, Tables};
 use crate::error::Error;
 use crate::names::{self, TableName};
 use catalogue::{Guards, Table};
@@ -132,12 +133,13 @@ pub(super) async fn load(
     connection: &mut PgConnection,
     options: &LoadOptions,
     replaced: &[TableName],
+    kept: Option<Kept<'_>>,
     lines: &mut Lines<'_>,
 ) -> Result<Tables, Error> {
     execute(connection, "BEGIN").await.map_err(unloaded)?;
-    match load_in_transaction(connection, options, replaced, lines).await {
+    match load_in_transaction(connection, options, replaced, kept, lines).await {
         Ok(loaded) => {
-            execute(connection, "COMMIT").await.map_err(unloaded)?;
+            execute(connection, "COMMIT").await.map_err(|error| super::uncommitted(&error))?;
             Ok(loaded)
         }
         Err(error) => {
@@ -152,8 +154,12 @@ async fn load_in_transaction(
     connection: &mut PgConnection,
     options: &LoadOptions,
     replaced: &[TableName],
+    kept: Option<Kept<'_>>,
     lines: &mut Lines<'_>,
 ) -> Result<Tables, Error> {
+    if let Some(kept) = kept {
+        keep(connection, kept).await.map_err(|error| error.state("nothing was changed"))?;
+    }
     for setting in SETTINGS {
         execute(connection, setting).await.map_err(unloaded)?;
     }
@@ -203,6 +209,21 @@ async fn load_in_transaction(
     Ok(loaded)
 }
 
+/// Writes the rows of all tables to a file, after it has locked these tables.
+async fn keep(connection: &mut PgConnection, kept: Kept<'_>) -> Result<(), Error> {
+    let (tables, _) = catalogue::tables(connection, &kept.options.bookkeeping).await.map_err(unread)?;
+    let names: Vec<String> = tables.iter().map(|table| table.name.quoted()).collect();
+    if !names.is_empty() {
+        // TRUNCATE needs this lock later. A weaker one now could end in a deadlock with a program that reads and writes.
+        let lock = format!("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", names.join(", "));
+        execute(connection, &lock).await.map_err(unread)?;
+    }
+    let mut writer = kept.writer();
+    dump_in_snapshot(connection, kept.options, &kept.head(Dialect::Postgres), &mut writer).await?;
+    drop(writer);
+    kept.file.finish()
+}
+
 /// Inserts a row that violates a deferred foreign key. While the row exists, nobody can commit.
 const OPEN: &[&str] = &[
     "CREATE TEMPORARY TABLE lockgate_no_row (id INTEGER PRIMARY KEY) ON COMMIT DROP",
@@ -216,13 +237,27 @@ async fn run_script(connection: &mut PgConnection, script: &str) -> Result<(), E
     for statement in OPEN {
         execute(connection, statement).await.map_err(unloaded)?;
     }
-    let ended = || super::script_ends_transaction();
-    execute(connection, script).await.map_err(|error| match &error {
-        sqlx::Error::Database(of_server) if of_server.constraint() == Some("lockgate_transaction_is_open") => ended(),
-        _ => super::script_fails(&error),
-    })?;
+    if let Err(error) = execute(connection, script).await {
+        let is_guard =
+            |error: &dyn sqlx::error::DatabaseError| error.constraint() == Some("lockgate_transaction_is_open");
+        return Err(match error.as_database_error() {
+            // A transaction that could not be committed is over; one in which another statement failed is not.
+            Some(of_server) if is_guard(of_server) => match execute(connection, "SELECT 1").await {
+                Ok(()) => super::script_ends_transaction(),
+                Err(_) => script_checks_constraints(),
+            },
+            _ => super::script_fails(&error),
+        });
+    }
     // After a ROLLBACK, this table does not exist.
-    execute(connection, "DELETE FROM pg_temp.lockgate_transaction").await.map_err(|_| ended())
+    let open = execute(connection, "DELETE FROM pg_temp.lockgate_transaction").await;
+    open.map_err(|_| super::script_ends_transaction())
+}
+
+fn script_checks_constraints() -> Error {
+    Error::refused("the script says `SET CONSTRAINTS ALL IMMEDIATE`, which the load itself says after it")
+        .state("nothing was changed: rows and script are one transaction")
+        .help("delete the statement from the script")
 }
 
 /// A line of the file.

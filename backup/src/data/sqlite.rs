@@ -5,11 +5,12 @@ use std::fmt::Write as _;
 use std::io::Write;
 
 use futures_util::TryStreamExt;
+use lockgate::Dialect;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, Row, SqliteConnection, TypeInfo, ValueRef};
 
 use super::file::{self, Head, Lines};
-use super::{DumpOptions, LoadOptions, Tables};
+use super::{DumpOptions, Kept, LoadOptions, Tables};
 use crate::error::Error;
 use crate::names::{self, TableName};
 
@@ -251,12 +252,13 @@ pub(super) async fn load(
     connection: &mut SqliteConnection,
     options: &LoadOptions,
     replaced: &[TableName],
+    kept: Option<Kept<'_>>,
     lines: &mut Lines<'_>,
 ) -> Result<Tables, Error> {
     let checks: bool = sqlx::query_scalar("PRAGMA foreign_keys").fetch_one(&mut *connection).await.map_err(unloaded)?;
     // It has no effect in a transaction.
     execute(connection, "PRAGMA foreign_keys = OFF").await.map_err(unloaded)?;
-    let loaded = load_without_keys(connection, options, replaced, lines).await;
+    let loaded = load_without_keys(connection, options, replaced, kept, lines).await;
     if checks {
         execute(connection, "PRAGMA foreign_keys = ON").await.map_err(unloaded)?;
     }
@@ -267,27 +269,30 @@ async fn load_without_keys(
     connection: &mut SqliteConnection,
     options: &LoadOptions,
     replaced: &[TableName],
+    kept: Option<Kept<'_>>,
     lines: &mut Lines<'_>,
 ) -> Result<Tables, Error> {
     execute(connection, "BEGIN IMMEDIATE").await.map_err(unloaded)?;
-    match load_in_transaction(connection, options, replaced, lines).await {
-        Ok(loaded) => {
-            execute(connection, "COMMIT").await.map_err(unloaded)?;
-            Ok(loaded)
-        }
-        Err(error) => {
-            let _ = execute(connection, "ROLLBACK").await;
-            Err(error)
-        }
+    let loaded = match load_in_transaction(connection, options, replaced, kept, lines).await {
+        Ok(loaded) => execute(connection, "COMMIT").await.map(|()| loaded).map_err(|error| super::uncommitted(&error)),
+        Err(error) => Err(error),
+    };
+    if loaded.is_err() {
+        let _ = execute(connection, "ROLLBACK").await;
     }
+    loaded
 }
 
 async fn load_in_transaction(
     connection: &mut SqliteConnection,
     options: &LoadOptions,
     replaced: &[TableName],
+    kept: Option<Kept<'_>>,
     lines: &mut Lines<'_>,
 ) -> Result<Tables, Error> {
+    if let Some(kept) = kept {
+        keep(connection, kept).await.map_err(|error| error.state("nothing was changed"))?;
+    }
     let question = "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND sql IS NOT NULL ORDER BY rowid";
     let rows = sqlx::query(question).fetch_all(&mut *connection).await.map_err(unloaded)?;
     let mut triggers: Vec<String> = Vec::with_capacity(rows.len());
@@ -339,6 +344,14 @@ async fn load_in_transaction(
     }
     check_keys(connection).await?;
     Ok(loaded)
+}
+
+/// Writes the rows of all tables to a file. The transaction has the write lock of the database.
+async fn keep(connection: &mut SqliteConnection, kept: Kept<'_>) -> Result<(), Error> {
+    let mut writer = kept.writer();
+    dump_in_snapshot(connection, kept.options, &kept.head(Dialect::Sqlite), &mut writer).await?;
+    drop(writer);
+    kept.file.finish()
 }
 
 /// Runs a script that must not end the transaction: otherwise the original rows would become visible.

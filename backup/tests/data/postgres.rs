@@ -1,7 +1,8 @@
 //! PostgreSQL.
 
-use lockgate::{Console, Dialect};
-use lockgate_backup::data::{Choice, DumpOptions, LoadOptions};
+use lockgate::{Console, Dialect, Migrations, Migrator, Stage};
+use lockgate_backup::data::{Choice, DumpOptions, LoadOptions, NewFile};
+use lockgate_backup::refresh::Refresh;
 
 use super::place::{Place, says};
 
@@ -256,6 +257,10 @@ async fn a_script_is_part_of_the_load() {
         target.load_with(&script("UPDATE a_people SET name = 'x'; COMMIT"), &file).await,
         &["the script ends the transaction"],
     );
+    says(
+        target.load_with(&script("UPDATE a_people SET name = 'x'; SET CONSTRAINTS ALL IMMEDIATE"), &file).await,
+        &["the script says `SET CONSTRAINTS ALL IMMEDIATE`", "help: delete the statement"],
+    );
     assert!(target.whole().await == empty, "something is left");
     target.load_with(&script("UPDATE a_people SET name = 'person ' || id"), &file).await.unwrap();
     assert_eq!(target.texts("SELECT name FROM a_people ORDER BY id").await, ["person 1", "person 2"]);
@@ -320,6 +325,38 @@ async fn a_dump_is_of_one_moment() {
     lockgate_backup::data::dump(&mut source.open().await, &DumpOptions::default(), &mut file).await.unwrap();
     assert!(!String::from_utf8(file.0).unwrap().contains("late"));
     assert_eq!(source.texts("SELECT id::text FROM parts WHERE region = 'late'").await, ["99"]);
+}
+
+/// A row that somebody writes while a refresh begins is kept with the others, or comes after it. It is never lost.
+#[tokio::test]
+async fn a_refresh_keeps_every_row_that_it_deletes() {
+    static NONE: Migrations = Migrations::EMPTY;
+    let books = "CREATE TABLE books (id INTEGER); INSERT INTO books VALUES";
+    let Some(source) = Place::with(Dialect::Postgres, &format!("{books} (1)")).await else { return };
+    let target = Place::with(Dialect::Postgres, &format!("{books} (2)")).await.unwrap();
+    let migrator = Migrator::new(&NONE);
+    for (place, stage) in [(&source, Stage::Production), (&target, Stage::Test)] {
+        migrator.mark_stage(&mut place.open().await, stage).await.unwrap();
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("kept.sql");
+
+    let mut other = target.open().await;
+    sqlx::raw_sql("BEGIN; INSERT INTO books VALUES (3)").execute(other.postgres().unwrap()).await.unwrap();
+    let (from, to) = (Stage::Production, Stage::Test);
+    let refresh = Refresh { migrator: &migrator, from, to, forbidden: &[], script: None };
+    let (mut of_source, mut of_target) = (source.open().await, target.open().await);
+    let run = refresh.run(&mut of_source, &mut of_target, NewFile::create(&path).unwrap());
+    let commit = async {
+        let waits = "SELECT count(*)::text FROM pg_locks WHERE NOT granted AND relation = 'books'::regclass";
+        while target.texts(waits).await == ["0"] {}
+        sqlx::raw_sql("COMMIT").execute(other.postgres().unwrap()).await.unwrap();
+    };
+    let (refreshed, ()) = tokio::join!(run, commit);
+    assert_eq!(refreshed.unwrap().rows, [("public.books".to_owned(), 1)]);
+    assert_eq!(target.texts("SELECT id::text FROM books").await, ["1"]);
+    let kept = std::fs::read_to_string(&path).unwrap();
+    assert!(kept.contains("\n2\n3\n"), "{kept}");
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::BufReader;
 use std::path::PathBuf;
 
+use lockgate::Stage;
 use lockgate_backup::data::{self, LoadOptions};
 
 use crate::answer::{Answer, Body, Moved};
@@ -19,7 +20,7 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     pub script: Option<PathBuf>,
     /// First delete all rows of the tables in the dump, in the same transaction; only for a database that is marked
-    /// with the stage development or test
+    /// with a stage
     #[arg(long)]
     pub replace: bool,
 }
@@ -44,18 +45,29 @@ pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> R
         .help("load into a new database, or mark this one: `mark-stage development`")
         .into());
     }
-    if let Some(stage) = stage.filter(|stage| stage.is_protected()) {
-        return Err(lockgate_backup::Error::refused(format!(
-            "the database is marked as {stage}, and `load` never changes such a database"
-        ))
+    if stage == Some(Stage::Production) {
+        return Err(lockgate_backup::Error::refused(
+            "the database is marked as production, and `load` never changes such a database",
+        )
         .state("nothing was changed")
         .help("load into a database of another stage; `restore` can restore a backup")
         .into());
+    }
+    let protected = stage.filter(|stage| stage.is_protected());
+    if let Some(stage) = protected.filter(|_| invocation.overrides().is_none()) {
+        return Err(lockgate_backup::Error::refused(format!("the database is marked as {stage}, which is protected"))
+            .state("nothing was changed")
+            .help("give a reason, which the log keeps: `--override-stage \"why\"`")
+            .into());
     }
     let status = migrator.status(&mut database).await?;
     let newest = status.current().map(|newest| newest.id.clone());
     let bookkeeping = lockgate::__private::history_tables(&migrator);
     let options = LoadOptions { newest, script, replace: arguments.replace, bookkeeping };
+    if let Some(stage) = protected {
+        let detail = format!("{stage}, rows loaded from {}", arguments.file.display());
+        lockgate::__private::log_replaced(&migrator, &mut database, &detail).await?;
+    }
     let loaded = data::load(&mut database, &options, &mut BufReader::new(file)).await?;
     Ok(Answer::done(Body::Moved(Moved { file: arguments.file.clone(), was_loaded: true, tables: loaded.rows })))
 }

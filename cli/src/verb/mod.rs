@@ -5,7 +5,7 @@ use lockgate::{Database, Migrations, Migrator, Plan, Stage, UpTo};
 use crate::answer::Answer;
 use crate::command_error::CommandError;
 #[cfg(feature = "backup")]
-use crate::command_error::Moving;
+use crate::command_error::DataCommand;
 use crate::confirm;
 use crate::invocation::Invocation;
 use crate::migration_ref::MigrationRef;
@@ -223,7 +223,7 @@ impl Verb {
         }
     }
 
-    /// Whether the verb may change the database.
+    /// Whether the verb may change the database or leave an unfinished file: after a signal, it says what is known.
     pub(crate) fn writes(&self) -> bool {
         match self {
             Self::Up(_) | Self::Baseline(_) | Self::Repair(_) | Self::MarkStage(_) => true,
@@ -240,9 +240,7 @@ impl Verb {
             Self::Manual(arguments) => arguments.writes(),
             Self::Seed(arguments) => arguments.writes(),
             #[cfg(feature = "backup")]
-            Self::Dump(_) => false,
-            #[cfg(feature = "backup")]
-            Self::Load(_) | Self::Refresh(_) => true,
+            Self::Dump(_) | Self::Load(_) | Self::Refresh(_) => true,
             Self::Down(arguments) => !arguments.dry_run,
             Self::Redo(arguments) => !arguments.dry_run,
             Self::Status(_)
@@ -267,11 +265,15 @@ impl Verb {
     pub(crate) fn stopped(&self, signal: &'static str, is_postgres: impl FnOnce() -> bool) -> CommandError {
         match self {
             #[cfg(feature = "backup")]
-            Self::Backup(_) => CommandError::StoppedMoving { signal, what: Moving::Backup },
+            Self::Backup(_) => CommandError::StoppedData { signal, what: DataCommand::Backup },
             #[cfg(feature = "backup")]
-            Self::Restore(_) => CommandError::StoppedMoving { signal, what: Moving::Restore },
+            Self::Dump(_) => CommandError::StoppedData { signal, what: DataCommand::Dump },
             #[cfg(feature = "backup")]
-            Self::Deploy(_) => CommandError::StoppedMoving { signal, what: Moving::Deploy },
+            Self::Load(_) | Self::Refresh(_) => CommandError::StoppedData { signal, what: DataCommand::Load },
+            #[cfg(feature = "backup")]
+            Self::Restore(_) => CommandError::StoppedData { signal, what: DataCommand::Restore },
+            #[cfg(feature = "backup")]
+            Self::Deploy(_) => CommandError::StoppedData { signal, what: DataCommand::Deploy },
             _ => CommandError::Stopped { signal, postgres: is_postgres() },
         }
     }

@@ -1,14 +1,13 @@
 //! `refresh`: replaces the rows of the database by those of another stage.
 
 use std::fs;
-use std::io::BufWriter;
 use std::path::PathBuf;
 
 use lockgate::Stage;
+use lockgate_backup::data::NewFile;
 use lockgate_backup::refresh::Refresh;
 
 use super::Caution;
-use super::dump::{Draft, check_new};
 use crate::answer::{Answer, Body, Refreshed};
 use crate::command_error::CommandError;
 use crate::confirm;
@@ -45,7 +44,7 @@ pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> R
         })?),
         None => None,
     };
-    check_new(&arguments.keep)?;
+    let kept = NewFile::create(&arguments.keep)?;
     let url = invocation.url_of_stage(arguments.from)?;
     let mut source = invocation.connect_to(&url).await?;
     let mut target = invocation.connect(Access::Write).await?;
@@ -61,13 +60,7 @@ pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> R
     }
     let (from, to) = (arguments.from, arguments.to);
     let refresh = Refresh { migrator: &migrator, from, to, forbidden: invocation.forbidden(), script };
-    let draft = Draft::create(&arguments.keep)?;
-    let mut kept = BufWriter::new(draft.file());
-    refresh.keep(&mut source, &mut target, &mut kept).await?;
-    drop(kept);
-    // The file is complete before the first row is replaced.
-    draft.finish(&arguments.keep)?;
+    let tables = refresh.run(&mut source, &mut target, kept).await?;
     invocation.output().note(&format!("the old rows of {to} are in `{}`", arguments.keep.display()));
-    let tables = refresh.replace(&mut source, &mut target).await?;
     Ok(Answer::done(Body::Refreshed(Refreshed { from, to, tables: tables.rows })))
 }
