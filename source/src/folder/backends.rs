@@ -75,6 +75,10 @@ fn features(manifest: &Table<'_>, shared: Option<&Table<'_>>, package: &str) -> 
 
 /// The database that a feature of lockgate or sqlx is for.
 fn dialect(feature: &str) -> Option<Dialect> {
+    // Several databases of one server are those of PostgreSQL: this feature brings `postgres` along.
+    if feature == "databases" {
+        return Some(Dialect::Postgres);
+    }
     feature.strip_suffix("-unbundled").unwrap_or(feature).parse().ok()
 }
 
@@ -147,6 +151,7 @@ mod tests {
         check("[dependencies]\nlockgate.workspace = true\n", root, "postgres");
         check("[dependencies]\nlockgate = { workspace = true, features = [\"sqlite\"] }\n", root, "postgres, sqlite");
         check("[dependencies]\nlockgate = \"1\"\n", root, "");
+        check("[dependencies]\nlockgate = { features = [\"sqlite\", \"databases\"] }\n", "", "postgres, sqlite");
     }
 
     #[test]
