@@ -198,6 +198,6 @@ pub(crate) use on_each;
 
 /// Sends a signal: `-TERM`.
 pub(crate) fn interrupt(running: &std::process::Child, signal: &str) {
-    let sent = std::process::Command::new("kill").args([signal, &running.id().to_string()]).status().unwrap();
+    let sent = Command::new("kill").args([signal, &running.id().to_string()]).status().unwrap();
     assert!(sent.success());
 }
