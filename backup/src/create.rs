@@ -57,6 +57,7 @@ async fn of_postgres(subject: &Subject<'_>, database: &str, purpose: Purpose) ->
         server_version: snapshot.server_version.clone(),
         database_bytes: snapshot.database_bytes,
         roles: snapshot.roles.clone(),
+        tablespaces: snapshot.tablespaces.clone(),
         locale: Some(snapshot.locale.clone()),
         schema_sha256,
     };
@@ -90,6 +91,7 @@ async fn of_sqlite(subject: &Subject<'_>, database: &str, purpose: Purpose) -> R
         server_version: snapshot.server_version,
         database_bytes: size,
         roles: Vec::new(),
+        tablespaces: Vec::new(),
         locale: None,
         schema_sha256: snapshot.schema_sha256,
     };
@@ -171,6 +173,7 @@ struct Facts {
     server_version: String,
     database_bytes: u64,
     roles: Vec<String>,
+    tablespaces: Vec<String>,
     locale: Option<Locale>,
     schema_sha256: Option<String>,
 }
@@ -242,6 +245,7 @@ impl Begun {
             purpose,
             database_bytes: facts.database_bytes,
             roles: facts.roles,
+            tablespaces: facts.tablespaces,
             tables,
             schema_sha256: facts.schema_sha256,
             locale: facts.locale,

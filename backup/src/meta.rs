@@ -53,6 +53,9 @@ pub struct Meta {
     /// The roles that own something in the database, or may use it. Empty for SQLite.
     #[serde(default)]
     pub roles: Vec<String>,
+    /// The tablespaces of its tables and indexes, without the default. Empty for SQLite.
+    #[serde(default)]
+    pub tablespaces: Vec<String>,
     /// The tables, each with its number of rows.
     pub tables: Vec<TableRows>,
     /// The SHA-256 of the schema as text; null if the database contains something that this release does not know.

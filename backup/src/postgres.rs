@@ -26,6 +26,10 @@ const ROLES: &str = "SELECT r.rolname::text FROM pg_shdepend d JOIN pg_roles r O
      UNION SELECT pg_get_userbyid(c.relowner)::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
      WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' ORDER BY 1";
 
+/// The tablespaces that objects of the database name.
+const TABLESPACES: &str = "SELECT DISTINCT t.spcname::text FROM pg_class c JOIN pg_tablespace t ON t.oid = c.reltablespace \
+     WHERE t.spcname <> 'pg_global' ORDER BY 1";
+
 /// The server and the database.
 const FACTS: &str = "SELECT current_setting('server_version'), pg_database_size(current_database()), \
      pg_encoding_to_char(d.encoding)::text, to_jsonb(d)::text FROM pg_database d WHERE d.datname = current_database()";
@@ -39,6 +43,7 @@ pub(crate) struct Snapshot {
     pub(crate) database_bytes: u64,
     pub(crate) locale: Locale,
     pub(crate) roles: Vec<String>,
+    pub(crate) tablespaces: Vec<String>,
     tables: Vec<String>,
 }
 
@@ -72,6 +77,7 @@ pub(crate) async fn snapshot(url: &str, migrator: &Migrator) -> Result<Snapshot,
     let id: String = sqlx::query_scalar("SELECT pg_export_snapshot()").fetch_one(&mut *session).await.map_err(read)?;
     let facts: (String, i64, String, String) = sqlx::query_as(FACTS).fetch_one(&mut *session).await.map_err(read)?;
     let roles = sqlx::query_scalar(ROLES).fetch_all(&mut *session).await.map_err(read)?;
+    let tablespaces = sqlx::query_scalar(TABLESPACES).fetch_all(&mut *session).await.map_err(read)?;
     let tables = sqlx::query_scalar(TABLES).fetch_all(&mut *session).await.map_err(read)?;
     let status = if before.current().is_none() { before } else { migrator.status(session).await? };
     let (server_version, size, encoding, row) = facts;
@@ -82,6 +88,7 @@ pub(crate) async fn snapshot(url: &str, migrator: &Migrator) -> Result<Snapshot,
         database_bytes: u64::try_from(size).unwrap_or_default(),
         locale: locale(encoding, &row),
         roles,
+        tablespaces,
         tables,
         database,
     })

@@ -58,7 +58,7 @@ async fn of_postgres(subject: &Subject<'_>, meta: Meta) -> Result<Verified, Erro
     use crate::meta::major;
     use crate::names::identifier;
     use crate::postgres::connection;
-    use crate::restore::postgres::{Filled, check, create, fill};
+    use crate::restore::postgres::{check, create, fill};
     use lockgate_testing::server::{Options, Postgres};
 
     let of_backup = meta.server_major().unwrap_or_default();
@@ -97,28 +97,16 @@ async fn of_postgres(subject: &Subject<'_>, meta: Meta) -> Result<Verified, Erro
         let made = made.execute(&mut *session).await;
         made.map_err(|error| Error::of_driver(format!("the role `{role}` cannot be made"), &error))?;
     }
-    // `pg_dump` does not dump tablespaces. Each is made when `pg_restore` misses it, because the schema names them.
-    let mut made = Vec::new();
-    loop {
-        create(session, "restored", None, meta.locale.as_ref(), None).await?;
-        match fill(subject, &meta, &client, (&url, "restored"), &[]).await? {
-            Filled::Whole(_) => break,
-            Filled::NoTablespace(name, error) if made.contains(&name) => return Err(error),
-            Filled::NoTablespace(name, error) => {
-                for sql in [
-                    "SET allow_in_place_tablespaces = on".to_owned(),
-                    // `pg_restore` reports the name as an identifier with quotes if necessary.
-                    format!("CREATE TABLESPACE {name} LOCATION ''"),
-                    "DROP DATABASE restored WITH (FORCE)".to_owned(),
-                ] {
-                    if sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut *session).await.is_err() {
-                        return Err(error);
-                    }
-                }
-                made.push(name);
-            }
+    // `pg_dump` does not dump tablespaces.
+    for space in &meta.tablespaces {
+        let make = format!("CREATE TABLESPACE {} LOCATION ''", identifier(space));
+        for statement in ["SET allow_in_place_tablespaces = on".to_owned(), make] {
+            let made = sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&mut *session).await;
+            made.map_err(|error| Error::of_driver(format!("the tablespace `{space}` cannot be made"), &error))?;
         }
     }
+    create(session, "restored", None, meta.locale.as_ref(), None).await?;
+    fill(subject, &meta, &client, (&url, "restored"), &[]).await?;
     check(subject, &meta, &server.url("restored"), session, false).await?;
     let _ = administrator.close().await;
     let on = format!("PostgreSQL {major_here}.{minor}");

@@ -164,7 +164,7 @@ pub(super) async fn restore(subject: &Subject<'_>, options: &Options, meta: Meta
         let target = old.as_ref().map(|old| &old.locale).or(meta.locale.as_ref());
         let place = old.as_ref().map(|old| &*old.tablespace);
         create(session, &new, owner.as_deref(), target, place).await?;
-        let ignored = fill(subject, meta, &client, (&url, &new), &options.ignored).await?.ignored()?;
+        let ignored = fill(subject, meta, &client, (&url, &new), &options.ignored).await?;
         check(subject, meta, &beside(&url, &new), session, !ignored.is_empty()).await?;
         if let Some(old) = &old {
             take_over(session, old, &new).await?;
@@ -238,22 +238,28 @@ async fn examine(
             format!("restore it on PostgreSQL {of_backup} or newer"),
         );
     }
-    let roles: Vec<String> = sqlx::query_scalar(
-        "SELECT name FROM unnest($1::text[]) AS wanted (name) \
-         WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) ORDER BY 1",
+    let missing: Vec<(String, String)> = sqlx::query_as(
+        "SELECT 'role', name FROM unnest($1::text[]) AS wanted (name) \
+         WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) UNION ALL \
+         SELECT 'tablespace', name FROM unnest($2::text[]) AS wanted (name) \
+         WHERE NOT EXISTS (SELECT FROM pg_tablespace WHERE spcname = name) ORDER BY 1, 2",
     )
     .bind(&meta.roles)
+    .bind(&meta.tablespaces)
     .fetch_all(&mut *session)
     .await
     .map_err(read)?;
-    for role in roles {
-        let is_ignored = options.ignored.iter().any(|ignored| ignored.sqlstate == "42704" && ignored.object == role);
+    for (kind, name) in missing {
+        // A missing tablespace is a wrong value of the setting `default_tablespace`.
+        let (code, rest) = if kind == "tablespace" { ("22023", " LOCATION '…'") } else { ("42704", "") };
+        let is_ignored = options.ignored.iter().any(|ignored| ignored.sqlstate == code && ignored.object == name);
         if !is_ignored {
             obstacles.add(
-                format!("the server has no role `{role}`, which the backup needs"),
+                format!("the server has no {kind} `{name}`, which the backup needs"),
                 format!(
-                    "`CREATE ROLE {}`, or ignore the errors about it: `--ignore-error 42704:{role}`",
-                    identifier(&role)
+                    "`CREATE {} {}{rest}`, or ignore the errors about it: `--ignore-error {code}:{name}`",
+                    kind.to_uppercase(),
+                    identifier(&name)
                 ),
             );
         }
@@ -416,23 +422,6 @@ pub(crate) async fn create(
     run(session, &format!("the database `{name}` cannot be created"), sql).await
 }
 
-/// How a dump was restored.
-pub(crate) enum Filled {
-    /// Whole, but for the errors that were ignored.
-    Whole(Vec<String>),
-    /// In part, because the server has no tablespace of this name.
-    NoTablespace(String, Error),
-}
-
-impl Filled {
-    fn ignored(self) -> Result<Vec<String>, Error> {
-        match self {
-            Self::Whole(ignored) => Ok(ignored),
-            Self::NoTablespace(_, error) => Err(error),
-        }
-    }
-}
-
 /// Restores the dump into an empty database, and returns the errors that were ignored.
 pub(crate) async fn fill(
     subject: &Subject<'_>,
@@ -440,7 +429,7 @@ pub(crate) async fn fill(
     client: &Client,
     (url, name): (&str, &str),
     ignored: &[Ignored],
-) -> Result<Filled, Error> {
+) -> Result<Vec<String>, Error> {
     let mut command = client.command(url)?;
     // The name could be mistaken for a connection string, so it is passed as a parameter of one.
     let quoted = name.replace('\\', "\\\\").replace('\'', "\\'");
@@ -473,7 +462,7 @@ pub(crate) async fn fill(
     let status = status.map_err(|error| Error::failed(format!("`pg_restore` cannot be waited for: {error}")))?;
     fed?;
     if status.success() {
-        return Ok(Filled::Whole(Vec::new()));
+        return Ok(Vec::new());
     }
     let failure = client.failed(status, &said, url);
     let understood = said::failures(&said).filter(|failures| !failures.is_empty() && status.code() == Some(1));
@@ -486,18 +475,10 @@ pub(crate) async fn fill(
     let mut database = Database::connect(&beside(url, name)).await?;
     let mut notes = Vec::new();
     for failure in failures {
-        match is_ignored(connection(&mut database)?, &failure, ignored).await {
-            Ok(note) => notes.push(note),
-            Err(error) => {
-                return match failure.tablespace() {
-                    Some(name) => Ok(Filled::NoTablespace(name.to_owned(), error)),
-                    None => Err(error),
-                };
-            }
-        }
+        notes.push(is_ignored(connection(&mut database)?, &failure, ignored).await?);
     }
     database.close().await?;
-    Ok(Filled::Whole(notes))
+    Ok(notes)
 }
 
 /// Checks whether a failure is on the list. `pg_restore` does not report the SQLSTATE, so the command is run once more.

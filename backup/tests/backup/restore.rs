@@ -575,6 +575,8 @@ async fn tables_in_a_tablespace_and_of_a_predefined_role_are_verified() {
     place.sql("DROP TABLE placed").await;
     place.sql(&format!("DROP TABLESPACE {space}")).await;
     let error = back(&place, &options(Stage::Development)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Refused, "{error:?}");
+    assert!(error.report().contains(&format!("the server has no tablespace `{space}`, which the backup needs")));
     assert!(error.report().contains(&format!("`--ignore-error 22023:{space}`")), "{error:?}");
     let mut ignoring = options(Stage::Development);
     ignoring.ignored = vec![format!("22023:{space}").parse().unwrap()];
