@@ -132,14 +132,14 @@ pub(crate) struct Compared {
     pub(crate) report: Option<Report>,
 }
 
-/// Rows that were written into a file, or loaded from one.
+/// Rows or a schema that were written into a file, or loaded from one.
 #[cfg(feature = "backup")]
 #[derive(Debug)]
 pub(crate) struct Moved {
     pub(crate) file: std::path::PathBuf,
     pub(crate) was_loaded: bool,
-    /// Each table with the number of its rows.
-    pub(crate) tables: Vec<(String, u64)>,
+    /// Each table with the number of its rows. `None` if it is the schema.
+    pub(crate) tables: Option<Vec<(String, u64)>>,
 }
 
 /// A stage whose rows were replaced by those of another.

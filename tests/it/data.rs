@@ -10,6 +10,7 @@ on_each! {
     a_dump_is_loaded_into_another_database,
     what_must_not_be_loaded_is_refused,
     a_stage_is_refreshed_from_another,
+    a_schema_is_dumped_and_loaded,
 }
 
 /// Those that no migration has inserted.
@@ -91,6 +92,43 @@ async fn an_interrupted_dump_leaves_no_file() {
     assert!(ended.code == Some(1) && ended.err.contains("SIGTERM interrupted the command"), "{ended:#?}");
     assert!(ended.err.contains("no file was written"), "{ended:#?}");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+fn a_schema_is_dumped_and_loaded(place: &Place) {
+    place.ok(&["up", "--to", "11"]);
+    insert(place);
+    let file = place.folder().join("schema.sql").display().to_string();
+    place.ok(&["dump", &file, "--schema"]);
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(text.contains("CREATE TABLE") && !text.contains("Ada") && !text.contains("lockgate_history"), "{text}");
+
+    let new = if place.is_sqlite() { Place::sqlite() } else { Place::postgres().unwrap() };
+    let loaded = new.ok(&["load", &file]);
+    assert!(loaded.starts_with("loaded the schema from"), "{loaded}");
+    assert_eq!(new.schema(), place.schema());
+    new.ok(&["up"]);
+    place.ok(&["up"]);
+    assert_eq!(new.schema(), place.schema());
+    assert_eq!(new.rows(MEMBERS), Vec::<String>::new());
+
+    for (words, code, message) in [
+        (&["load", &file][..], 3, "the database is not empty: it has"),
+        (&["load", &file, "--replace"], 2, "is a schema, without any rows"),
+        (&["dump", &format!("{file}.2"), "--schema", "--only", "members"], 2, "cannot be used with"),
+    ] {
+        let refused = new.app(words);
+        assert!(refused.code == Some(code) && refused.err.contains(message), "{message}: {refused:#?}");
+    }
+    let new = if place.is_sqlite() { Place::sqlite() } else { Place::postgres().unwrap() };
+    std::fs::write(&file, text.replace("-- end of the schema\n", "CREATE TABLE x (;\n-- end of the schema\n")).unwrap();
+    let failed = new.app(&["load", &file]);
+    assert!(failed.code == Some(1) && failed.err.contains("nothing was changed"), "{failed:#?}");
+    if !place.is_sqlite() {
+        let line =
+            1 + std::fs::read_to_string(&file).unwrap().lines().position(|line| line.ends_with(" x (;")).unwrap();
+        assert!(failed.err.contains(&format!("line {line} of the file")), "{failed:#?}");
+    }
+    new.ok(&["up"]);
 }
 
 fn what_must_not_be_loaded_is_refused(place: &Place) {

@@ -85,6 +85,10 @@ impl Head {
 /// Writes the last line.
 pub(super) fn end(file: &mut dyn Write) -> Result<(), Error> {
     write(file, format!("{END}\n").as_bytes())?;
+    flush(file)
+}
+
+pub(super) fn flush(file: &mut dyn Write) -> Result<(), Error> {
     file.flush().map_err(|error| unwritable(&error))
 }
 

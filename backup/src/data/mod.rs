@@ -1,5 +1,5 @@
 //! The data of a database as a file: [`dump`] writes the rows of all tables or of some, and [`load`] puts them into tables
-//! that are empty.
+//! that are empty. `dump_schema` and `load_schema` do the same with the schema, without rows.
 //!
 //! A dump is read in one snapshot, and loaded in one transaction. Both stream: neither a table nor a row needs to fit
 //! into memory as a whole, except a row of SQLite. Tables can refer to one another in cycles. What the database
@@ -10,6 +10,8 @@ mod file;
 mod new_file;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod schema_file;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
@@ -19,6 +21,8 @@ use lockgate::{Database, Dialect};
 
 pub use choice::{Choice, Condition};
 pub use new_file::NewFile;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub use schema_file::{SchemaFile, SchemaOptions, dump_schema, load_schema};
 
 use crate::error::Error;
 use crate::names::TableName;

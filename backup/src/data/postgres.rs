@@ -209,6 +209,11 @@ async fn load_in_transaction(
     Ok(loaded)
 }
 
+/// The tables of these names that do not belong to the application.
+pub(super) async fn own_tables(connection: &mut PgConnection, own: &[String]) -> Result<Vec<TableName>, Error> {
+    catalogue::own_tables(connection, own).await.map_err(unread)
+}
+
 /// Writes the rows of all tables to a file, after it has locked these tables.
 async fn keep(connection: &mut PgConnection, kept: Kept<'_>) -> Result<(), Error> {
     let (tables, _) = catalogue::tables(connection, &kept.options.bookkeeping).await.map_err(unread)?;

@@ -50,11 +50,13 @@ fn paint(style: Style, text: impl Display) -> String {
     format!("{style}{text}{style:#}")
 }
 
-/// Formats how many rows were copied, and the largest tables.
+/// Formats what was copied: how many rows, and the largest tables.
 #[cfg(feature = "backup")]
 fn moved(moved: &crate::answer::Moved) -> String {
     let (verb, way) = if moved.was_loaded { ("loaded", "from") } else { ("wrote", "to") };
-    format!("{} {}", paint(GOOD, verb), rows(&moved.tables, &format!("{way} `{}`", moved.file.display())))
+    let place = format!("{way} `{}`", moved.file.display());
+    let what = moved.tables.as_ref().map_or_else(|| format!("the schema {place}"), |tables| rows(tables, &place));
+    format!("{} {what}", paint(GOOD, verb))
 }
 
 #[cfg(feature = "backup")]

@@ -417,6 +417,9 @@ struct MovedValue {
     file: String,
     /// `dumped` or `loaded`.
     direction: &'static str,
+    /// `rows` or `schema`.
+    content: &'static str,
+    /// Each table with the number of its rows. Empty if it is the schema.
     tables: Vec<MovedTable>,
 }
 
@@ -907,7 +910,8 @@ impl Line {
             Body::Moved(moved) => Shown::Moved(MovedValue {
                 file: moved.file.display().to_string(),
                 direction: if moved.was_loaded { "loaded" } else { "dumped" },
-                tables: MovedTable::all(&moved.tables),
+                content: if moved.tables.is_some() { "rows" } else { "schema" },
+                tables: MovedTable::all(moved.tables.as_deref().unwrap_or_default()),
             }),
             #[cfg(feature = "backup")]
             Body::Refreshed(refreshed) => Shown::Refreshed(RefreshedValue {

@@ -1,9 +1,9 @@
-//! `dump`: writes all or some of the rows of the database to a file.
+//! `dump`: writes all or some of the rows of the database to a file, or its schema.
 
 use std::io::BufWriter;
 use std::path::PathBuf;
 
-use lockgate_backup::data::{self, Choice, Condition, DumpOptions, NewFile};
+use lockgate_backup::data::{self, Choice, Condition, DumpOptions, NewFile, SchemaOptions};
 
 use crate::answer::{Answer, Body, Moved};
 use crate::command_error::CommandError;
@@ -14,6 +14,9 @@ use crate::invocation::{Access, Invocation};
 pub struct Arguments {
     /// The file to write, which must not exist
     pub file: PathBuf,
+    /// Dump the schema instead of the rows, without the history
+    #[arg(long, conflicts_with_all = ["only", "exclude", "conditions"])]
+    pub schema: bool,
     /// Dump only this table; may be given several times
     #[arg(long, value_name = "TABLE")]
     pub only: Vec<String>,
@@ -39,8 +42,14 @@ pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> R
     };
     let newest = status.current().map(|newest| newest.id.clone());
     let bookkeeping = invocation.bookkeeping();
+    if arguments.schema {
+        let options = SchemaOptions { newest, bookkeeping };
+        data::dump_schema(invocation.url(), &mut database, &options, &mut BufWriter::new(new.file())).await?;
+        new.finish()?;
+        return Ok(Answer::done(Body::Moved(Moved { file: file.clone(), was_loaded: false, tables: None })));
+    }
     let options = DumpOptions { choice, newest, bookkeeping };
     let dumped = data::dump(&mut database, &options, &mut BufWriter::new(new.file())).await?;
     new.finish()?;
-    Ok(Answer::done(Body::Moved(Moved { file: file.clone(), was_loaded: false, tables: dumped.rows })))
+    Ok(Answer::done(Body::Moved(Moved { file: file.clone(), was_loaded: false, tables: Some(dumped.rows) })))
 }

@@ -1,11 +1,11 @@
-//! `load`: puts the rows of a dump into tables that are empty.
+//! `load`: puts the rows of a dump into tables that are empty, or a schema into an empty database.
 
 use std::fs;
-use std::io::BufReader;
-use std::path::PathBuf;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
 
-use lockgate::Stage;
-use lockgate_backup::data::{self, LoadOptions};
+use lockgate::{Database, Stage};
+use lockgate_backup::data::{self, LoadOptions, SchemaFile};
 
 use crate::answer::{Answer, Body, Moved};
 use crate::command_error::CommandError;
@@ -34,7 +34,15 @@ pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> R
         Some(path) => Some(fs::read_to_string(path).map_err(|error| unreadable(path, &error))?),
         None => None,
     };
-    let mut database = invocation.connect(Access::Write).await?;
+    let schema = schema(&arguments.file).map_err(|error| unreadable(&arguments.file, &error))?;
+    if schema.is_some() && (arguments.replace || script.is_some()) {
+        return Err(CommandError::usage(
+            format!("`{}` is a schema, without any rows", arguments.file.display()),
+            "load it without `--replace` and `--script`",
+        ));
+    }
+    let access = if schema.is_some() { Access::Create } else { Access::Write };
+    let mut database = invocation.connect(access).await?;
     let migrator = invocation.migrator();
     let stage = migrator.stage_of(&mut database).await?;
     if arguments.replace && stage.is_none() {
@@ -60,6 +68,10 @@ pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> R
             .help("give a reason, which the log keeps: `--override-stage \"why\"`")
             .into());
     }
+    if let Some(schema) = schema {
+        load_schema(invocation, &mut database, &schema?).await?;
+        return Ok(Answer::done(Body::Moved(Moved { file: arguments.file.clone(), was_loaded: true, tables: None })));
+    }
     let status = migrator.status(&mut database).await?;
     let newest = status.current().map(|newest| newest.id.clone());
     let bookkeeping = lockgate::__private::history_tables(&migrator);
@@ -69,5 +81,48 @@ pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> R
         lockgate::__private::log_replaced(&migrator, &mut database, &detail).await?;
     }
     let loaded = data::load(&mut database, &options, &mut BufReader::new(file)).await?;
-    Ok(Answer::done(Body::Moved(Moved { file: arguments.file.clone(), was_loaded: true, tables: loaded.rows })))
+    Ok(Answer::done(Body::Moved(Moved { file: arguments.file.clone(), was_loaded: true, tables: Some(loaded.rows) })))
+}
+
+/// Reads the file if it is a schema.
+fn schema(file: &Path) -> std::io::Result<Option<Result<SchemaFile, lockgate_backup::Error>>> {
+    let mut reader = BufReader::new(fs::File::open(file)?);
+    let mut first = Vec::new();
+    (&mut reader).take(64).read_until(b'\n', &mut first)?;
+    if !first.starts_with(b"-- lockgate schema ") {
+        return Ok(None);
+    }
+    Ok(SchemaFile::read(&fs::read_to_string(file)?))
+}
+
+/// Makes the schema, and records its migrations as applied.
+async fn load_schema(
+    invocation: &Invocation<'_>,
+    database: &mut Database,
+    schema: &SchemaFile,
+) -> Result<(), CommandError> {
+    let migrator = invocation.migrator();
+    let version = match schema.newest() {
+        None => None,
+        Some(newest) => {
+            let known = invocation.migrations().iter().find(|migration| migration.id() == newest);
+            let known = known.ok_or_else(|| {
+                lockgate_backup::Error::refused(format!(
+                    "the schema is that of `{newest}`, which this program does not have"
+                ))
+                .state("nothing was changed")
+                .help("load it with the program that made it, or dump it again")
+            })?;
+            Some(known.version())
+        }
+    };
+    data::load_schema(database, schema).await?;
+    if let (Some(version), Some(newest)) = (version, schema.newest()) {
+        migrator.baseline(&mut *database, version).await.inspect_err(|_| {
+            invocation.output().note(&format!(
+                "the schema is loaded, but its migrations are not recorded as applied: `baseline {newest}` records them"
+            ));
+        })?;
+    }
+    Ok(())
 }

@@ -70,6 +70,19 @@ pub(super) async fn tables(
     Ok((in_order(tables, &references), own_tables))
 }
 
+/// Returns the existing tables among the `bookkeeping` tables.
+pub(super) async fn own_tables(
+    connection: &mut PgConnection,
+    bookkeeping: &[String],
+) -> Result<Vec<TableName>, sqlx::Error> {
+    let question = "SELECT n.nspname, c.relname FROM pg_catalog.pg_class c \
+                    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r'";
+    let rows = sqlx::query(question).fetch_all(connection).await?;
+    let names = rows.iter().map(|row| Ok(TableName { schema: Some(row.try_get(0)?), name: row.try_get(1)? }));
+    let names: Vec<TableName> = names.collect::<Result<_, sqlx::Error>>()?;
+    Ok(names.into_iter().filter(|name| bookkeeping.iter().any(|own| name.goes_by(own))).collect())
+}
+
 /// Generated columns exist since PostgreSQL 12.
 async fn has_generated_columns(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar(
