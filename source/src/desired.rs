@@ -143,7 +143,7 @@ impl Desired {
             }));
             let mut session: Vec<Range<usize>> = Vec::new();
             for statement in split.statements {
-                if let Some((message, help)) = refused(&statement) {
+                if let Some((message, help)) = refused(&statement, &file.text[statement.range.clone()]) {
                     let word = statement.range.start..statement.range.start + first_word(&file.text, &statement);
                     diagnostics.push(
                         Diagnostic::error(Code::BadSchema, file.shown.as_str(), message)
@@ -266,9 +266,28 @@ fn name(text: &str, dialect: Dialect) -> String {
 }
 
 /// Why a statement cannot be part of a desired schema, and what to do about it.
-fn refused(statement: &Statement) -> Option<(String, String)> {
+fn refused(statement: &Statement, text: &str) -> Option<(String, String)> {
     let delete = || "delete it".to_owned();
+    let words: Vec<String> = text.split_whitespace().take(3).map(str::to_lowercase).collect();
     let (what, help) = match statement.kind {
+        StatementKind::CreateOther | StatementKind::AlterOther
+            if words.get(1).is_some_and(|word| ["role", "user", "group"].contains(&&**word))
+                && words.get(2).is_some_and(|word| word != "mapping") =>
+        {
+            (
+                "has no roles: they belong to the server, and no draft would have them",
+                "write it in a migration; the throwaway server gets each role that a statement here mentions"
+                    .to_owned(),
+            )
+        }
+        StatementKind::CreateOther
+            if words.get(1).is_some_and(|word| word == "subscription") && !is_unconnected(text) =>
+        {
+            (
+                "is made on a throwaway server, and this subscription would connect to another one",
+                "add `WITH (connect = false)`, which counts only here: a subscription is never drafted".to_owned(),
+            )
+        }
         StatementKind::Insert | StatementKind::Update | StatementKind::Delete | StatementKind::Copy => {
             ("has no rows", "write the rows in a migration: `cargo xtask new-migration \"fill …\"`".to_owned())
         }
@@ -287,6 +306,12 @@ fn refused(statement: &Statement) -> Option<(String, String)> {
         _ => return None,
     };
     Some((format!("the desired schema {what}"), help))
+}
+
+/// Whether a `CREATE SUBSCRIPTION` says `connect = false`.
+fn is_unconnected(text: &str) -> bool {
+    let text: String = text.to_lowercase().split_whitespace().collect();
+    ["connect=false", "connect=off", "connect='false'"].iter().any(|option| text.contains(option))
 }
 
 fn is_of_session(statement: &Statement) -> bool {
@@ -380,11 +405,31 @@ mod tests {
             ("DROP TABLE a;", "the desired schema says what there is, and it is made in an empty database"),
             ("BEGIN;", "the desired schema has no transactions: it is made in an empty database"),
             ("VACUUM;", "the desired schema has nothing to maintain"),
+            (
+                "CREATE ROLE app;",
+                "the desired schema has no roles: they belong to the server, and no draft would have them",
+            ),
+            (
+                "alter  user app CREATEDB;",
+                "the desired schema has no roles: they belong to the server, and no draft would have them",
+            ),
+            (
+                "CREATE SUBSCRIPTION s CONNECTION 'host=elsewhere' PUBLICATION p;",
+                "the desired schema is made on a throwaway server, and this subscription would connect to another one",
+            ),
         ] {
             let (_, diagnostics) = desired(&[("a.sql", text)]).statements(Dialect::Postgres);
             assert_eq!(diagnostics.len(), 1, "{text}");
             assert_eq!((diagnostics[0].message.as_str(), diagnostics[0].code), (message, Code::BadSchema));
         }
+    }
+
+    #[test]
+    fn a_mapping_of_a_user_and_an_unconnected_subscription_may_be_there() {
+        let text = "CREATE USER MAPPING FOR app SERVER other;\nALTER USER MAPPING FOR app SERVER other OPTIONS (SET x 'y');\n\
+                    CREATE SUBSCRIPTION s CONNECTION 'host=elsewhere' PUBLICATION p WITH (connect = FALSE);";
+        let (statements, diagnostics) = desired(&[("a.sql", text)]).statements(Dialect::Postgres);
+        assert_eq!((statements.len(), diagnostics), (3, Vec::new()));
     }
 
     fn renames(dialect: Dialect, text: &str) -> Vec<String> {

@@ -284,6 +284,33 @@ fn a_statement_that_never_works_is_named_with_its_place() {
             "DROP TABLE IF EXISTS tags;\n",
             &["error[bad-schema]: the desired schema says what there is", "--> app/schema/tags.sql:1:1"],
         ),
+        // SQLite accepts these, and whoever uses them gets an error.
+        (
+            "CREATE TABLE tags (name TEXT);\nCREATE VIEW names AS\n  SELECT nam FROM tags;\n",
+            &["SQLite accepts this statement, but it does not work: no such column: nam", "tags.sql:3:10"],
+        ),
+        (
+            "CREATE TABLE tags (post INTEGER REFERENCES post (id));\n",
+            &["it does not work: no such table: post", "tags.sql:1:44", "correct the name"],
+        ),
+        (
+            "CREATE TABLE tags (name TEXT REFERENCES users (name));\n",
+            &["it does not work: foreign key mismatch - \"tags\" referencing \"users\"", "tags.sql:1:1"],
+        ),
+        (
+            "CREATE TABLE tags (name TEXT);\nCREATE TRIGGER noted AFTER UPDATE ON tags BEGIN INSERT INTO log VALUES (1); END;\n",
+            &["it does not work: no such table: main.log", "tags.sql:2:61"],
+        ),
+        // Neither hides the other.
+        (
+            "CREATE TABLE tags (name TEXT);\nCREATE VIEW users AS SELECT 1;\nCREATE INDEX i ON tagz (name);\n",
+            &[
+                "already",
+                "`app/schema/users.sql:1` creates it too: delete one of them",
+                "tags.sql:2:1",
+                "no such table: main.tagz",
+            ],
+        ),
     ] {
         scratch.write("app/schema/tags.sql", text);
         for words in [&["generate", "tags"][..], &["check"]] {

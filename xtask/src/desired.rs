@@ -1,15 +1,16 @@
 //! The desired schema of a folder, and how a throwaway database gets it. This module uses the runtime.
 
-use std::collections::BTreeSet;
+mod make;
+mod unresolved;
+
 use std::path::PathBuf;
 
-use lockgate::__private::{self as runtime, Refused};
 use lockgate::schema::{Class, Difference, Schema, compare};
 use lockgate::{Database, read_schema};
 use lockgate_schema::snapshot;
 use lockgate_source::core::snapshot::Head;
 use lockgate_source::core::{CompanionKind, Dialect};
-use lockgate_source::desired::{self, Desired, DesiredFile, DesiredStatement, Was};
+use lockgate_source::desired::{self, Desired, DesiredFile, Was};
 use lockgate_source::folder::Folder;
 use lockgate_source::{Code, Color, Diagnostic};
 
@@ -18,7 +19,7 @@ use crate::invocation;
 use crate::project::{Package, Project};
 use crate::scripts;
 use crate::structs::{self, Structs};
-use crate::throwaway::{Made, NoDatabase, Replay, Throwaway, has_made_role};
+use crate::throwaway::{Made, NoDatabase, Replay, Throwaway};
 
 /// What says what there should be.
 #[derive(Debug)]
@@ -188,7 +189,7 @@ impl Source {
         let mut database = match self {
             Self::Files(files) => {
                 let mut database = throwaway.empty().await?;
-                make(&files.of(dialect), &mut database, dialect).await?;
+                make::make(&files.of(dialect), &mut database, dialect).await?;
                 database
             }
             Self::Snapshot(snapshot) if snapshot.schema.dialect == dialect => return Ok((*snapshot.schema).clone()),
@@ -240,83 +241,5 @@ pub(crate) const COMMAND: &str = "cargo xtask generate";
 pub(crate) fn differences(one: &Schema, other: &Schema) -> Vec<Difference> {
     let mut found = compare(one, other);
     found.retain(|difference| one.dialect != Dialect::Postgres || difference.class != Class::ColumnOrder);
-    found
-}
-
-/// Runs the files in an empty database.
-async fn make(files: &Desired, database: &mut Database, dialect: Dialect) -> Result<(), Unmade> {
-    let (statements, diagnostics) = files.statements(dialect);
-    if !diagnostics.is_empty() {
-        return Err(Unmade::Found(diagnostics));
-    }
-    let text = |one: &DesiredStatement, range: &std::ops::Range<usize>| &files.files[one.file].text[range.clone()];
-    let to_run: Vec<runtime::Desired<'_>> = statements
-        .iter()
-        .map(|one| runtime::Desired {
-            sql: text(one, &one.range),
-            session: one.session.iter().map(|range| text(one, range)).collect(),
-        })
-        .collect();
-    let mut left: Vec<usize> = (0..to_run.len()).collect();
-    let mut roles = BTreeSet::new();
-    while let Err(failed) = runtime::make(database, &to_run, &mut left).await {
-        let mut has_new = false;
-        for (at, refused) in &failed {
-            if is_role_of_migrations(to_run[*at].sql, refused) {
-                left.retain(|one| one != at);
-                has_new = true;
-            } else if roles.insert(refused.message.clone()) {
-                has_new |= has_made_role(database, refused.code.as_deref(), &refused.message).await?;
-            }
-        }
-        if !has_new {
-            return Err(Unmade::Found(described(files, &statements, failed, dialect)));
-        }
-    }
-    Ok(())
-}
-
-/// Whether a statement creates a role that the migrations have created on the same server.
-fn is_role_of_migrations(sql: &str, refused: &Refused) -> bool {
-    let creates = ["create role", "create user", "create group"].iter().any(|head| {
-        let words: Vec<String> = sql.split_whitespace().take(2).map(str::to_lowercase).collect();
-        words.join(" ") == *head
-    });
-    creates && refused.code.as_deref() == Some("SQLSTATE 42710")
-}
-
-/// Describes the statements that never worked. Those that only wait for others are left out if there are others.
-fn described(
-    files: &Desired,
-    statements: &[DesiredStatement],
-    mut failed: Vec<(usize, Refused)>,
-    dialect: Dialect,
-) -> Vec<Diagnostic> {
-    if failed.iter().any(|(_, refused)| !refused.is_missing()) {
-        failed.retain(|(_, refused)| !refused.is_missing());
-    }
-    let describe = |(at, refused): (usize, Refused)| {
-        let is_missing = refused.is_missing();
-        let (file, range) = (&files.files[statements[at].file], &statements[at].range);
-        // SQLite does not say where, but what: `no such column: name`.
-        let named = refused.message.rsplit_once(": ").filter(|_| is_missing);
-        let named = named.and_then(|(_, name)| file.text[range.clone()].rfind(name));
-        let byte = refused.byte.or(named);
-        let start = byte.map_or(range.start, |byte| range.start + byte).min(range.end.saturating_sub(1));
-        let rest = &file.text[start..range.end];
-        let word = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
-        let word = word.max(rest.chars().next().map_or(0, char::len_utf8));
-        let message = format!("{} refuses this statement: {}", dialect.product(), refused.message);
-        let mut found = Diagnostic::error(Code::BadSchema, file.shown.as_str(), message);
-        found = found.at(&file.text, start..start + word, "");
-        found.help.extend(refused.detail.map(|detail| format!("the server adds: {detail}")));
-        found.help.extend(refused.hint.map(|hint| format!("the server's hint: {hint}")));
-        if is_missing {
-            found = found.help("create it in a file of this folder, or correct the name");
-        }
-        found
-    };
-    let mut found: Vec<Diagnostic> = failed.into_iter().map(describe).collect();
-    lockgate_source::diagnostic::sort(&mut found);
     found
 }
