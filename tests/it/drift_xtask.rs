@@ -72,7 +72,7 @@ async fn a_live_database_is_compared_with_what_its_migrations_make() {
         let (code, out) = drift(&scratch, &url, own);
         assert_eq!(code, 1, "{out}");
         assert!(out.contains(&format!("{table}: index by_hand is only in the database (real)")), "{out}");
-        assert!(out.contains("there is 1 difference: `--draft-in \"what it is\"` writes the migration"), "{out}");
+        assert!(out.contains("there is 1 difference: add `--draft-in \"what it is\"` to write the migration"), "{out}");
         execute(&url, "DROP INDEX by_hand").await;
     }
 }

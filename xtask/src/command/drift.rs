@@ -102,7 +102,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         return take_in(arguments, name, &url, &folder, &live.status);
     }
     between(&differences, &place, "the database").iter().for_each(|line| println!("{line}"));
-    Err(found(&differences, arguments))
+    Err(found(&differences))
 }
 
 /// Reads the schema and the history of a database.
@@ -175,15 +175,14 @@ fn by_program(
     Err(Failure::refused(format!("the database differs from what {place} make, in {objects}")))
 }
 
-fn found(differences: &[Difference], arguments: &Arguments) -> Failure {
+fn found(differences: &[Difference]) -> Failure {
     let count = match differences.len() {
         1 => "there is 1 difference".to_owned(),
         many => format!("there are {many} differences"),
     };
-    let table = arguments.table.as_ref().map(|table| format!(" --table {table}")).unwrap_or_default();
     Failure::refused(format!(
-        "{count}: `--draft-in \"what it is\"` writes the migration that makes it everywhere, `cargo xtask drift{table} \
-         --database-url --draft-back` prints the SQL that undoes it in this database"
+        "{count}: add `--draft-in \"what it is\"` to write the migration that makes it everywhere, or `--draft-back` to \
+         print the SQL that undoes it in this database"
     ))
 }
 
