@@ -11,7 +11,7 @@ use lockgate_core::{Atomicity, Plan};
 
 use super::as_roles::run_as_roles;
 use super::server::{Login, place};
-use super::survey::Site;
+use super::survey::{Site, have_all_run};
 use crate::error::{Error, ErrorKind};
 use crate::history_table::identifier;
 use crate::migrator::Migrator;
@@ -25,8 +25,7 @@ pub(super) async fn run(site: &Site<'_>, steps: &mut Vec<FinishedStep>) -> Resul
     let forgetting = migrator.plan_forget_all(&mut connected).await?;
     let begun = migrator.status(&mut connected).await?;
     drop(connected);
-    let is_over = begun.current().is_some() && begun.is_up_to_date();
-    if is_over && !site.existing(&[]).await?.database {
+    if have_all_run(&begun) && !site.existing(&[]).await?.database {
         forget(site, &migrator, &forgetting).await?;
     }
     run_as_roles(site, &site.maintenance(), steps).await?;

@@ -3,7 +3,7 @@
 
 use lockgate_core::mirror::Found;
 use lockgate_core::patch::Patch;
-use lockgate_core::{Body, Dialect, History, Migration, Plan, Status, UpTo};
+use lockgate_core::{Body, Dialect, History, Migration, Plan, Row, State, Status, UpTo};
 
 use super::server::{Login, Refused, Server, Why, lost, place};
 use super::set::DatabaseMigrations;
@@ -272,7 +272,7 @@ impl Site<'_> {
         let mut maintenance = self.enter_maintenance().await?;
         let migrator = self.running();
         let (begun, plan) = migrator.stand(&mut maintenance).await.map_err(|error| self.in_maintenance(error))?;
-        let is_over = begun.current().is_some() && begun.is_up_to_date();
+        let is_over = have_all_run(&begun);
         let bootstraps = match is_over {
             // All of them ran once, and the database was dropped since.
             true => Ok(migrator.decided(&History::Absent, UpTo::Latest, Dialect::Postgres)?),
@@ -457,6 +457,13 @@ impl Site<'_> {
 /// The migrator for the bootstraps of a database, whose history is in the maintenance database while they run.
 pub(super) fn running(migrator: &Migrator, of: &'static DatabaseMigrations) -> Migrator {
     migrator.with_migrations(of.bootstraps(), &format!("{BOOTSTRAPS} of {}", of.name()))
+}
+
+/// Whether a run that makes the database has finished. If the database is gone, it was dropped since, and the texts of the
+/// bootstraps may be others now.
+pub(super) fn have_all_run(begun: &Status) -> bool {
+    let has_run = |row: &Row| row.state == State::Applied;
+    begun.current().is_some() && begun.entries.iter().all(|entry| entry.row.as_ref().map_or(entry.skipped, has_run))
 }
 
 fn pending(status: &Status) -> Vec<String> {
