@@ -477,10 +477,9 @@ impl fmt::Display for Reason {
             Self::MarkedOtherwise { asked, database } => {
                 write!(f, "the database is marked as {database}, and would be marked as {asked}")
             }
-            Self::ProtectedStage { stage } => write!(
-                f,
-                "the database is marked as {stage}, where no migration is reverted and no history is corrected"
-            ),
+            Self::ProtectedStage { stage } => {
+                write!(f, "the database is marked as {stage}, where nothing is reverted, corrected or replaced")
+            }
             Self::Draft { id, stage } => {
                 write!(f, "`{id}` is a draft (the lockfile does not record it), and the database is marked as {stage}")
             }

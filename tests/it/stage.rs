@@ -95,7 +95,7 @@ fn a_protected_stage_gives_up_nothing_without_a_reason(place: &Place) {
         {
             let refused = place.app(verb);
             assert_eq!(refused.code, Some(3), "{verb:?}: {refused:#?}");
-            let says = format!("the database is marked as {stage}, where no migration is reverted");
+            let says = format!("the database is marked as {stage}, where nothing is reverted, corrected or replaced");
             assert!(refused.err.contains(&says) && refused.err.contains("nothing was changed"), "{refused:#?}");
             assert_eq!(place.app(&[verb, &["--override-stage", " "]].concat()).code, Some(2));
         }
