@@ -243,12 +243,13 @@ impl Cli {
 
     /// Runs a verb and shows the result.
     ///
-    /// SIGINT (Ctrl-C) and SIGTERM interrupt a verb that changes the database: the connection is closed, and the output
+    /// SIGINT (Ctrl-C) and SIGTERM interrupt a verb that changes the database, or waits: the connection is closed, and the output
     /// says what is known. From then on these signals no longer end the process by themselves.
     pub async fn run(&self, options: &Options, verb: &Verb) -> Exit {
         let output = Output::standard(options.format);
         let run = finished(output.clone(), verb.name(), self.answer(output.clone(), options, verb));
-        if !verb.writes() {
+        // `wait` changes nothing, but says how it ended.
+        if !verb.writes() && !matches!(verb, Verb::Wait(_)) {
             return run.await;
         }
         let is_postgres = || self.choose(options).is_ok_and(|chosen| chosen.url.reveal().starts_with("postgres"));

@@ -20,6 +20,8 @@ pub(crate) enum CommandError {
     Declined(&'static str),
     /// A signal interrupted the run.
     Stopped { signal: &'static str, postgres: bool },
+    /// A signal interrupted `wait`.
+    StoppedWaiting { signal: &'static str },
     /// A signal interrupted a command of `lockgate-backup`.
     #[cfg(feature = "backup")]
     StoppedData { signal: &'static str, what: DataCommand },
@@ -80,7 +82,9 @@ impl CommandError {
             Self::Usage { .. } | Self::Arguments(_) => Exit::Usage,
             Self::Absent(_) => Exit::Unreachable,
             Self::Declined(_) => Exit::Refused,
-            Self::Stopped { .. } | Self::NoClient { .. } | Self::System(_) => Exit::Failed,
+            Self::Stopped { .. } | Self::StoppedWaiting { .. } | Self::NoClient { .. } | Self::System(_) => {
+                Exit::Failed
+            }
             #[cfg(feature = "backup")]
             Self::StoppedData { .. } => Exit::Failed,
             #[cfg(feature = "backup")]
@@ -95,7 +99,7 @@ impl CommandError {
             Self::Usage { .. } | Self::Arguments(_) => "usage",
             Self::Absent(_) => "unreachable",
             Self::Declined(_) => "refused",
-            Self::Stopped { .. } => "interrupted",
+            Self::Stopped { .. } | Self::StoppedWaiting { .. } => "interrupted",
             #[cfg(feature = "backup")]
             Self::StoppedData { .. } => "interrupted",
             #[cfg(feature = "backup")]
@@ -117,6 +121,7 @@ impl CommandError {
             Self::NoClient { program, why, .. } => format!("the client `{program}` cannot be started: {why}"),
             Self::Declined(answer) => (*answer).to_owned(),
             Self::Stopped { signal, .. } => format!("{signal} interrupted the run"),
+            Self::StoppedWaiting { signal } => format!("{signal} ended the wait"),
             #[cfg(feature = "backup")]
             Self::StoppedData { signal, what } => {
                 let what = match what {
@@ -137,7 +142,7 @@ impl CommandError {
         match self {
             Self::Usage { .. } | Self::Arguments(_) | Self::Absent(_) | Self::System(_) => Vec::new(),
             Self::NoClient { url, .. } => vec![format!("the database is {url}")],
-            Self::Declined(_) => vec!["nothing was changed".to_owned()],
+            Self::Declined(_) | Self::StoppedWaiting { .. } => vec!["nothing was changed".to_owned()],
             #[cfg(feature = "backup")]
             Self::Backup(error) => error.facts().to_vec(),
             #[cfg(feature = "backup")]
@@ -185,7 +190,7 @@ impl CommandError {
                 };
                 vec![format!("install {package}; its folder must be in PATH")]
             }
-            Self::Absent(_) | Self::System(_) | Self::Declined(_) => Vec::new(),
+            Self::Absent(_) | Self::System(_) | Self::Declined(_) | Self::StoppedWaiting { .. } => Vec::new(),
             #[cfg(feature = "backup")]
             Self::Backup(error) => error.advice().to_vec(),
             #[cfg(feature = "backup")]

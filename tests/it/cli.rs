@@ -32,6 +32,7 @@ on_each! {
     wait_ends_with_7_until_another_run_has_applied_everything,
     a_reader_that_goes_away_does_not_stop_a_run,
     a_signal_ends_a_run_with_what_is_known,
+    a_signal_ends_a_wait_with_a_last_line,
 }
 
 fn a_signal_ends_a_run_with_what_is_known(place: &Place) {
@@ -88,6 +89,21 @@ fn a_signal_ends_a_run_with_what_is_known(place: &Place) {
         });
         assert_eq!(place.history().len(), 11);
     }
+}
+
+fn a_signal_ends_a_wait_with_a_last_line(place: &Place) {
+    place.ok(&["up", "--to", "3"]);
+    let mut command = place.command(&["wait", "--timeout", "1h", "--format", "json"]);
+    let mut running = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut out = std::io::BufReader::new(running.stdout.take().unwrap());
+    let (mut first, mut rest) = (String::new(), String::new());
+    std::io::BufRead::read_line(&mut out, &mut first).unwrap();
+    crate::support::app::interrupt(&running, "-TERM");
+    std::io::Read::read_to_string(&mut out, &mut rest).unwrap();
+    assert_eq!(running.wait().unwrap().code(), Some(1));
+    let last = rest.lines().last().unwrap_or_default();
+    assert!(last.contains("\"interrupted\"") && last.contains("SIGTERM ended the wait"), "{first}{rest}");
+    assert!(last.contains("nothing was changed"), "{last}");
 }
 
 fn a_dry_run_changes_nothing(place: &Place) {

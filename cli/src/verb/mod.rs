@@ -274,6 +274,7 @@ impl Verb {
             Self::Restore(_) => CommandError::StoppedData { signal, what: DataCommand::Restore },
             #[cfg(feature = "backup")]
             Self::Deploy(_) => CommandError::StoppedData { signal, what: DataCommand::Deploy },
+            Self::Wait(_) => CommandError::StoppedWaiting { signal },
             _ => CommandError::Stopped { signal, postgres: is_postgres() },
         }
     }
