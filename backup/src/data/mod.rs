@@ -10,7 +10,6 @@ mod file;
 mod new_file;
 #[cfg(feature = "postgres")]
 mod postgres;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod schema_file;
 #[cfg(feature = "sqlite")]
 mod sqlite;
@@ -21,7 +20,6 @@ use lockgate::{Database, Dialect};
 
 pub use choice::{Choice, Condition};
 pub use new_file::NewFile;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use schema_file::{SchemaFile, SchemaOptions, dump_schema, load_schema};
 
 use crate::error::Error;

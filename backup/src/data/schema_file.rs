@@ -46,13 +46,14 @@ pub async fn dump_schema(
     file: &mut dyn Write,
 ) -> Result<(), Error> {
     let dialect = database.dialect();
-    let sql = match dialect {
+    let sql: Result<String, Error> = match dialect {
         #[cfg(feature = "postgres")]
-        Dialect::Postgres => of_postgres(url, super::connected(database.postgres())?, options).await?,
+        Dialect::Postgres => of_postgres(url, super::connected(database.postgres())?, options).await,
         #[cfg(feature = "sqlite")]
-        Dialect::Sqlite => of_sqlite(super::connected(database.sqlite())?, options).await?,
-        _ => return Err(super::unbuilt(dialect)),
+        Dialect::Sqlite => of_sqlite(super::connected(database.sqlite())?, options).await,
+        _ => Err(super::unbuilt(dialect)),
     };
+    let sql = sql?;
     let newest = options.newest.iter().map(|newest| format!("{NEWEST}{newest}\n")).collect::<String>();
     file::write(file, format!("{FORM}{dialect}\n{newest}").as_bytes())?;
     file::write(file, sql.as_bytes())?;
@@ -155,6 +156,17 @@ pub async fn load_schema(database: &mut Database, schema: &SchemaFile) -> Result
             .state("nothing was changed")
             .help(format!("name a database of {of}")));
     }
+    make(database, schema).await
+}
+
+#[cfg(not(any(feature = "sqlite", feature = "postgres")))]
+async fn make(database: &mut Database, _: &SchemaFile) -> Result<(), Error> {
+    Err(super::unbuilt(database.dialect()))
+}
+
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+async fn make(database: &mut Database, schema: &SchemaFile) -> Result<(), Error> {
+    let here = database.dialect();
     if let Some(object) = first_object(database).await? {
         return Err(Error::refused(format!("the database is not empty: it has `{object}`"))
             .state("nothing was changed")
@@ -181,6 +193,7 @@ pub async fn load_schema(database: &mut Database, schema: &SchemaFile) -> Result
     Ok(())
 }
 
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 impl SchemaFile {
     /// The error of a statement, with its line in the file if the database says the place.
     fn refused(&self, error: &sqlx::Error) -> Error {
@@ -200,6 +213,7 @@ impl SchemaFile {
 }
 
 /// Returns a table, view or other relation of the database, if it has any.
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 async fn first_object(database: &mut Database) -> Result<Option<String>, Error> {
     let unread = |error: sqlx::Error| Error::of_driver("the database cannot be read", &error);
     #[cfg(feature = "postgres")]
@@ -218,6 +232,7 @@ async fn first_object(database: &mut Database) -> Result<Option<String>, Error> 
     Err(super::unbuilt(database.dialect()))
 }
 
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 async fn execute(database: &mut Database, sql: &str) -> Result<(), sqlx::Error> {
     let sql = sqlx::AssertSqlSafe(sql.to_owned());
     #[cfg(feature = "postgres")]
