@@ -68,5 +68,16 @@ async fn pairs(database: &mut Database, query: &str) -> Vec<(String, String)> {
 
 fn creates(statement: &str, name: &str) -> bool {
     let of_it = objects(Dialect::Sqlite, statement, &sql::split(Dialect::Sqlite, statement).statements);
-    of_it.creates.iter().any(|created| created.last().is_some_and(|last| last.eq_ignore_ascii_case(name)))
+    if of_it.creates.iter().any(|created| created.last().is_some_and(|last| last.eq_ignore_ascii_case(name))) {
+        return true;
+    }
+    // Nothing refers to a trigger, so it is not among them: `CREATE TEMP TRIGGER IF NOT EXISTS noted`.
+    let head = statement.to_lowercase();
+    let Some((_, rest)) = head.split_once("trigger").filter(|(first, _)| first.trim_start().starts_with("create"))
+    else {
+        return false;
+    };
+    let rest = rest.trim_start();
+    let rest = rest.strip_prefix("if not exists").unwrap_or(rest).trim_start();
+    rest.trim_start_matches(['"', '`', '[', '\'']).starts_with(&name.to_lowercase())
 }
