@@ -67,6 +67,15 @@ impl CommandError {
         }
     }
 
+    /// The same error about one of several databases: if it does not exist, the help says how it is made.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn of_database(self, database: &lockgate::DatabaseMigrations) -> Self {
+        match self {
+            Self::Lockgate(error) => Self::Lockgate(database.explained(error)),
+            other => other,
+        }
+    }
+
     /// The same error about the bootstraps of a database.
     #[cfg(feature = "postgres")]
     pub(crate) fn on_bootstraps(self, name: &str) -> Self {

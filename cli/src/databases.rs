@@ -393,8 +393,9 @@ impl DatabasesCli {
 
     /// Runs a verb on the database that was named, as the user of the URL.
     async fn on_one(&self, output: Output, options: &DatabasesOptions, verb: &Verb) -> Result<Answer, CommandError> {
-        let One { name, invocation, _tunnel, .. } = self.one(output, options, verb.name()).await?;
-        let mut answer = verb.run(&invocation).await.map_err(|error| error.on_database(name))?;
+        let One { databases, name, invocation, _tunnel, .. } = self.one(output, options, verb.name()).await?;
+        let of = databases.get(name).expect("it was found by its name");
+        let mut answer = verb.run(&invocation).await.map_err(|error| error.of_database(of).on_database(name))?;
         if let Body::Drift(_, database) = &mut answer.body {
             *database = Some(name.to_owned());
         }
@@ -492,7 +493,8 @@ impl DatabasesCli {
             ));
         };
         let Ok(url): Result<DatabaseUrl, _> = url.parse();
-        let mut migrator = self.cli.configured(Migrator::new(database.migrations()));
+        let migrator = lockgate::__private::among(Migrator::new(database.migrations()), databases);
+        let mut migrator = self.cli.configured(migrator);
         if let Some(mirror) = databases.mirror() {
             let Ok(mirror): Result<DatabaseUrl, _> = mirror.parse();
             migrator = migrator.mirror(mirror.beside(&url));

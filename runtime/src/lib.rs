@@ -206,6 +206,13 @@ pub mod __private {
         migrator.read_with_release(target).await
     }
 
+    /// A migrator of one of these databases: profiles and variables may be those of another one.
+    #[cfg(feature = "databases")]
+    #[must_use]
+    pub fn among(migrator: Migrator, databases: &'static crate::Databases) -> Migrator {
+        migrator.among(databases)
+    }
+
     /// A migrator that runs the scripts of every profile: on a throwaway database.
     #[must_use]
     pub fn of_every_profile(migrator: &Migrator) -> Migrator {

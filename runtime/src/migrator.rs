@@ -12,6 +12,8 @@ use lockgate_core::{
 
 use crate::Repair;
 use crate::backend::{Backend, BoxFuture, Limits, SessionCleanup};
+#[cfg(feature = "databases")]
+use crate::databases::Databases;
 #[cfg(feature = "operations")]
 use crate::error::Class;
 use crate::error::{Cause, Error, UNCHANGED, Wording};
@@ -61,6 +63,9 @@ pub struct Migrator {
     profiles: Vec<String>,
     /// A chosen profile that no script has.
     unknown_profile: Option<UnknownProfile>,
+    /// The databases that the migrations are those of one of. Profiles and variables are for all of them.
+    #[cfg(feature = "databases")]
+    among: Option<&'static Databases>,
     history_table: String,
     set: String,
     /// `None` is no limit.
@@ -94,6 +99,8 @@ impl Migrator {
             migrations: *migrations,
             profiles: Vec::new(),
             unknown_profile: None,
+            #[cfg(feature = "databases")]
+            among: None,
             history_table: "lockgate_history".to_owned(),
             set: "default".to_owned(),
             lock_timeout: Some(Duration::from_secs(3)),
@@ -217,10 +224,40 @@ impl Migrator {
     }
 
     fn choose_profiles(&mut self) {
-        match self.migrations.set().with_profiles(&self.profiles) {
+        let all = self.all_sets();
+        let is_known = |name: &String| all.iter().any(|set| set.profiles().contains(&name.as_str()));
+        // A profile that only another one of several databases has chooses nothing here.
+        let elsewhere = |name: &&String| is_known(name) && !self.migrations.set().profiles().contains(&name.as_str());
+        let own: Vec<&String> = self.profiles.iter().filter(|name| !elsewhere(name)).collect();
+        match self.migrations.set().with_profiles(&own) {
             Ok(set) => (self.migrations, self.unknown_profile) = (self.migrations.with_set(set), None),
-            Err(unknown) => self.unknown_profile = Some(unknown),
+            Err(unknown) => {
+                let mut known: Vec<&'static str> = all.iter().flat_map(|set| set.profiles()).collect();
+                known.sort_unstable();
+                known.dedup();
+                let folders = all.iter().map(|set| set.folder());
+                let folder = folders.into_iter().find(|folder| !folder.is_empty()).unwrap_or_default();
+                self.unknown_profile = Some(UnknownProfile { known, folder, ..unknown });
+            }
         }
+    }
+
+    /// What the program embeds: these migrations, or those of every database if they are those of one of several.
+    fn all_sets(&self) -> Vec<&'static Set> {
+        #[cfg(feature = "databases")]
+        if let Some(databases) = self.among {
+            let each = databases.iter().flat_map(|database| [database.bootstraps(), database.migrations()]);
+            return each.map(Migrations::set).collect();
+        }
+        vec![self.embedded.set()]
+    }
+
+    /// The same, for one of these databases.
+    #[cfg(feature = "databases")]
+    pub(crate) fn among(mut self, databases: &'static Databases) -> Self {
+        self.among = Some(databases);
+        self.choose_profiles();
+        self
     }
 
     /// Applies these migrations to a database that another tool has migrated and Lockgate has not, because the two
@@ -1107,7 +1144,7 @@ impl Migrator {
             statement_timeout: self.statement_timeout.map(|timeout| limit("statement_timeout", timeout)).transpose()?,
             lock_wait: self.lock_wait,
         };
-        self.variables.check(self.embedded.set())?;
+        self.variables.check(&self.all_sets())?;
         Ok(Run {
             migrations: &self.migrations,
             history_table: HistoryTable {

@@ -10,7 +10,7 @@ use crate::error::{Cause, Error, Place, UNCHANGED};
 pub(crate) struct Variables(());
 
 impl Variables {
-    pub(crate) fn check(&self, _: &Set) -> Result<(), Error> {
+    pub(crate) fn check(&self, _: &[&Set]) -> Result<(), Error> {
         Ok(())
     }
 }

@@ -18,14 +18,15 @@ pub(crate) struct Variables {
 }
 
 impl Variables {
-    /// Fails if a value was given for a variable that no script declares.
-    pub(crate) fn check(&self, set: &Set) -> Result<(), Error> {
+    /// Fails if a value was given for a variable that no script of these sets declares.
+    pub(crate) fn check(&self, sets: &[&Set]) -> Result<(), Error> {
         if self.given.is_empty() {
             return Ok(());
         }
-        let companions = set.companions().iter().flat_map(|companion| companion.set.iter());
-        let scripts =
-            set.iter().chain(companions).flat_map(|migration| [Some(migration.up()), migration.down()]).flatten();
+        let all = sets
+            .iter()
+            .flat_map(|set| set.iter().chain(set.companions().iter().flat_map(|companion| companion.set.iter())));
+        let scripts = all.flat_map(|migration| [Some(migration.up()), migration.down()]).flatten();
         let mut declared: Vec<String> =
             scripts.filter_map(|script| script.psql()).flat_map(|program| program.declared).collect();
         declared.sort_unstable();

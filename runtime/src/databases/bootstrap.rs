@@ -5,9 +5,12 @@
 //! they are recorded in the history of the new database too, all at once. So rows in the maintenance database, and none in
 //! the new one, mean that a run was interrupted, and the next one goes on with it. If all are recorded in the maintenance
 //! database and there is no new one, it was dropped: those rows are removed, and all bootstraps run again.
+//!
+//! When the new database has its records, the maintenance database notes that it was made. So if somebody drops it and
+//! creates another one of its name, the bootstraps are not recorded there as if they had run.
 
 use lockgate_core::patch::Patch;
-use lockgate_core::{Atomicity, Plan};
+use lockgate_core::{Atomicity, Migration, Plan};
 
 use super::as_roles::run_as_roles;
 use super::server::{Login, place};
@@ -24,9 +27,17 @@ pub(super) async fn run(site: &Site<'_>, steps: &mut Vec<FinishedStep>) -> Resul
     let mut connected = site.enter_maintenance().await?;
     let forgetting = migrator.plan_forget_all(&mut connected).await?;
     let begun = migrator.status(&mut connected).await?;
+    let made = site.made();
+    let forgetting_made = made.plan_forget_all(&mut connected).await?;
     drop(connected);
-    if have_all_run(&begun) && !site.existing(&[]).await?.database {
-        forget(site, &migrator, &forgetting).await?;
+    let has_begun = !forgetting.is_empty() || !forgetting_made.is_empty();
+    if has_begun && !site.existing(&[]).await?.database {
+        if !forgetting_made.is_empty() {
+            forget(site, &made, &forgetting_made).await?;
+        }
+        if have_all_run(&begun) {
+            forget(site, &migrator, &forgetting).await?;
+        }
     }
     run_as_roles(site, &site.maintenance(), steps).await?;
     if !site.existing(&[]).await?.database {
@@ -59,7 +70,16 @@ async fn hand_over(site: &Site<'_>) -> Result<(), Error> {
     if let Login::Role(role) = login {
         site.open_history(&site.own(), &mut database, role).await?;
     }
-    Ok(())
+    note_made(site, last).await
+}
+
+/// Notes in the maintenance database that the new database has its records, as the role that runs the last bootstrap.
+async fn note_made(site: &Site<'_>, last: Migration) -> Result<(), Error> {
+    let maintenance = &site.server.maintenance;
+    let login = site.login(Patch::parse(last.id()).map_or("", |patch| patch.user()));
+    let mut connected = site.enter(maintenance, login).await?;
+    let noted = site.made().quiet().atomicity(Atomicity::WholeRun).baseline(&mut connected, last.version()).await;
+    noted.map(drop).map_err(|error| error.in_front(&place(maintenance, login)))
 }
 
 /// Removes the rows from the maintenance database, as the role that runs the last of the bootstraps.

@@ -16,7 +16,7 @@ use super::mirroring;
 use super::password::Passwords;
 use super::server::{Login, Server};
 use super::set::{DatabaseMigrations, Databases};
-use super::survey::{self, Roles, Site};
+use super::survey::{self, Roles, Site, Survey};
 use crate::error::Error;
 use crate::history_table::TableName;
 use crate::migrations::Migrations;
@@ -76,7 +76,7 @@ impl DatabasesMigrator {
     pub fn new(databases: &'static Databases) -> Self {
         Self {
             databases,
-            migrator: Migrator::new(&NONE),
+            migrator: Migrator::new(&NONE).among(databases),
             passwords: Passwords::None,
             roles: Roles::LogIn,
             wait: Duration::ZERO,
@@ -101,7 +101,7 @@ impl DatabasesMigrator {
     /// transaction.
     #[must_use]
     pub fn options(mut self, change: impl FnOnce(Migrator) -> Migrator) -> Self {
-        self.migrator = change(self.migrator);
+        self.migrator = change(self.migrator).among(self.databases);
         self
     }
 
@@ -398,7 +398,7 @@ impl DatabasesMigrator {
         let server = self.server(server)?;
         let mut ready = Vec::new();
         for site in self.sites(&server)? {
-            ready.push((site.name(), wait::judge(&site.survey().await?.status)));
+            ready.push((site.name(), readiness(&site, site.survey().await?)));
         }
         Ok(ready)
     }
@@ -500,6 +500,24 @@ impl DatabasesMigrator {
         let sets = self.databases.iter().flat_map(|database| [database.bootstraps(), database.migrations()]);
         let patches = sets.flat_map(Migrations::iter);
         patches.filter_map(|patch| Patch::parse(patch.id()).map(|patch| patch.user())).collect()
+    }
+}
+
+/// Whether a service may work on a database: not before its bootstraps have run.
+fn readiness(site: &Site<'_>, survey: Survey) -> Readiness {
+    if let Some(id) = survey.half_done {
+        return Readiness::Partial { id };
+    }
+    let (migrations, bootstraps) = (site.of.migrations().len(), site.of.bootstraps().len());
+    match wait::judge(&survey.status) {
+        Readiness::Ready if !survey.waiting.is_empty() => {
+            Readiness::Behind { missing: survey.waiting, embedded: migrations + bootstraps }
+        }
+        Readiness::Behind { missing, .. } if !survey.waiting.is_empty() => Readiness::Behind {
+            missing: survey.waiting.into_iter().chain(missing).collect(),
+            embedded: migrations + bootstraps,
+        },
+        readiness => readiness,
     }
 }
 

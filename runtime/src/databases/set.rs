@@ -4,6 +4,10 @@ use std::fmt;
 
 use lockgate_core::Set;
 
+#[cfg(feature = "databases")]
+use crate::error::{Error, Wording};
+#[cfg(feature = "databases")]
+use crate::history_table::identifier;
 use crate::migrations::Migrations;
 
 /// The patches of each database in a folder: what `embed_migrations!("patches", databases)` gives.
@@ -110,6 +114,29 @@ impl DatabaseMigrations {
     /// All other patches.
     pub const fn migrations(&self) -> &Migrations {
         &self.migrations
+    }
+
+    /// An error about this database: if it does not exist, the help says how it is made.
+    #[cfg(feature = "databases")]
+    #[doc(hidden)]
+    #[must_use]
+    pub fn explained(&self, error: Error) -> Error {
+        let name = self.name;
+        let report = error.report();
+        // The server says which database it means.
+        let is_this = report.database_message().is_some_and(|message| message.contains(name));
+        if report.database_code() != Some("SQLSTATE 3D000") || !is_this {
+            return error;
+        }
+        if !self.bootstraps.is_empty() {
+            return error
+                .with_help_instead(Wording::each(|audience| format!("{} makes it, by its bootstraps", audience.up())));
+        }
+        error.with_help_instead(format!(
+            "create the database (`CREATE DATABASE {}`), or add a bootstrap that does, \
+             `{name}.00000000.0001.<role>.create_database.sql`",
+            identifier(name)
+        ))
     }
 }
 

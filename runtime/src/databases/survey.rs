@@ -3,7 +3,7 @@
 
 use lockgate_core::mirror::Found;
 use lockgate_core::patch::Patch;
-use lockgate_core::{Body, Dialect, History, Migration, Plan, Row, State, Status, UpTo};
+use lockgate_core::{Atomicity, Body, Dialect, History, Migration, Plan, Row, State, Status, UpTo};
 
 use super::server::{Login, Refused, Server, Why, lost, place};
 use super::set::DatabaseMigrations;
@@ -17,6 +17,9 @@ use crate::mirror;
 
 /// What follows the name of the set, where the history of a database records its bootstraps.
 const BOOTSTRAPS: &str = "/bootstraps";
+/// What follows it, and precedes the name of a database, where the maintenance database records that the bootstraps have
+/// made that database.
+const MADE: &str = "/made";
 
 /// How roles are taken on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,8 +58,10 @@ pub(super) struct Survey {
     pub(super) unfinished: bool,
     /// The bootstraps that would run, or why none would.
     pub(super) bootstraps: Result<Plan, Error>,
-    /// Those that have not run.
+    /// Those that have not run to their end.
     pub(super) waiting: Vec<String>,
+    /// The one that has stopped half way.
+    pub(super) half_done: Option<String>,
     /// Bootstraps that are not recorded, although the database exists.
     pub(super) left_out: Vec<String>,
     pub(super) status: Status,
@@ -108,6 +113,12 @@ impl Site<'_> {
         running(&self.migrator, self.of)
     }
 
+    /// The bootstraps, as the maintenance database records them when their database is made and has its own record. The
+    /// rows from while they ran stay beside it, so that a second run waiting for the first one finds them.
+    pub(super) fn made(&self) -> Migrator {
+        self.migrator.with_migrations(self.of.bootstraps(), &format!("{MADE} {}", self.name()))
+    }
+
     /// Where its bootstraps run.
     pub(super) fn maintenance(&self) -> Place<'_> {
         let roles = newest_roles(self.of.bootstraps());
@@ -132,7 +143,7 @@ impl Site<'_> {
                 Err(refused) => match refused.why {
                     Why::NoDatabase if !self.of.bootstraps().is_empty() => return self.survey_absent().await,
                     // The server has checked the password before.
-                    Why::NoDatabase => return Err(self.absent(refused.error)),
+                    Why::NoDatabase => return Err(self.of.explained(refused.error)),
                     Why::Login if reader != Login::OfUrl => {
                         first.get_or_insert(refused);
                         continue;
@@ -168,8 +179,9 @@ impl Site<'_> {
         Ok(Survey {
             exists: false,
             unfinished: false,
-            bootstraps: Ok(decided(&self.running())?),
+            bootstraps: decided(&self.running()),
             waiting: self.of.bootstraps().iter().map(|bootstrap| bootstrap.id().to_owned()).collect(),
+            half_done: None,
             left_out: Vec::new(),
             status: lockgate_core::status(self.of.migrations().set(), &History::Absent),
             plan: decided(&self.migrator),
@@ -218,15 +230,6 @@ impl Site<'_> {
         Err(refused.error)
     }
 
-    fn absent(&self, error: Error) -> Error {
-        let name = self.name();
-        error.with_help_instead(format!(
-            "create the database (`CREATE DATABASE {}`), or add a bootstrap that does, \
-             `{name}.00000000.0001.<role>.create_database.sql`",
-            identifier(name)
-        ))
-    }
-
     async fn read(&self, database: &mut Database) -> Result<Read, Error> {
         let (status, plan) = self.migrator.stand(&mut *database).await?;
         let plan = match plan {
@@ -243,12 +246,15 @@ impl Site<'_> {
     async fn survey_present(&self, read: Read) -> Result<Survey, Error> {
         let Read { status, plan, unrecorded, is_over } = read;
         let dialect = Dialect::Postgres;
-        let none = || self.recorded().decided(&History::Absent, UpTo::Latest, dialect);
+        // None of them runs, so it does not matter that they could not run in one transaction.
+        let none =
+            || self.recorded().atomicity(Atomicity::PerMigration).decided(&History::Absent, UpTo::Latest, dialect);
         let mut survey = Survey {
             exists: true,
             unfinished: false,
             bootstraps: Ok(none()?.leading(|_| false)),
             waiting: Vec::new(),
+            half_done: None,
             left_out: unrecorded,
             status,
             plan,
@@ -259,12 +265,21 @@ impl Site<'_> {
         let mut maintenance = self.enter_maintenance().await?;
         let migrator = self.running();
         let (begun, plan) = migrator.stand(&mut maintenance).await.map_err(|error| self.in_maintenance(error))?;
-        if begun.current().is_some() {
-            survey.unfinished = true;
-            survey.bootstraps = self.decided_in_maintenance(plan)?;
-            survey.waiting = pending(&begun);
-            survey.left_out.clear();
+        if begun.current().is_none() {
+            return Ok(survey);
         }
+        if have_all_run(&begun) {
+            let made = self.made().status(&mut maintenance).await.map_err(|error| self.in_maintenance(error))?;
+            if made.current().is_some() {
+                // They made another database of this name, which was dropped since.
+                return Ok(survey);
+            }
+        }
+        survey.unfinished = true;
+        survey.bootstraps = self.decided_in_maintenance(plan)?;
+        survey.waiting = waiting(&begun);
+        survey.half_done = half_done(&begun);
+        survey.left_out.clear();
         Ok(survey)
     }
 
@@ -275,12 +290,12 @@ impl Site<'_> {
         let is_over = have_all_run(&begun);
         let bootstraps = match is_over {
             // All of them ran once, and the database was dropped since.
-            true => Ok(migrator.decided(&History::Absent, UpTo::Latest, Dialect::Postgres)?),
+            true => self.decided_in_maintenance(migrator.decided(&History::Absent, UpTo::Latest, Dialect::Postgres))?,
             false => self.decided_in_maintenance(plan)?,
         };
         let waiting = match &bootstraps {
             Ok(plan) => plan.steps.iter().map(|step| step.id.clone()).collect(),
-            Err(_) => pending(&begun),
+            Err(_) => waiting(&begun),
         };
         let status = lockgate_core::status(self.of.migrations().set(), &History::Absent);
         let plan = self.migrator.decided(&History::Absent, UpTo::Latest, Dialect::Postgres);
@@ -289,6 +304,7 @@ impl Site<'_> {
             unfinished: begun.current().is_some() && !is_over,
             bootstraps,
             waiting,
+            half_done: half_done(&begun),
             left_out: Vec::new(),
             status,
             plan,
@@ -385,7 +401,11 @@ impl Site<'_> {
     }
 
     pub(super) async fn enter(&self, database: &str, login: Login<'_>) -> Result<Database, Error> {
-        self.server.enter(database, login).await.map_err(|refused| refused.error)
+        let entered = self.server.enter(database, login).await;
+        entered.map_err(|refused| match refused.why {
+            Why::NoDatabase if database == self.name() => self.of.explained(refused.error),
+            Why::NoDatabase | Why::Login | Why::Other => refused.error,
+        })
     }
 
     /// Checks that a role may write the history, or that its owner can let it. The first role creates it if need be.
@@ -468,6 +488,20 @@ pub(super) fn have_all_run(begun: &Status) -> bool {
 
 fn pending(status: &Status) -> Vec<String> {
     status.pending().map(|entry| entry.id.clone()).collect()
+}
+
+/// The bootstraps that have not run to their end.
+fn waiting(begun: &Status) -> Vec<String> {
+    let has_run = |row: &Row| row.state == State::Applied;
+    let rest = begun.entries.iter().filter(|entry| !entry.skipped && !entry.row.as_ref().is_some_and(has_run));
+    rest.map(|entry| entry.id.clone()).collect()
+}
+
+/// The bootstrap that has stopped half way.
+fn half_done(begun: &Status) -> Option<String> {
+    let is_partial = |row: &Row| row.state != State::Applied;
+    let stopped = begun.entries.iter().find(|entry| entry.row.as_ref().is_some_and(is_partial));
+    stopped.map(|entry| entry.id.clone())
 }
 
 /// The roles in the names of patches, the newest first.

@@ -17,7 +17,7 @@ fn patches(server: &Server, arguments: &[&str]) -> Answer {
     })
 }
 
-fn run(url: &str, arguments: &[&str], change: impl FnOnce(&mut Command)) -> Answer {
+pub(super) fn run(url: &str, arguments: &[&str], change: impl FnOnce(&mut Command)) -> Answer {
     static PROGRAM: OnceLock<std::path::PathBuf> = OnceLock::new();
     let program: &Path = PROGRAM.get_or_init(|| built("patches"));
     let mut command = Command::new(program);
@@ -33,7 +33,7 @@ fn run(url: &str, arguments: &[&str], change: impl FnOnce(&mut Command)) -> Answ
     answer(command.output().unwrap())
 }
 
-fn last(answer: &Answer) -> Value {
+pub(super) fn last(answer: &Answer) -> Value {
     serde_json::from_str(answer.out.lines().last().expect("there is a line")).unwrap()
 }
 

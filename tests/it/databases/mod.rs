@@ -6,6 +6,7 @@ mod bootstraps;
 mod cli;
 mod connect;
 mod down;
+mod files;
 mod killed;
 mod mirror;
 mod refusals;
