@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::executor::{self, OnHistoryChange};
 use crate::migrator::{Migrator, Opened, open, refused, tell_mirror};
 use crate::report::Report;
-use crate::run::Run;
+use crate::run::{Precondition, Run};
 use crate::stage;
 use crate::target::Target;
 
@@ -44,6 +44,7 @@ impl Migrator {
     pub async fn plan_manual(&self, target: impl Target, number: Version) -> Result<Plan, Error> {
         let scripts = self.scripts()?;
         let Opened { run, mut backend, history } = scripts.open(target).await?;
+        let run = Run { precondition: self.precondition_of_script()?, ..run };
         let dialect = backend.dialect();
         stage::decide(&mut *backend, &run, &history, &scripts.decide_manual(number, dialect)).await
     }
@@ -71,12 +72,23 @@ impl Migrator {
         let (own, run) = (self.run()?, scripts.run()?);
         let mut backend = open(target).await?;
         let mirror = self.settle_mirror(&own, &mut *backend).await?;
-        let run = Run { mirror: mirror.as_deref(), ..run };
+        let run = Run { mirror: mirror.as_deref(), precondition: self.precondition_of_script()?, ..run };
         let dialect = backend.dialect();
         let decide = scripts.decide_manual(number, dialect);
         let ran = executor::execute(&mut *backend, &run, OnHistoryChange::Replan, &decide).await;
         tell_mirror(mirror.as_deref(), &own, &mut *backend, &ran).await;
         ran
+    }
+
+    /// A script does not run on a database that was begun from `create/` and is not complete, as no migration does.
+    fn precondition_of_script(&self) -> Result<Precondition, Error> {
+        let own = self.run()?;
+        Ok(match own.precondition {
+            Precondition::NotBegun { files, .. } => {
+                Precondition::NotBegun { files, migrations: Some(own.history_table), verb: Audience::manual }
+            }
+            other => other,
+        })
     }
 
     fn decide_manual(

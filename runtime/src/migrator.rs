@@ -86,6 +86,8 @@ pub struct Migrator {
     variables: Variables,
     /// Whether each patch runs as the role in its name, by SET ROLE.
     role_of_name: bool,
+    /// What a run is called if a precondition refuses it.
+    verb: fn(Audience) -> &'static str,
     on_event: Option<OnEvent>,
     /// Where the mirror is, and its URL.
     mirror: Option<(Arc<dyn Mirroring>, String)>,
@@ -116,6 +118,7 @@ impl Migrator {
             reason: None,
             variables: Variables::default(),
             role_of_name: false,
+            verb: Audience::up,
             on_event: None,
             mirror: None,
         }
@@ -656,7 +659,8 @@ impl Migrator {
             plan::baseline(self.migrations.set(), history, dialect, version)
                 .map_err(|refusal| refused(|_| "`baseline`", &refusal))
         };
-        self.execute(target, OnHistoryChange::Replan, decide).await
+        let named = Self { verb: |_| "`baseline`", ..self.clone() };
+        named.execute(target, OnHistoryChange::Replan, decide).await
     }
 
     /// Corrects the history, without running any migration. [`reason`](Self::reason) says why.
@@ -1103,7 +1107,7 @@ impl Migrator {
         }
         let set = format!("{}{}", self.set, CompanionKind::Create.suffix());
         let application = self.migrations.set().application();
-        Precondition::NotBegun(HistoryTable { table, set, application })
+        Precondition::NotBegun { files: HistoryTable { table, set, application }, migrations: None, verb: self.verb }
     }
 
     /// The options of a run.

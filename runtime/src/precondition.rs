@@ -13,11 +13,19 @@ use crate::run::{Precondition, Run};
 pub(crate) async fn check(backend: &mut dyn Backend, run: &Run<'_>, history: &History) -> Result<(), Error> {
     let (verb, reason): (fn(Audience) -> &'static str, _) = match &run.precondition {
         Precondition::Nothing => return Ok(()),
-        Precondition::NotBegun(files) => {
+        Precondition::NotBegun { files, migrations, verb } => {
+            let other;
+            let history = match migrations {
+                Some(migrations) => {
+                    other = read(backend, run, migrations).await?;
+                    &other
+                }
+                None => history,
+            };
             if !history.rows().is_empty() {
                 return Ok(());
             }
-            (Audience::up, create::unfinished(history, &read(backend, run, files).await?))
+            (*verb, create::unfinished(history, &read(backend, run, files).await?))
         }
         #[cfg(feature = "operations")]
         Precondition::Empty { set, migrations, beside_others } => {

@@ -22,8 +22,15 @@ pub(crate) struct StageRule {
 #[derive(Clone, Debug)]
 pub(crate) enum Precondition {
     Nothing,
-    /// If no migration is recorded, the database was not begun from `create/`, whose files have this history.
-    NotBegun(HistoryTable),
+    /// If no migration is recorded, the database was not begun from `create/`.
+    NotBegun {
+        /// The history of the files of `create/`.
+        files: HistoryTable,
+        /// The history of the migrations. `None` is that of the run.
+        migrations: Option<HistoryTable>,
+        /// What is refused otherwise.
+        verb: fn(lockgate_core::Audience) -> &'static str,
+    },
     /// No migration is recorded in this history; and if no file of `create/` has run, the database is empty.
     #[cfg(feature = "operations")]
     Empty {

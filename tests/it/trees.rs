@@ -92,6 +92,7 @@ async fn every_failing_file_is_listed_and_the_next_run_goes_on(db: Db) {
         ("create/2-views/a_names.sql", "CREATE TABLE copy AS\n  SELECT name FROM users;\n"),
         ("create/2-views/b_others.sql", "CREATE VIEW others AS SELECT id FROM other;\n"),
         ("create/2-views/c_missing.sql", "INSERT INTO nowhere VALUES (1);\n"),
+        ("manual-deployment/00001-a.sql", "INSERT INTO other VALUES (1);\n"),
     ]));
     let mut database = db.open().await;
     let error = broken.create(&mut database).await.unwrap_err();
@@ -114,6 +115,11 @@ async fn every_failing_file_is_listed_and_the_next_run_goes_on(db: Db) {
         assert!(matches!(error.reasons(), [Reason::UnfinishedCreate { files: 2 }]), "{error:?}");
         assert!(format!("{error:?}").contains("`Migrator::create` goes on where it stopped"), "{error:?}");
     }
+    let baseline = broken.baseline(&mut database, Version::new(1).unwrap()).await.unwrap_err();
+    assert!(baseline.to_string().starts_with("`baseline` refuses"), "{baseline}");
+    let manual = broken.run_manual(&mut database, Version::new(1).unwrap()).await.unwrap_err();
+    assert!(matches!(manual.reasons(), [Reason::UnfinishedCreate { files: 2 }]), "{manual:?}");
+    assert!(broken.plan_manual(&mut database, Version::new(1).unwrap()).await.is_err());
 
     let corrected = Migrator::new(of_create(&[
         ("create/1-tables/a_users.sql", USERS),
