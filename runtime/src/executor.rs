@@ -55,7 +55,12 @@ async fn execute_all(
     decide: &(dyn Fn(&History) -> Result<Plan, Error> + Send + Sync),
 ) -> Result<Report, Error> {
     let began = Instant::now();
-    let mut waiting = Waiting { deadline: Deadline::after(run.limits.lock_wait), attempt: 0, holder_reported: false };
+    let mut waiting = Waiting {
+        deadline: Deadline::after(run.limits.lock_wait),
+        attempt: 0,
+        holder_reported: false,
+        told: Told::default(),
+    };
     let mut report = Report::default();
     let mut first: Option<Digest> = None;
     // Whether everything is applied does not say on which stage.
@@ -84,18 +89,33 @@ async fn execute_all(
             let told = mirror.before(&plan, &run.history_table.set).await;
             told.map_err(|error| failure::after(error, &report))?;
         }
-        match locked(backend, run, &plan, &history, waiting.deadline, &decide, &mut report).await? {
+        match locked(backend, run, &plan, &history, &mut waiting, &decide, &mut report).await? {
             Attempt::Done => break,
             Attempt::Overtaken { by } => {
                 waiting.pause(run, by).await.map_err(|error| failure::after(error, &report))?;
             }
         }
     }
-    for drift in &report.tolerated {
+    let mut remains = report.tolerated.clone();
+    if run.on_event.is_some() && !remains.is_empty() && !report.steps.is_empty() {
+        // The run may have settled what it was planned beside. If the history cannot be read, that is not known.
+        if let Ok(history) = read(backend, run).await {
+            let now = lockgate_core::drift::drift(run.migrations.set(), &history);
+            remains.retain(|before| now.iter().any(|drift| drift.code() == before.code() && drift.id() == before.id()));
+        }
+    }
+    for drift in &remains {
         run.tell(Event::Tolerated(drift.clone()));
     }
     report.elapsed = began.elapsed();
     Ok(report)
+}
+
+/// What a run has told that it would do, so that it does not tell it again after it has waited for another run.
+#[derive(Default)]
+struct Told {
+    steps: usize,
+    started: Vec<String>,
 }
 
 /// The waits of a run for other runs.
@@ -103,6 +123,7 @@ struct Waiting {
     deadline: Deadline,
     attempt: u32,
     holder_reported: bool,
+    told: Told,
 }
 
 impl Waiting {
@@ -144,17 +165,18 @@ async fn locked(
     run: &Run<'_>,
     plan: &Plan,
     seen: &History,
-    deadline: Deadline,
+    waiting: &mut Waiting,
     decide: &(dyn Fn(&History) -> Result<Plan, Error> + Send + Sync),
     report: &mut Report,
 ) -> Result<Attempt, Error> {
+    let Waiting { deadline, told, .. } = waiting;
     let dialect = backend.dialect();
     let jobs = jobs_of(run, plan, seen, dialect).map_err(|error| failure::after(error, report))?;
     let request = LockRequest {
         pace: run.pace(&jobs),
         session_state: jobs.iter().any(Job::may_change_session),
         outside: jobs.iter().any(Job::is_outside),
-        deadline,
+        deadline: *deadline,
         ..run.lock_request()
     };
     let mut on_wait = |holder| run.tell(Event::LockWaiting { holder });
@@ -194,7 +216,7 @@ async fn locked(
             _ => Err(failure::no_lock(LockFailure::Cause(cause), run)),
         };
     }
-    if !jobs.is_empty() {
+    if !jobs.is_empty() && std::mem::replace(&mut told.steps, jobs.len()) != jobs.len() {
         run.tell(Event::Planned { steps: jobs.len() });
     }
     let mut watch = Watch {
@@ -206,6 +228,8 @@ async fn locked(
         ran: Vec::new(),
         read_up_to: Line::default(),
         echoed: None,
+        told_before: std::mem::take(&mut told.started),
+        started: Vec::new(),
     };
     match run_all(backend, run, &jobs, &mut watch, report).await {
         Ok(()) => {
@@ -224,6 +248,7 @@ async fn locked(
             Ok(Attempt::Done)
         }
         Err(Stopped::Overtaken { by }) => {
+            told.started = std::mem::take(&mut watch.started);
             let released = backend.release(RunEnd::Stopped).await;
             if released.is_ok() && !run.is_one_transaction() {
                 watch.committed(jobs.len(), backend, report).await;
@@ -403,6 +428,10 @@ struct Watch<'a, 'r> {
     read_up_to: Line,
     /// A job, and how many messages of its `\echo` lines were told.
     echoed: Option<(usize, usize)>,
+    /// The jobs that an earlier attempt of this run has told to start, before it waited for another run.
+    told_before: Vec<String>,
+    /// The jobs that have started.
+    started: Vec<String>,
 }
 
 /// A line of a script.
@@ -432,7 +461,12 @@ impl Watch<'_, '_> {
                 (self.under_way, self.began) = (jobs.clone(), Instant::now());
                 self.echoed = None;
                 for job in &self.jobs[at(jobs.start)..at(jobs.end)] {
-                    self.run.tell(Event::Started { id: job.id.clone(), action: job.action });
+                    self.started.push(job.id.clone());
+                    let before = self.told_before.iter().position(|id| *id == job.id);
+                    match before {
+                        Some(before) => drop(self.told_before.swap_remove(before)),
+                        None => self.run.tell(Event::Started { id: job.id.clone(), action: job.action }),
+                    }
                 }
             }
             Progress::StatementStarted(job, statement) => {
