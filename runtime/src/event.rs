@@ -34,6 +34,13 @@ pub enum Event {
         /// The database.
         database: String,
     },
+    /// There was no mirror, and this run has made it.
+    MirrorMade {
+        /// The database of the mirror.
+        mirror: String,
+        /// How many databases it has taken over as they are.
+        databases: usize,
+    },
     /// A run has ended in a database, and its mirror could not be told. The next run tells it.
     MirrorBehind {
         /// The database.

@@ -20,6 +20,9 @@ pub(crate) fn write(event: &Event) {
         Event::BootstrapLeftOut { id, database } => {
             warn!(migration = id, database, "a bootstrap does not run, as its database exists");
         }
+        Event::MirrorMade { mirror, databases } => {
+            warn!(mirror, databases, "there was no mirror, and this run has made it")
+        }
         Event::MirrorBehind { database, reason } => warn!(database, reason, "the mirror could not be told"),
         Event::LockWaiting { holder } => warn!(holder, "another run holds the lock, waiting"),
         Event::Tolerated(drift) => warn!(%drift, "the history differs from the embedded migrations"),

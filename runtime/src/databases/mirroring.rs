@@ -16,7 +16,9 @@ impl Observed for &Site<'_> {
 
 /// Compares all databases, and refuses those that differ. Then the mirror gets what it did not know.
 pub(super) async fn settle(mirror: &Mirror, sites: &[Site<'_>]) -> Result<(), Error> {
-    mirror.settle(&mut sites.iter().collect::<Vec<_>>()).await.map(drop)
+    let Some(first) = sites.first() else { return Ok(()) };
+    let run = first.migrator.run()?;
+    mirror.settle(&mut sites.iter().collect::<Vec<_>>(), |event| run.tell(event)).await.map(drop)
 }
 
 /// Tells the mirror what a run has left in a database. If that fails, the next run does it.

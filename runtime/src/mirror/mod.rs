@@ -78,6 +78,8 @@ impl fmt::Display for MirrorStatus {
 /// A mirror that can be read and written.
 pub(crate) struct Mirror {
     database: Mutex<Database>,
+    /// Its name, if there was none and this run has made it.
+    new: Option<String>,
 }
 
 /// What the mirror has of all databases.
@@ -152,8 +154,13 @@ impl Seen {
 }
 
 impl Mirror {
-    /// Compares databases, and refuses those that differ. Then the mirror gets what it did not know.
-    pub(crate) async fn settle<O: Observed>(&self, databases: &mut [O]) -> Result<Vec<Seen>, Error> {
+    /// Compares databases, and refuses those that differ. Then the mirror gets what it did not know. `tell` learns that
+    /// there was no mirror: a misspelt name would protect nothing.
+    pub(crate) async fn settle<O: Observed>(
+        &self,
+        databases: &mut [O],
+        tell: impl FnOnce(Event),
+    ) -> Result<Vec<Seen>, Error> {
         let mut looks = 0;
         // The mirror is read before the databases, so that another run, which writes to the databases first, is not taken
         // for a difference. One that reverts is noticed by the second look.
@@ -177,6 +184,10 @@ impl Mirror {
             {
                 self.take(seen, Taken::Added).await?;
             }
+        }
+        if let Some(mirror) = &self.new {
+            let databases = all.iter().filter(|seen| seen.found.is_some()).count();
+            tell(Event::MirrorMade { mirror: mirror.clone(), databases });
         }
         Ok(all)
     }
@@ -208,6 +219,7 @@ impl Mirror {
     }
 
     async fn made(url: &str, beside: Option<&Identity>) -> Result<Self, Error> {
+        check_name(&crate::url::parts(url).and_then(|(parts, _)| parts.name).unwrap_or_default())?;
         let mut database = match Database::connect(url).await {
             Ok(database) => database,
             Err(error) if is_absent(&error) => {
@@ -223,11 +235,14 @@ impl Mirror {
             return Err(in_its_own(name));
         }
         let migrator = Migrator::new(&TABLES).set(SET);
-        let is_new = !migrator.apply(&mut database).await?.is_empty();
+        let applied = migrator.apply(&mut database).await?.steps.len();
+        let is_new = applied > 0;
         let seen = Watching { run: &migrator.run()?, backend: &mut *database.backend().await.map_err(unread)? }
             .observe()
             .await?;
-        let mirror = Self { database: Mutex::new(database) };
+        // An older mirror has some of its tables.
+        let new = (applied == TABLES.len()).then(|| seen.database.clone());
+        let mirror = Self { database: Mutex::new(database), new };
         if is_new || mirror.memories().await?.of(&seen.database, &seen.sets).rows.is_empty() {
             mirror.take(&seen, Taken::Added).await?;
         }
@@ -246,7 +261,7 @@ impl Mirror {
             if migrator.status(&mut database).await?.current().is_none() {
                 return Ok(None);
             }
-            Ok(Some(Self { database: Mutex::new(database) }))
+            Ok(Some(Self { database: Mutex::new(database), new: None }))
         };
         looked.await.map_err(unusable)
     }
@@ -366,7 +381,7 @@ impl Mirroring for Of {
         Box::pin(async move {
             let identity = backend.identity().await.map_err(unread)?.map(|(_, identity)| identity);
             let mirror = Mirror::open(&self.url, identity.as_ref()).await?;
-            let seen = mirror.settle(&mut [Watching { run, backend }]).await?;
+            let seen = mirror.settle(&mut [Watching { run, backend }], |event| run.tell(event)).await?;
             let database = seen.into_iter().next().expect("one database was compared").database;
             Ok(Box::new(Watched { mirror, database }) as Box<dyn Mirrored>)
         })
@@ -472,10 +487,20 @@ pub(crate) fn check_place<'a>(
 ) -> Result<(), Error> {
     let place = |url: &str| crate::url::parts(url).map(|(parts, _)| (parts.host, parts.port.unwrap_or(5432)));
     let name = crate::url::parts(mirror).and_then(|(parts, _)| parts.name).unwrap_or_default();
+    check_name(&name)?;
     if place(mirror) == place(server) && databases.any(|database| database == name) {
         return Err(in_its_own(&name).in_front("the mirror"));
     }
     Ok(())
+}
+
+/// Refuses a database that the server copies into each new one.
+fn check_name(name: &str) -> Result<(), Error> {
+    if !["template0", "template1"].contains(&name) {
+        return Ok(());
+    }
+    Err(Error::usage(format!("the mirror cannot be in `{name}`, which the server copies into every new database"))
+        .with_help("name a database that only the mirror uses, such as `lockgate_state`"))
 }
 
 fn in_its_own(name: &str) -> Error {
