@@ -275,7 +275,7 @@ impl DatabasesCli {
         let note = note.map(|note| format!(", {note}")).unwrap_or_default();
         output.remark(&format!("the server is {url}{note}"));
         let url = url.reveal();
-        let databases = self.databases(options)?;
+        let databases = self.databases(options, &output)?;
         let migrator = self.migrator(options, databases);
         match verb {
             Task::Up(arguments) if arguments.dry_run => {
@@ -296,6 +296,21 @@ impl DatabasesCli {
             }
             Task::Plan(arguments) => self.plan(&migrator, url, arguments.verbose, arguments.nothing).await,
             Task::Wait(arguments) => {
+                // Whoever waits for a database that nobody makes learns it at once.
+                let stand = tokio::time::timeout(arguments.timeout, migrator.status(url)).await;
+                match stand {
+                    Ok(Ok(each)) => each.iter().filter(|stand| !stand.exists).for_each(|stand| {
+                        output.remark(&format!("the database `{}` does not exist: waiting for it", stand.database));
+                    }),
+                    Ok(Err(error)) => {
+                        let absent = databases.iter().find(|database| database.is_absent(&error));
+                        absent.into_iter().for_each(|database| {
+                            output
+                                .remark(&format!("the database `{}` does not exist: waiting for it", database.name()));
+                        });
+                    }
+                    Err(_) => {}
+                }
                 migrator.wait(url, arguments.timeout, arguments.interval).await?;
                 self.ready(&migrator, url).await
             }
@@ -314,13 +329,13 @@ impl DatabasesCli {
     }
 
     /// The patches: those of the program, or those in the files that were named.
-    fn databases(&self, options: &DatabasesOptions) -> Result<&'static Databases, CommandError> {
+    fn databases(&self, options: &DatabasesOptions, output: &Output) -> Result<&'static Databases, CommandError> {
         #[cfg(feature = "files")]
         if !options.files.is_empty() {
-            return crate::files::read(&options.files);
+            return crate::files::read(&options.files, output);
         }
         #[cfg(not(feature = "files"))]
-        let _ = options;
+        let _ = (options, output);
         Ok(self.databases)
     }
 
@@ -409,7 +424,7 @@ impl DatabasesCli {
         options: &DatabasesOptions,
         repair: &Verb,
     ) -> Result<Answer, CommandError> {
-        let (databases, name) = self.named(options, "repair --bootstraps")?;
+        let (databases, name) = self.named(options, "repair --bootstraps", &output)?;
         let Chosen { url, note } = self.cli.choose(&options.options)?;
         let several = self.migrator(options, databases);
         let migrator = several.bootstraps(name)?;
@@ -435,7 +450,7 @@ impl DatabasesCli {
         let exit = arguments.nothing.exit(planned.is_empty());
         let of_run = OfRun { verbose: arguments.verbose, dry_run: arguments.dry_run, caution: arguments.caution };
         let answer =
-            carry_out(&invocation, migrator, server.reveal(), name, planned, of_run, Counts::Migrations).await?;
+            carry_out(&invocation, migrator, server.reveal(), name, planned, of_run, Counts::Reversals).await?;
         Ok(Answer { exit, ..answer })
     }
 
@@ -457,8 +472,9 @@ impl DatabasesCli {
         &self,
         options: &'o DatabasesOptions,
         verb: &str,
+        output: &Output,
     ) -> Result<(&'static Databases, &'o str), CommandError> {
-        let databases = self.databases(options)?;
+        let databases = self.databases(options, output)?;
         let known: Vec<String> = databases.iter().map(|database| format!("`{}`", database.name())).collect();
         let which = format!("write `--database NAME` with one of {}", known.join(", "));
         let Some(name) = &options.database else {
@@ -477,7 +493,7 @@ impl DatabasesCli {
         options: &'o DatabasesOptions,
         verb: &str,
     ) -> Result<One<'o>, CommandError> {
-        let (databases, name) = self.named(options, verb)?;
+        let (databases, name) = self.named(options, verb, &output)?;
         let database = databases.get(name).expect("it was found by its name");
         let chosen = self.cli.choose(&options.options)?;
         #[cfg(feature = "backup")]

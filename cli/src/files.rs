@@ -10,12 +10,14 @@ use lockgate_source::folder::{self, Folder};
 use lockgate_source::policy::{Numbering, Policy};
 
 use crate::command_error::CommandError;
+use crate::output::Output;
 
 /// What the history says of the program that applies them.
 const APPLICATION: &str = concat!("lockgate-cli ", env!("CARGO_PKG_VERSION"));
 
 /// Reads the patches in the files of these patterns. Each pattern must match a file.
-pub(crate) fn read(patterns: &[String]) -> Result<&'static Databases, CommandError> {
+/// `output` gets the warnings.
+pub(crate) fn read(patterns: &[String], output: &Output) -> Result<&'static Databases, CommandError> {
     let folder = common_folder(patterns);
     // A file that two patterns match is one file.
     let mut files: BTreeMap<PathBuf, String> = BTreeMap::new();
@@ -31,12 +33,12 @@ pub(crate) fn read(patterns: &[String]) -> Result<&'static Databases, CommandErr
     let policy = Policy { numbering: Numbering::Encoded, dialects, ..Policy::default() };
     let here = if folder.as_os_str().is_empty() { Path::new(".") } else { folder.as_path() };
     let mut loaded = folder::load_files(here, &folder.display().to_string(), files, policy);
-    let errors: Vec<String> = loaded
-        .diagnostics
-        .iter()
-        .filter(|diagnostic| diagnostic.severity == Severity::Error)
-        .map(|diagnostic| diagnostic.render(Color::Off))
-        .collect();
+    let (errors, warnings): (Vec<_>, Vec<_>) =
+        loaded.diagnostics.iter().partition(|diagnostic| diagnostic.severity == Severity::Error);
+    for warning in warnings {
+        output.remark(&warning.render(Color::Off));
+    }
+    let errors: Vec<String> = errors.iter().map(|diagnostic| diagnostic.render(Color::Off)).collect();
     if !errors.is_empty() {
         return Err(CommandError::usage(
             format!("the files are not in order, and nothing was run\n\n{}", errors.join("\n\n")),
@@ -72,8 +74,22 @@ fn matches(pattern: &str) -> Result<Vec<PathBuf>, CommandError> {
     };
     let paths = glob::glob(pattern).map_err(|error| wrong(&error))?;
     let paths = paths.collect::<Result<Vec<PathBuf>, _>>().map_err(|error| wrong(&error))?;
-    let (files, folders): (Vec<PathBuf>, Vec<PathBuf>) =
-        paths.into_iter().filter(|path| path.exists()).partition(|path| path.is_file());
+    let (files, others): (Vec<PathBuf>, Vec<PathBuf>) = paths.into_iter().partition(|path| path.is_file());
+    // What is named like a script and cannot be read as one must not be left out without a word.
+    if let Some(lost) = others.iter().find(|path| !path.exists()) {
+        return Err(CommandError::usage(
+            format!("`{}` is a link to a file that does not exist", lost.display()),
+            "correct the link, or remove it",
+        ));
+    }
+    let is_named_like_a_file = |path: &&PathBuf| path.extension().is_some_and(|extension| extension == "sql");
+    if let Some(folder) = others.iter().find(is_named_like_a_file) {
+        return Err(CommandError::usage(
+            format!("`{}` is a folder, and is named like a script", folder.display()),
+            "rename the folder, or remove it",
+        ));
+    }
+    let folders = others;
     if !files.is_empty() {
         return Ok(files);
     }

@@ -229,7 +229,7 @@ fn drift_lists_and_ends_with_9(place: &Place) {
 }
 
 fn history_shows_who_did_what(place: &Place) {
-    assert_eq!(place.ok(&["history"]), "nothing was done to this database yet\n");
+    assert_eq!(place.ok(&["history"]), "no migration has run on this database yet\n");
     place.ok(&["up", "--to", "2"]);
     place.try_rows("CREATE TABLE loans (in_the_way TEXT)").unwrap();
     assert_eq!(place.app(&["up"]).code, Some(1));

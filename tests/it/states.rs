@@ -15,7 +15,7 @@ absent      | up --dry-run           | sqlite   | 0    | 12 migrations would run
 absent      | up --dry-run           | postgres | 4    | error[unreachable]: cannot connect to URL
 absent      | drift                  | sqlite   | 0    | no difference between program and database
 absent      | drift                  | postgres | 4    | error[unreachable]: cannot connect to URL
-absent      | history                | sqlite   | 0    | nothing was done to this database yet
+absent      | history                | sqlite   | 0    | no migration has run on this database yet
 absent      | history                | postgres | 4    | error[unreachable]: cannot connect to URL
 absent      | ready                  | sqlite   | 7    | not ready: 12 of 12 migrations not applied: `0001_create_members` to `0012_add_phone_to_members`
 absent      | ready                  | postgres | 4    | error[unreachable]: cannot connect to URL
@@ -35,7 +35,7 @@ empty       | status                 | both     | 0    | nothing is applied, 12 
 empty       | plan                   | both     | 0    | 12 migrations would run, and nothing was executed
 empty       | up --dry-run           | both     | 0    | 12 migrations would run, and nothing was executed
 empty       | drift                  | both     | 0    | no difference between program and database
-empty       | history                | both     | 0    | nothing was done to this database yet
+empty       | history                | both     | 0    | no migration has run on this database yet
 empty       | ready                  | both     | 7    | not ready: 12 of 12 migrations not applied: `0001_create_members` to `0012_add_phone_to_members`
 empty       | wait --timeout 1ms     | both     | 7    | error[timed-out]: 12 of 12 migrations are not applied after 1ms
 empty       | up                     | both     | 0    | 12 migrations to run

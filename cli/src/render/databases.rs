@@ -44,7 +44,11 @@ pub(super) fn statuses(stands: &Stands, width: Option<u16>) -> Text {
         drift: each.iter().flat_map(|stand| stand.status.drift.iter().cloned()).collect(),
         stage: None,
     };
-    let mut text = Text { out: vec![status::status(&together, width, *all)], notes: Vec::new() };
+    let table = match together.entries.is_empty() {
+        true => "there are no patches besides bootstraps".to_owned(),
+        false => status::status(&together, width, *all),
+    };
+    let mut text = Text { out: vec![table], notes: Vec::new() };
     for stand in each {
         let shown = |difference: &Drift| format!("\n{}", drift(difference, Some(&stand.database), width));
         text.out.extend(stand.status.drift.iter().map(shown));
@@ -60,7 +64,18 @@ pub(super) fn statuses(stands: &Stands, width: Option<u16>) -> Text {
             text.out.push(format!("\n{}", remark(&format!("`up` refuses to run until {} is fixed", stand.database))));
         }
         let is_expected = stand.mirror.as_ref().is_some_and(|mirror| mirror.mismatch.is_some());
-        if !stand.exists && !is_expected {
+        if !stand.dropped.is_empty() {
+            let forget = stand.dropped.iter().rev().map(|id| {
+                let version = id.splitn(4, '.').take(3).collect::<Vec<_>>().join(".");
+                format!("`repair --forget {version} --database {} --bootstraps`", stand.database)
+            });
+            let forget = forget.collect::<Vec<_>>().join(", then ");
+            text.notes.push(format!(
+                "the database `{}` was dropped after its bootstraps had made it, and before they ended: {forget} lets `up` \
+                 run them again",
+                stand.database
+            ));
+        } else if !stand.exists && !is_expected {
             text.notes.push(missing(&stand.database, stand.bootstraps.len()));
         } else if stand.exists && !stand.bootstraps.is_empty() {
             let rest = count(stand.bootstraps.len(), "bootstrap");

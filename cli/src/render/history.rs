@@ -20,7 +20,7 @@ const COLUMNS: [Column; 7] = [
 /// Formats log entries, each with its migration.
 pub(super) fn history(log: &[(String, LogEntry)], width: Option<u16>) -> String {
     if log.is_empty() {
-        return "nothing was done to this database yet".to_owned();
+        return "no migration has run on this database yet".to_owned();
     }
     let rows: Vec<_> = log.iter().map(|(id, entry)| row(id, entry)).collect();
     let failures = log.iter().filter_map(|(id, entry)| entry.detail.as_ref().map(|detail| (id, entry, detail)));

@@ -27,6 +27,8 @@ pub(crate) enum Shown {
 pub(crate) enum Counts {
     /// Each runs a script.
     Migrations,
+    /// Each runs the down script of a migration.
+    Reversals,
     /// Each runs a file of `create/`.
     Files,
     /// Each runs a manual script.
@@ -53,6 +55,7 @@ impl Counts {
             Self::Files => format!("{} to run", count(steps, "file")),
             Self::ManualScripts => format!("{} to run", count(steps, "manual script")),
             Self::Migrations => format!("{} to run", count(steps, "migration")),
+            Self::Reversals => format!("{} to revert", count(steps, "migration")),
             Self::Scripts => format!("{} to run", count(steps, "script")),
             Self::Steps => format!("{} to run", count(steps, "step")),
             Self::Records => format!("{} to record, and nothing runs", count(steps, "migration")),
@@ -187,6 +190,10 @@ fn shown(event: &Event, counts: Counts) -> Option<String> {
             super::remark(&format!("there is no password for the role `{role}`, so its name is tried{way}"))
         }
         Event::BootstrapLeftOut { id, database } => super::remark(&left_out(id, database)),
+        Event::MirrorMade { mirror, databases } => super::remark(&format!(
+            "the mirror `{mirror}` did not exist: made, with {} as it is now",
+            count(*databases, "database")
+        )),
         Event::MirrorBehind { database, reason } => super::remark(&format!(
             "the mirror of `{database}` could not be written, and the next run does that: {reason}"
         )),

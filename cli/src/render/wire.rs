@@ -61,6 +61,8 @@ enum Content {
     },
     /// A bootstrap that is not recorded does not run, because its database exists.
     BootstrapLeftOut { migration: String, database: String },
+    /// There was no mirror, and this run has made it, with this many databases as they are.
+    MirrorMade { mirror: String, databases: usize },
     /// A run has ended in a database, and its mirror could not be written. The next run does that.
     MirrorBehind { database: String, reason: String },
     /// Another run holds the lock; this one waits.
@@ -302,6 +304,8 @@ struct DatabaseStand {
     bootstraps: Vec<String>,
     /// Why no bootstrap would run. Empty if they would.
     bootstraps_refused: Vec<Reason>,
+    /// Bootstraps that made a database which was dropped before the last of them had run. They have to be forgotten.
+    dropped: Vec<String>,
     left_out: Vec<String>,
     status: Status,
 }
@@ -788,6 +792,9 @@ impl Line {
             Event::BootstrapLeftOut { id, database } => {
                 Content::BootstrapLeftOut { migration: id.clone(), database: database.clone() }
             }
+            Event::MirrorMade { mirror, databases } => {
+                Content::MirrorMade { mirror: mirror.clone(), databases: *databases }
+            }
             Event::MirrorBehind { database, reason } => {
                 Content::MirrorBehind { database: database.clone(), reason: reason.clone() }
             }
@@ -1015,6 +1022,7 @@ impl DatabaseStand {
                 .iter()
                 .map(|reason| Reason::of(reason, &stand.database))
                 .collect(),
+            dropped: stand.dropped.clone(),
             left_out: stand.left_out.clone(),
             status: Status::of(&of_it),
         }

@@ -69,7 +69,7 @@ pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> R
         return Ok(Answer { exit, ..plan::answer(invocation, planned, &mut database, arguments.verbose).await? });
     }
     let mut database = invocation.connect(Access::Write).await?;
-    let migrator = watched(invocation, migrator, View { verbose: arguments.verbose, counts: Counts::Migrations });
+    let migrator = watched(invocation, migrator, View { verbose: arguments.verbose, counts: Counts::Reversals });
     let report = if arguments.caution.asks(invocation) {
         let planned = migrator.plan_revert(&mut database, destination).await?;
         arguments.caution.ask(invocation, &planned, &database).await?;

@@ -45,6 +45,9 @@ pub struct DatabaseStatus {
     pub bootstraps: Vec<String>,
     /// Why no bootstrap would run: one of them differs from what an interrupted run has recorded. Empty if they would.
     pub bootstraps_refused: Vec<Reason>,
+    /// Bootstraps that made a database which was dropped before the last of them had run. They have to be forgotten
+    /// before an apply, which is refused.
+    pub dropped: Vec<String>,
     /// Bootstraps that are not recorded and do not run, because the database exists.
     pub left_out: Vec<String>,
     /// Its patches.

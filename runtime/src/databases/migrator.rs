@@ -17,7 +17,7 @@ use super::password::Passwords;
 use super::server::{Login, Server};
 use super::set::{DatabaseMigrations, Databases};
 use super::survey::{self, Roles, Site, Survey};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::history_table::TableName;
 use crate::migrations::Migrations;
 use crate::migrator::Migrator;
@@ -240,12 +240,14 @@ impl DatabasesMigrator {
             let bootstraps_refused = survey.bootstraps.err().map_or_else(Vec::new, |error| error.reasons().to_vec());
             let up_refuses = survey.plan.is_err()
                 || !bootstraps_refused.is_empty()
+                || !survey.dropped.is_empty()
                 || mirror.as_ref().is_some_and(|mirror| mirror.mismatch.is_some());
             stand.push(DatabaseStatus {
                 database: site.name().to_owned(),
                 exists: survey.exists,
                 bootstraps: survey.waiting,
                 bootstraps_refused,
+                dropped: survey.dropped,
                 left_out: survey.left_out,
                 status: survey.status,
                 up_refuses,
@@ -413,10 +415,16 @@ impl DatabasesMigrator {
         let server = self.server(server)?;
         for site in self.sites(&server)? {
             let reader = site.own().readers.into_iter().next().expect("somebody can be asked");
+            let absent = |error: Error| match site.of.is_absent(&error) {
+                true => error
+                    .with_kind(ErrorKind::TimedOut)
+                    .with_help_instead("check whether the run that makes the database has started, and read its log"),
+                false => error,
+            };
             let url = server.url_of(site.name(), reader)?;
             let left = deadline.saturating_duration_since(Instant::now());
             let waited = wait::until_migrated_polling(&site.migrator, &url, left, interval).await;
-            waited.map_err(|error| error.in_front(&super::server::place(site.name(), reader)))?;
+            waited.map_err(|error| absent(error).in_front(&super::server::place(site.name(), reader)))?;
         }
         Ok(())
     }

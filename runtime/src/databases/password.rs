@@ -44,11 +44,17 @@ impl Passwords {
         }
     }
 
-    /// Refuses two roles that would share a variable.
+    /// Refuses two roles that would share a variable, and passwords that cannot be sent.
     pub(super) fn check<'a>(&self, roles: impl Iterator<Item = &'a str>) -> Result<(), Error> {
         let mut seen: BTreeMap<String, &str> = BTreeMap::new();
         for role in roles {
-            let Some(variable) = self.variable(role) else { return Ok(()) };
+            // Whether it can be read matters when the role logs in.
+            if let Ok(Some(password)) = self.of(role)
+                && password.contains(char::is_control)
+            {
+                return Err(self.unsendable(role));
+            }
+            let Some(variable) = self.variable(role) else { continue };
             if let Some(other) = seen.insert(variable.clone(), role).filter(|other| *other != role) {
                 let summary = format!("the roles `{other}` and `{role}` would share the variable {variable}");
                 return Err(Error::usage(summary)
@@ -56,6 +62,17 @@ impl Passwords {
             }
         }
         Ok(())
+    }
+
+    fn unsendable(&self, role: &str) -> Error {
+        let of = match self.variable(role) {
+            Some(variable) => {
+                format!("the password of the role `{role}`, in {variable} or the file of {variable}_FILE,")
+            }
+            None => format!("the password of the role `{role}`"),
+        };
+        Error::usage(format!("{of} has a control character, such as a line break or a tab, which cannot be sent"))
+            .with_help("give the password without it: it is often at the end, from a copied line")
     }
 }
 

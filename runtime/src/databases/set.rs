@@ -116,16 +116,24 @@ impl DatabaseMigrations {
         &self.migrations
     }
 
+    /// Whether an error says that this database does not exist.
+    #[cfg(feature = "databases")]
+    #[doc(hidden)]
+    #[must_use]
+    pub fn is_absent(&self, error: &Error) -> bool {
+        let report = error.report();
+        // The server says which database it means.
+        let is_this = report.database_message().is_some_and(|message| message.contains(self.name));
+        report.database_code() == Some("SQLSTATE 3D000") && is_this
+    }
+
     /// An error about this database: if it does not exist, the help says how it is made.
     #[cfg(feature = "databases")]
     #[doc(hidden)]
     #[must_use]
     pub fn explained(&self, error: Error) -> Error {
         let name = self.name;
-        let report = error.report();
-        // The server says which database it means.
-        let is_this = report.database_message().is_some_and(|message| message.contains(name));
-        if report.database_code() != Some("SQLSTATE 3D000") || !is_this {
+        if !self.is_absent(&error) {
             return error;
         }
         if !self.bootstraps.is_empty() {

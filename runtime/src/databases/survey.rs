@@ -3,13 +3,13 @@
 
 use lockgate_core::mirror::Found;
 use lockgate_core::patch::Patch;
-use lockgate_core::{Atomicity, Body, Dialect, History, Migration, Plan, Row, State, Status, UpTo};
+use lockgate_core::{Atomicity, Audience, Body, Dialect, History, Migration, Plan, Row, State, Status, UpTo};
 
 use super::server::{Login, Refused, Server, Why, lost, place};
 use super::set::DatabaseMigrations;
 use crate::backend::postgres::rights::{self, Unbecoming};
 use crate::database::Database;
-use crate::error::{Cause, Error, ErrorKind, UNCHANGED};
+use crate::error::{Cause, Error, ErrorKind, UNCHANGED, Wording};
 use crate::history_table::{TableName, identifier};
 use crate::migrations::Migrations;
 use crate::migrator::Migrator;
@@ -62,6 +62,8 @@ pub(super) struct Survey {
     pub(super) waiting: Vec<String>,
     /// The one that has stopped half way.
     pub(super) half_done: Option<String>,
+    /// Bootstraps that are recorded, and made a database that was dropped before the last of them had run.
+    pub(super) dropped: Vec<String>,
     /// Bootstraps that are not recorded, although the database exists.
     pub(super) left_out: Vec<String>,
     pub(super) status: Status,
@@ -182,6 +184,7 @@ impl Site<'_> {
             bootstraps: decided(&self.running()),
             waiting: self.of.bootstraps().iter().map(|bootstrap| bootstrap.id().to_owned()).collect(),
             half_done: None,
+            dropped: Vec::new(),
             left_out: Vec::new(),
             status: lockgate_core::status(self.of.migrations().set(), &History::Absent),
             plan: decided(&self.migrator),
@@ -255,6 +258,7 @@ impl Site<'_> {
             bootstraps: Ok(none()?.leading(|_| false)),
             waiting: Vec::new(),
             half_done: None,
+            dropped: Vec::new(),
             left_out: unrecorded,
             status,
             plan,
@@ -288,7 +292,9 @@ impl Site<'_> {
         let migrator = self.running();
         let (begun, plan) = migrator.stand(&mut maintenance).await.map_err(|error| self.in_maintenance(error))?;
         let is_over = have_all_run(&begun);
+        let dropped = if is_over { Vec::new() } else { self.have_made(&begun) };
         let bootstraps = match is_over {
+            _ if !dropped.is_empty() => Err(self.in_maintenance(self.dropped_half_way(&dropped))),
             // All of them ran once, and the database was dropped since.
             true => self.decided_in_maintenance(migrator.decided(&History::Absent, UpTo::Latest, Dialect::Postgres))?,
             false => self.decided_in_maintenance(plan)?,
@@ -305,10 +311,48 @@ impl Site<'_> {
             bootstraps,
             waiting,
             half_done: half_done(&begun),
+            dropped,
             left_out: Vec::new(),
             status,
             plan,
         })
+    }
+
+    /// The bootstraps that are recorded, from the one on that created the database.
+    fn have_made(&self, begun: &Status) -> Vec<String> {
+        let recorded: Vec<_> = begun.entries.iter().filter(|entry| entry.row.is_some()).collect();
+        let has_created = |id: &str, row: &Row| {
+            let Some(bootstrap) = self.of.bootstraps().iter().find(|bootstrap| bootstrap.id() == id) else {
+                return false;
+            };
+            let Some(text) = text(&bootstrap) else { return false };
+            let statements = bootstrap.up().statements(Dialect::Postgres);
+            let done = match row.state {
+                State::Applied => statements.len(),
+                State::Partial | State::Reverting => (row.statements_done as usize).min(statements.len()),
+            };
+            statements[..done].iter().any(|statement| creates(&text[statement.range.clone()], self.name()))
+        };
+        let first = recorded.iter().position(|entry| entry.row.as_ref().is_some_and(|row| has_created(&entry.id, row)));
+        first.map_or_else(Vec::new, |first| recorded[first..].iter().map(|entry| entry.id.clone()).collect())
+    }
+
+    /// What remains of the bootstraps cannot run, as it is for a database that is gone.
+    fn dropped_half_way(&self, dropped: &[String]) -> Error {
+        let name = self.name();
+        let summary =
+            format!("the database `{name}` was dropped after its bootstraps had made it, and before they ended");
+        let forget = |audience: Audience| {
+            let each = dropped.iter().rev().map(|id| audience.forget(version_of(id)));
+            each.collect::<Vec<_>>().join(", then ")
+        };
+        Error::new(ErrorKind::Refused, summary).with_state(UNCHANGED).with_help(Wording::each(|audience| {
+            format!(
+                "undo by hand what they have done besides, forget them ({}), then {} runs them again",
+                forget(audience),
+                audience.up()
+            )
+        }))
     }
 
     /// The plan of the bootstraps. That it is refused is an answer; that it cannot be made is an error.
@@ -361,7 +405,8 @@ impl Site<'_> {
         let Ok(plan) = &survey.plan else { return Ok(()) };
         let roles = of_steps(plan);
         if survey.exists && !survey.unfinished {
-            return self.check_roles(&self.own(), &roles, true).await;
+            self.check_roles(&self.own(), &roles, true).await?;
+            return self.check_roles_of_scripts(&self.own(), plan).await;
         }
         // A role may not exist before the bootstraps have run, and one of them may give it another password.
         let texts = self.of.bootstraps().iter().filter_map(|bootstrap| text(&bootstrap));
@@ -396,6 +441,42 @@ impl Site<'_> {
             if history {
                 self.check_history(at, &mut connected, login, number == 0).await?;
             }
+        }
+        Ok(())
+    }
+
+    /// Checks that each role can become those that the heads of its scripts name: `-- lockgate: role x`.
+    async fn check_roles_of_scripts(&self, at: &Place<'_>, plan: &Plan) -> Result<(), Error> {
+        if self.roles == Roles::Set {
+            return Ok(());
+        }
+        let find = |version| self.of.migrations().iter().find(|patch| patch.version() == version);
+        let pending: Vec<Migration> = plan.steps.iter().filter_map(|step| find(step.version)).collect();
+        // A script of this run may create the role, or grant it.
+        let texts: Vec<String> = pending.iter().filter_map(text).map(str::to_ascii_lowercase).collect();
+        let may_change = |role: &str| {
+            let role = role.to_ascii_lowercase();
+            texts.iter().any(|text| {
+                (text.contains("grant") || text.contains("create")) && {
+                    text.lines().any(|line| line.contains(&role) && !line.trim_start().starts_with("-- lockgate:"))
+                }
+            })
+        };
+        for login in of_steps(plan) {
+            let own =
+                pending.iter().filter(|patch| Patch::parse(patch.id()).is_some_and(|patch| patch.user() == login));
+            let mut named: Vec<&str> =
+                own.filter_map(|patch| patch.up().role()).filter(|role| !may_change(role)).collect();
+            named.sort_unstable();
+            named.dedup();
+            if named.is_empty() {
+                continue;
+            }
+            let mut connected = self.enter(at.database, Login::Role(login)).await?;
+            let connection = connected.postgres().ok_or_else(lost)?;
+            let found = rights::unbecoming(connection, &named).await;
+            let found = found.map_err(|cause| Error::from_cause("the roles cannot be read", cause))?;
+            found.map_or(Ok(()), |found| Err(unbecoming(at.database, found)))?;
         }
         Ok(())
     }
@@ -502,6 +583,21 @@ fn half_done(begun: &Status) -> Option<String> {
     let is_partial = |row: &Row| row.state != State::Applied;
     let stopped = begun.entries.iter().find(|entry| entry.row.as_ref().is_some_and(is_partial));
     stopped.map(|entry| entry.id.clone())
+}
+
+/// Whether a statement creates this database.
+fn creates(statement: &str, database: &str) -> bool {
+    let mut words = statement.split_whitespace();
+    let is = |word: Option<&str>, expected: &str| word.is_some_and(|word| word.eq_ignore_ascii_case(expected));
+    is(words.next(), "create") && is(words.next(), "database") && {
+        let named = words.next().unwrap_or_default().trim_end_matches(';');
+        named.trim_matches('"') == database || named.eq_ignore_ascii_case(database)
+    }
+}
+
+/// What names a patch on the command line: `shop.00000000.0002`.
+fn version_of(id: &str) -> String {
+    id.splitn(4, '.').take(3).collect::<Vec<_>>().join(".")
 }
 
 /// The roles in the names of patches, the newest first.

@@ -2,10 +2,15 @@
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use super::Server;
+use lockgate::{Event, OutOfOrder};
+
 use super::cli::{last, run};
+use super::{Server, migrator};
 use crate::support::app::Answer;
+use crate::support::set::databases;
 
 /// A server, and a folder of patches beside the binary.
 struct Operator {
@@ -135,4 +140,163 @@ async fn variables_and_profiles_are_those_of_any_of_the_databases() {
     says(&wrong, 2, &["no script declares the variable `w`", "the scripts declare `v`"]);
     let wrong = operator.types(&["up", "--profile", "other"]);
     says(&wrong, 2, &["names the profile `other`", "the profiles are `testnet`"]);
+}
+
+#[tokio::test]
+async fn a_database_that_was_dropped_while_it_was_made_is_begun_again() {
+    let Some(operator) = Operator::new().await else { return };
+    operator.write("tt.00000000.0001.postgres.role.sql", "CREATE ROLE guest;");
+    let text = "-- lockgate: psql\n-- lockgate: no-transaction\nCREATE DATABASE tt;\n\\connect tt\nSELECT 1 / 0;\n";
+    operator.write("tt.00000000.0002.postgres.z.sql", text);
+    assert_eq!(operator.types(&["up"]).code, Some(1));
+    operator.server.admin("DROP DATABASE tt").await;
+    let forget = "`repair --forget tt.00000000.0002 --database tt --bootstraps`";
+    let dropped = "the database `tt` was dropped after its bootstraps had made it, and before they ended";
+    says(&operator.types(&["status"]), 3, &[forget, dropped]);
+    says(&operator.types(&["up"]), 3, &[forget, dropped]);
+    operator.write("tt.00000000.0002.postgres.z.sql", &text.replace("1 / 0", "1"));
+    says(&operator.types(&["repair", "--forget", "tt.00000000.0002", "--database", "tt", "--bootstraps"]), 0, &[]);
+    says(&operator.types(&["up"]), 0, &["applied 1 migration in 1 database"]);
+}
+
+#[tokio::test]
+async fn no_file_is_left_out_without_a_word() {
+    let Some(operator) = Operator::new().await else { return };
+    operator.server.admin("CREATE DATABASE tt").await;
+    operator.write("tt.00000001.0001.postgres.a.sql", "CREATE TABLE a (id int);");
+    operator.write("tt.00000001.0002.postgres.b.down.sql", "DROP TABLE b;");
+    says(&operator.types(&["status"]), 0, &["tt.00000001.0002.postgres.b.down.sql"]);
+    std::fs::create_dir(operator.path("tt.00000001.0003.postgres.c.sql")).unwrap();
+    says(&operator.types(&["up"]), 2, &["`tt.00000001.0003.postgres.c.sql` is a folder"]);
+    std::fs::remove_dir(operator.path("tt.00000001.0003.postgres.c.sql")).unwrap();
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink("nowhere", operator.path("tt.00000001.0003.postgres.c.sql")).unwrap();
+        says(&operator.types(&["up"]), 2, &["is a link to a file that does not exist"]);
+    }
+}
+
+#[tokio::test]
+async fn a_mirror_is_in_no_template_and_does_not_appear_in_silence() {
+    let Some(operator) = Operator::new().await else { return };
+    operator.server.admin("CREATE DATABASE tt").await;
+    operator.write("tt.00000001.0001.postgres.a.sql", "CREATE TABLE a (id int);");
+    for template in ["template0", "template1"] {
+        let up = operator.types(&["up", "--mirror", template]);
+        says(&up, 2, &[&format!("the mirror cannot be in `{template}`")]);
+    }
+    let note = "the mirror `state` did not exist: made, with 1 database as it is now";
+    says(&operator.types(&["up", "--mirror", "state"]), 0, &[note]);
+    let again = operator.types(&["up", "--mirror", "state"]);
+    assert!(!again.err.contains(note) && !again.out.contains(note), "{again:#?}");
+}
+
+#[tokio::test]
+async fn a_password_that_cannot_be_sent_is_named_with_its_variable() {
+    let Some(operator) = Operator::new().await else { return };
+    operator.server.admin("CREATE DATABASE tt").await;
+    operator.write("tt.00000001.0001.auditor.a.sql", "SELECT 1;");
+    let up = operator.types_with(&["up"], |command| {
+        command.env("AUDITOR_PASSWORD", "auditor-secret\t");
+    });
+    says(&up, 2, &["AUDITOR_PASSWORD", "has a control character"]);
+    assert!(!up.err.contains("auditor-secret"), "{up:#?}");
+}
+
+#[tokio::test]
+async fn what_has_only_bootstraps_is_not_called_empty() {
+    let Some(operator) = Operator::new().await else { return };
+    operator.write("tt.00000000.0001.postgres.z.sql", CREATE);
+    let wait = operator.types(&["wait", "--timeout", "1s"]);
+    says(&wait, 7, &["the database `tt` does not exist: waiting for it"]);
+    says(&operator.types(&["up"]), 0, &[]);
+    says(&operator.types(&["status"]), 0, &["there are no patches besides bootstraps"]);
+    says(&operator.types(&["history", "--database", "tt"]), 0, &["no migration has run on this database yet"]);
+}
+
+#[tokio::test]
+async fn a_role_in_the_head_of_a_script_is_checked_before_anything_runs() {
+    let Some(operator) = Operator::new().await else { return };
+    operator.server.admin("CREATE DATABASE tt OWNER auditor").await;
+    operator.write("tt.00000001.0001.auditor.a.sql", "CREATE TABLE a (id int);");
+    operator.write("tt.00000001.0002.auditor.b.sql", "-- lockgate: role reporter\nSELECT 1;\n");
+    says(&operator.types(&["up"]), 6, &["GRANT \"reporter\" TO \"auditor\""]);
+    assert!(operator.server.owners("tt").await.is_empty());
+    operator.server.admin("GRANT reporter TO auditor").await;
+    says(&operator.types(&["up"]), 0, &[]);
+    says(&operator.types(&["down", "--to", "1.1", "--database", "tt"]), 3, &[]);
+}
+
+#[tokio::test]
+async fn a_run_says_what_it_reverts() {
+    let Some(operator) = Operator::new().await else { return };
+    operator.server.admin("CREATE DATABASE tt").await;
+    operator.write("tt.00000001.0001.postgres.a.sql", "CREATE TABLE a (id int);");
+    operator.write("tt.00000001.0001.postgres.a.down.sql", "DROP TABLE a;");
+    says(&operator.types(&["up"]), 0, &["1 migration to run"]);
+    says(&operator.types(&["down", "1", "--database", "tt"]), 0, &["1 migration to revert"]);
+}
+
+/// A run that waits for another one tells once what it is going to do.
+#[tokio::test]
+async fn a_run_that_waits_does_not_repeat_itself() {
+    let Some(server) = Server::new().await else { return };
+    server.admin("CREATE DATABASE tt").await;
+    let patches = databases(&[
+        ("migrations.toml", "numbering = \"encoded\"\ndialects = [\"postgres\"]\n"),
+        (
+            "tt.00000001.0001.postgres.a.sql",
+            "-- lockgate: no-transaction\nSELECT pg_advisory_lock(42);\nSELECT pg_advisory_unlock(42);\n",
+        ),
+    ]);
+    let mut holder = server.connect("tt").await;
+    sqlx::query("SELECT pg_advisory_lock(42)").execute(&mut holder).await.unwrap();
+    let url = server.url();
+    let first = tokio::spawn({
+        let (url, migrator) = (url.clone(), migrator(patches));
+        async move { migrator.apply(&url).await }
+    });
+    let waits = "SELECT pid::text FROM pg_stat_activity WHERE wait_event = 'advisory' AND query LIKE '%(42)%'";
+    while server.texts("tt", waits).await.is_empty() {
+        assert!(!first.is_finished(), "{:?}", first.await);
+    }
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let second = migrator(patches).options({
+        let seen = Arc::clone(&seen);
+        move |options| {
+            options.lock_wait(Duration::from_secs(1)).on_event(move |event| {
+                if let Event::Planned { .. } | Event::Started { .. } = event {
+                    seen.lock().unwrap().push(format!("{event:?}"));
+                }
+            })
+        }
+    });
+    second.apply(&url).await.unwrap_err();
+    let told = seen.lock().unwrap().clone();
+    assert!(told.len() <= 2, "{told:#?}");
+    sqlx::query("SELECT pg_advisory_unlock(42)").execute(&mut holder).await.unwrap();
+    first.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_late_patch_is_no_difference_after_it_has_run() {
+    let Some(server) = Server::new().await else { return };
+    server.admin("CREATE DATABASE tt").await;
+    const POLICY: (&str, &str) = ("migrations.toml", "numbering = \"encoded\"\ndialects = [\"postgres\"]\n");
+    const LATE: (&str, &str) = ("tt.00000001.0001.postgres.a.sql", "SELECT 1;");
+    const LAST: (&str, &str) = ("tt.00000001.0002.postgres.b.sql", "SELECT 2;");
+    migrator(databases(&[POLICY, LAST])).apply(&server.url()).await.unwrap();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let late = migrator(databases(&[POLICY, LATE, LAST])).options({
+        let seen = Arc::clone(&seen);
+        move |options| {
+            options.out_of_order(OutOfOrder::Allow).on_event(move |event| {
+                if let Event::Tolerated(drift) = event {
+                    seen.lock().unwrap().push(drift.to_string());
+                }
+            })
+        }
+    });
+    assert_eq!(late.apply(&server.url()).await.unwrap().steps().count(), 1);
+    assert_eq!(*seen.lock().unwrap(), Vec::<String>::new());
 }
