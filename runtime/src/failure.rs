@@ -197,6 +197,7 @@ pub(crate) fn failed(run: &Run<'_>, stopped: FailedJob, kept: bool) -> Error {
     let place = place(&job, &failure);
     let (headline, at, class) = (headline(&job, &failure), failure.at, failure.cause.class);
     let released = Released::of(run, &job, &failure.cause);
+    let is_own_table = creates_own_table(run, &failure.cause);
     let cause = match own_limit(&job, class) {
         Some((limit, path)) => failure.cause.with_advice(format!(
             "if `-- lockgate: {limit}` in {path} ended it: no option overrides it, so raise it there, then run again; if \
@@ -235,6 +236,12 @@ pub(crate) fn failed(run: &Run<'_>, stopped: FailedJob, kept: bool) -> Error {
         return error.with_help(
             "see what it left in the database and undo that by hand, remove what ends the transaction (BEGIN, COMMIT, \
              ROLLBACK) from it, then run again",
+        );
+    }
+    if is_own_table && matches!(at, FailedAt::Statement { .. } | FailedAt::Step) {
+        return error.with_help(
+            "the script creates a table of Lockgate's own, as the dump of a database that has it does: delete these \
+             statements from the script, then run again",
         );
     }
     match &job.body {
@@ -342,6 +349,24 @@ const NAME_TAKEN: [&str; 9] = [
     "SQLSTATE 42723",
 ];
 
+/// Whether something with the name of what was to be created exists already.
+fn is_name_taken(cause: &Cause) -> bool {
+    match cause.code.as_deref() {
+        // SQLite uses one code for this and many other errors, but its messages are always in English.
+        Some("SQLite code 1") => {
+            cause.message.starts_with("duplicate column name: ") || cause.message.contains("already exists")
+        }
+        code => code.is_some_and(|code| NAME_TAKEN.contains(&code)),
+    }
+}
+
+/// Whether a script creates the history table or the log, as the dump of a database that has them does.
+fn creates_own_table(run: &Run<'_>, cause: &Cause) -> bool {
+    let table = &run.history_table.table;
+    let mut words = cause.message.split(|c: char| !c.is_alphanumeric() && c != '_');
+    is_name_taken(cause) && words.any(|word| word == table.name || word == table.log().name)
+}
+
 /// A migration that the lockfile records. It does not compile any more once it is edited.
 struct Released {
     id: String,
@@ -351,6 +376,8 @@ struct Released {
     detail: Option<String>,
     /// Whether the script failed because it creates something whose name already exists.
     is_name_taken: bool,
+    /// Whether it was to be applied.
+    goes_up: bool,
     /// Whether its file lies beside the program.
     is_beside: bool,
 }
@@ -364,18 +391,25 @@ impl Released {
             None => id.chars().take_while(char::is_ascii_digit).collect(),
         };
         let is_beside = run.migrations.set().is_beside();
-        // SQLite uses one code for this and many other errors.
-        let is_name_taken = cause.code.as_deref().is_some_and(|code| NAME_TAKEN.contains(&code));
-        Some(Self { id, word, detail: cause.detail.as_deref().map(str::to_owned), is_name_taken, is_beside })
+        let (is_name_taken, goes_up) = (is_name_taken(cause), job.goes_up());
+        Some(Self { id, word, detail: cause.detail.as_deref().map(str::to_owned), is_name_taken, goes_up, is_beside })
     }
 
     fn advise(self, mut error: Error, class: Class, path: &str) -> Error {
-        let Self { id, word, detail, is_name_taken, is_beside } = self;
+        let Self { id, word, detail, is_name_taken, goes_up, is_beside } = self;
         // Rows are not at fault for a missing object or a syntax error.
         if is_name_taken {
+            if goes_up {
+                error = error.with_help(Wording::each(|audience| {
+                    format!(
+                        "if the database already has the changes of `{id}`, record it without running it: {}",
+                        audience.baseline(&id)
+                    )
+                }));
+            }
             error = error.with_help(format!(
-                "`{id}` is released, and something else has made what it makes: find out what did, rename or drop it, \
-                 then run again"
+                "if something else has made what `{id}` makes, which is released: find out what did, rename or drop it, then \
+                 run again"
             ));
         } else if class == Class::Other {
             let rows = detail.map(|detail| format!(" ({detail})")).unwrap_or_default();
