@@ -244,14 +244,17 @@ impl DatabasesCli {
             Task::Mirror(arguments) => arguments.what.is_some(),
             Task::One(verb) => verb.writes(),
             Task::RepairBootstraps(_) => true,
-            Task::Status(_) | Task::Plan(_) | Task::Wait(_) | Task::Ready | Task::Without(_) => false,
+            // It changes nothing, but says how it ended.
+            Task::Wait(_) => true,
+            Task::Status(_) | Task::Plan(_) | Task::Ready | Task::Without(_) => false,
+        };
+        let waits = matches!(task, Task::Wait(_));
+        let stopped = move |signal| match waits {
+            true => CommandError::StoppedWaiting { signal },
+            false => CommandError::Stopped { signal, postgres: true },
         };
         let run = cli::finished(output.clone(), verb.name(), self.answer(output.clone(), options, task));
-        if writes {
-            cli::stoppable(output, verb.name(), |signal| CommandError::Stopped { signal, postgres: true }, run).await
-        } else {
-            run.await
-        }
+        if writes { cli::stoppable(output, verb.name(), stopped, run).await } else { run.await }
     }
 
     async fn answer(&self, output: Output, options: &DatabasesOptions, task: Task) -> Result<Answer, CommandError> {
