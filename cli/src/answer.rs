@@ -161,8 +161,8 @@ pub(crate) struct Stand {
     /// How the database compares with its mirror, if it has one.
     #[cfg(feature = "postgres")]
     pub(crate) mirror: Option<lockgate::MirrorStatus>,
-    /// What to do about a database that was begun from `create/` and is not complete.
-    pub(crate) unfinished: Option<String>,
+    /// Why `up` would refuse to run, and what to do, besides the differences that the status has.
+    pub(crate) refusals: Vec<String>,
     /// Whether to show every migration, however many there are.
     pub(crate) all: bool,
 }

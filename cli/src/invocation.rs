@@ -1,5 +1,7 @@
 //! One invocation of a verb: the migrations, the options, the database URL and the output.
 
+use std::path::PathBuf;
+
 use lockgate::{Database, Migrations, Migrator};
 
 use crate::command_error::CommandError;
@@ -135,10 +137,14 @@ impl<'a> Invocation<'a> {
         &self.output
     }
 
+    /// The SQLite file of the URL, if it does not exist and a run would create it.
+    pub(crate) fn missing_file(&self) -> Option<PathBuf> {
+        self.url.file_to_create().filter(|file| !file.exists())
+    }
+
     pub(crate) async fn connect(&self, access: Access) -> Result<Database, CommandError> {
         if access != Access::Create
-            && let Some(file) = self.url.file_to_create()
-            && !file.exists()
+            && let Some(file) = self.missing_file()
         {
             let absent = format!("`{}` does not exist yet; `up` creates it", file.display());
             return match access {

@@ -221,6 +221,16 @@ impl Database {
                 if path.exists() {
                     return None;
                 }
+                let creates =
+                    self.url.split_once('?').is_some_and(|(_, query)| query.split('&').any(|pair| pair == "mode=rwc"));
+                if creates {
+                    let folder = folder.map_or_else(|| ".".to_owned(), |folder| folder.display().to_string());
+                    return Some(format!(
+                        "the file `{}` cannot be created in the folder `{folder}`: let this user write there (`chmod u+w \
+                         '{folder}'`, or `chown` as root), or correct the path",
+                        path.display()
+                    ));
+                }
                 let (file, query) = self.url.split_once('?').unwrap_or((&self.url, ""));
                 let mode =
                     |pair: &&str| !pair.is_empty() && !pair.starts_with("mode=") && !pair.starts_with("immutable=");

@@ -1,6 +1,5 @@
 //! Checks a database for everything that could stop a run. It writes nothing.
 
-use lockgate_core::UpTo;
 use lockgate_core::plan::Reason;
 
 use crate::error::{Error, ErrorKind, Wording};
@@ -34,20 +33,45 @@ pub async fn examine(
     target: impl Target,
     examination: Examination,
 ) -> Result<Vec<Finding>, Error> {
-    let (history, mut findings) = migrator.examined(target, examination).await?;
-    let Some((history, dialect)) = history else { return Ok(findings) };
-    match migrator.decided(&history, UpTo::Latest, dialect) {
+    let (planned, mut findings) = migrator.examined(target, examination).await?;
+    let Some(planned) = planned else { return Ok(findings) };
+    match planned {
         Ok(plan) if plan.is_empty() => findings.push(Finding::ok("plan", "nothing is pending")),
         Ok(plan) => {
             findings.push(Finding::ok("plan", format!("{} to apply, and nothing is in the way", plan.steps.len())))
         }
         Err(error) if error.kind() == ErrorKind::Refused => {
             findings.extend(error.reasons().iter().map(|reason| {
-                let check = if matches!(reason, Reason::OtherTool { .. }) { "other-tools" } else { "plan" };
+                let check = match reason {
+                    Reason::OtherTool { .. } => "other-tools",
+                    Reason::Draft { .. } | Reason::ProtectedStage { .. } | Reason::OtherStage { .. } => "stage",
+                    _ => "plan",
+                };
                 Finding::problem(check, reason.to_string(), Wording::each(|audience| reason.help_for(audience)))
             }));
         }
         Err(error) => return Err(error),
     }
+    Ok(findings)
+}
+
+/// Examines a SQLite file that does not exist yet: what a run would find in an empty database, and whether the file can be
+/// created.
+///
+/// # Errors
+///
+/// As for [`examine`].
+#[cfg(feature = "sqlite")]
+pub async fn examine_missing_file(
+    migrator: &Migrator,
+    file: &std::path::Path,
+    examination: Examination,
+) -> Result<Vec<Finding>, Error> {
+    let mut database = crate::Database::connect("sqlite::memory:").await?;
+    let mut findings = examine(migrator, &mut database, examination).await?;
+    // These are about the database in memory.
+    findings.retain(|finding| finding.check() != "journal");
+    let at = findings.iter().position(|finding| finding.check() == "file").unwrap_or(0);
+    findings.splice(at..=at, crate::backend::sqlite::missing(file));
     Ok(findings)
 }

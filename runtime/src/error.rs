@@ -210,6 +210,13 @@ impl Error {
         })
     }
 
+    /// The error of something that needs no lock of a run, and that a lock of somebody else stopped, or another cause.
+    pub(crate) fn of_read(summary: impl Into<Wording>, cause: Cause) -> Self {
+        let is_locked = cause.class == Class::LockTimeout;
+        let error = Self::from_cause(summary, cause);
+        if is_locked { error.with_kind(ErrorKind::Locked) } else { error }
+    }
+
     /// The same error, which shows none of these words.
     pub(crate) fn masked(self, secrets: &[String]) -> Self {
         self.with(|_, report| {

@@ -9,15 +9,15 @@ use lockgate_core::{Action, Dialect, Digest, History, Plan};
 use tokio::time::Instant;
 
 use crate::backend::{
-    Backend, BoxFuture, Deadline, FailedAt, Job, JobBody, LockFailure, LockRequest, Progress, RunEnd,
+    Backend, BoxFuture, Deadline, FailedAt, Intent, Job, JobBody, LockFailure, LockRequest, Progress, RunEnd,
     TransactionStatus, backoff,
 };
-use crate::error::{Class, Error};
+use crate::error::{Cause, Class, Error};
 use crate::event::Event;
 use crate::failure::{self, FailedJob};
 use crate::precondition;
 use crate::report::{FinishedStep, Report};
-use crate::run::Run;
+use crate::run::{Patience, Run};
 use crate::stage;
 
 /// How many times a migration is tried if it cannot get its locks.
@@ -68,11 +68,19 @@ async fn execute_all(
     loop {
         let history = if std::mem::take(&mut ask_first) {
             let set = run.migrations.set();
-            let looked = backend.read_unless(&run.history_table, set).await;
-            let Some(history) = looked.map_err(|cause| failure::unread(cause, run))? else { break };
+            let mut patience = Patience::until(backend, run, Intent::Write, waiting.deadline);
+            let looked = loop {
+                match backend.read_unless(&run.history_table, set).await {
+                    Ok(looked) => break looked,
+                    Err(cause) => patience.outwait(cause).await.map_err(|cause| failure::unread(cause, run))?,
+                }
+            };
+            let Some(history) = looked else { break };
             history
         } else {
-            read(backend, run).await.map_err(|error| failure::after(error, &report))?
+            read_until(backend, run, Intent::Write, waiting.deadline)
+                .await
+                .map_err(|error| failure::after(error, &report))?
         };
         let seen = *first.get_or_insert_with(|| history.digest());
         let decide = |history: &History| match on_change {
@@ -146,7 +154,32 @@ impl Waiting {
 
 /// Reads the history, without a lock and without writing.
 pub(crate) async fn read(backend: &mut dyn Backend, run: &Run<'_>) -> Result<History, Error> {
-    backend.read(&run.history_table).await.map_err(|cause| failure::unread(cause, run))
+    read_until(backend, run, Intent::Read, Deadline::after(run.limits.lock_wait)).await
+}
+
+async fn read_until(
+    backend: &mut dyn Backend,
+    run: &Run<'_>,
+    intent: Intent,
+    deadline: Deadline,
+) -> Result<History, Error> {
+    read_patiently(backend, run, intent, deadline).await.map_err(|cause| failure::unread(cause, run))
+}
+
+/// Reads the history, and waits while another connection keeps everybody from reading.
+pub(crate) async fn read_patiently(
+    backend: &mut dyn Backend,
+    run: &Run<'_>,
+    intent: Intent,
+    deadline: Deadline,
+) -> Result<History, Cause> {
+    let mut patience = Patience::until(backend, run, intent, deadline);
+    loop {
+        match backend.read(&run.history_table).await {
+            Ok(history) => return Ok(history),
+            Err(cause) => patience.outwait(cause).await?,
+        }
+    }
 }
 
 enum Attempt {

@@ -11,7 +11,7 @@ use lockgate_core::{
 };
 
 use crate::Repair;
-use crate::backend::{Backend, BoxFuture, Limits, SessionCleanup};
+use crate::backend::{Backend, BoxFuture, Deadline, Intent, Limits, SessionCleanup};
 #[cfg(feature = "databases")]
 use crate::databases::Databases;
 #[cfg(feature = "operations")]
@@ -29,7 +29,7 @@ use crate::log::LogEntry;
 use crate::migrations::Migrations;
 use crate::psql::Variables;
 use crate::report::Report;
-use crate::run::{Mirrored, Mirroring, Precondition, Run, StageRule};
+use crate::run::{Mirrored, Mirroring, Patience, Precondition, Run, StageRule};
 use crate::stage;
 #[cfg(feature = "operations")]
 use crate::table_size::TableSize;
@@ -378,8 +378,13 @@ impl Migrator {
     pub async fn status(&self, target: impl Target) -> Result<Status, Error> {
         let (run, set) = (self.run()?, self.migrations.set());
         let mut backend = open(target).await?;
-        let read = backend.read_with_stage(&run.history_table, set).await;
-        let (history, stage) = read.map_err(|cause| crate::failure::unread(cause, &run))?;
+        let mut patience = Patience::until(&mut *backend, &run, Intent::Read, Deadline::after(run.limits.lock_wait));
+        let (history, stage) = loop {
+            match backend.read_with_stage(&run.history_table, set).await {
+                Ok(read) => break read,
+                Err(cause) => patience.outwait(cause).await.map_err(|cause| crate::failure::unread(cause, &run))?,
+            }
+        };
         stage::check_found(stage, &run)?;
         Ok(Status { stage, ..lockgate_core::status(set, &history) })
     }
@@ -776,16 +781,18 @@ impl Migrator {
         stage::log_replaced(&mut *backend, &run, &history, detail).await
     }
 
-    /// Returns the findings of a backend, and the history if it can be read. If it cannot, the reason is a finding.
+    /// Returns the findings of a backend, and what the next run would do if the history can be read. If it cannot, the
+    /// reason is a finding.
     #[cfg(feature = "operations")]
     pub(crate) async fn examined(
         &self,
         target: impl Target,
         examination: Examination,
-    ) -> Result<(Option<(History, Dialect)>, Vec<Finding>), Error> {
+    ) -> Result<(Option<Result<Plan, Error>>, Vec<Finding>), Error> {
         let run = self.run()?;
         let mut backend = open(target).await?;
-        let read = backend.read(&run.history_table).await;
+        let deadline = Deadline::after(run.limits.lock_wait);
+        let read = executor::read_patiently(&mut *backend, &run, Intent::Write, deadline).await;
         let (history, own) = match read {
             Ok(history) => {
                 let fact = match history.rows().len() {
@@ -793,22 +800,32 @@ impl Migrator {
                     1 => "the history can be read, and has 1 row".to_owned(),
                     rows => format!("the history can be read, and has {rows} rows"),
                 };
-                (Some((history, backend.dialect())), Finding::ok("history", fact))
+                (Some(history), Finding::ok("history", fact))
             }
-            Err(cause) if matches!(cause.class, Class::Lost | Class::Unreachable | Class::Usage) => {
+            Err(cause)
+                if matches!(cause.class, Class::Lost | Class::Unreachable | Class::Usage | Class::LockTimeout) =>
+            {
                 return Err(crate::failure::unread(cause, &run));
             }
             Err(cause) => (None, Finding::of_cause("history", &cause)),
         };
         stage::check(&mut *backend, &run).await?;
         let examined = backend.examine(examination).await;
-        let mut findings = examined.map_err(|cause| Error::from_cause("the database cannot be examined", cause))?;
+        let mut findings = examined.map_err(|cause| Error::of_read("the database cannot be examined", cause))?;
         if run.limits.statement_timeout.is_some() {
             // What the session has does not count for migrations then.
             findings.retain(|finding| finding.check() != "statement-timeout");
         }
         findings.push(own);
-        Ok((history, findings))
+        let Some(history) = history else { return Ok((None, findings)) };
+        findings.push(match stage::guard(&mut *backend, &run).await?.database {
+            Some(stage) => Finding::ok("stage", format!("the database is marked as {stage}")),
+            None => Finding::ok("stage", "the database is marked with no stage"),
+        });
+        let dialect = backend.dialect();
+        let decide = |history: &History| self.decide(history, UpTo::Latest.into(), dialect);
+        let planned = stage::decide(&mut *backend, &run, &history, &decide).await;
+        Ok((Some(planned), findings))
     }
 
     /// Plans to apply everything that is pending in this history.

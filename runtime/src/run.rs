@@ -1,9 +1,11 @@
-//! The options of a run.
+//! The options of a run, and how long it waits for locks before it has its own.
+
+use std::time::Duration;
 
 use lockgate_core::{Atomicity, Plan, Stage, Version};
 
-use crate::backend::{Backend, BoxFuture, Deadline, Job, Limits, LockRequest, Pace, SessionCleanup};
-use crate::error::{Cause, Error};
+use crate::backend::{Backend, BoxFuture, Deadline, Intent, Job, Limits, LockRequest, Pace, SessionCleanup, backoff};
+use crate::error::{Cause, Class, Error};
 use crate::event::{Event, OnEvent};
 use crate::history_table::{Adopted, HistoryTable};
 use crate::migrations::Migrations;
@@ -135,5 +137,34 @@ impl Run<'_> {
         if let Some(on_event) = &self.on_event {
             on_event(&event);
         }
+    }
+}
+
+/// Waits while another connection holds a lock that keeps everybody from reading, as VACUUM does in SQLite.
+pub(crate) struct Patience<'r, 'm> {
+    run: &'r Run<'m>,
+    deadline: Deadline,
+    attempt: u32,
+}
+
+impl<'r, 'm> Patience<'r, 'm> {
+    /// Lets the reads of this backend wait so long in all.
+    pub(crate) fn until(backend: &mut dyn Backend, run: &'r Run<'m>, intent: Intent, deadline: Deadline) -> Self {
+        backend.expect(intent, deadline);
+        Self { run, deadline, attempt: 0 }
+    }
+
+    /// Waits a moment if a lock is the cause. Fails for any other cause, and when the wait is over.
+    pub(crate) async fn outwait(&mut self, cause: Cause) -> Result<(), Cause> {
+        if cause.class != Class::LockTimeout || self.deadline.is_over() {
+            return Err(cause);
+        }
+        if self.attempt == 0 {
+            self.run.tell(Event::LockWaiting { holder: None });
+        }
+        let delay = backoff(self.attempt, Duration::from_millis(10), Duration::from_millis(250));
+        tokio::time::sleep(delay.min(self.deadline.left())).await;
+        self.attempt += 1;
+        Ok(())
     }
 }

@@ -6,9 +6,10 @@
 use std::time::Duration;
 
 use lockgate_core::status::Entry;
-use lockgate_core::{Drift, RepeatableState, State, Status};
+use lockgate_core::{Audience, Drift, RepeatableState, State, Status};
 
 use crate::backend::{Deadline, backoff};
+use crate::error::Wording;
 use crate::{Database, Error, ErrorKind, Migrator, Target};
 
 /// The first and the longest pause between two reads of the database.
@@ -128,13 +129,15 @@ pub fn until_migrated_polling(
 
 async fn poll(migrator: &Migrator, url: &str, patience: Duration, interval: Duration) -> Result<(), Error> {
     let (url, deadline) = (existing(url), Deadline::after(patience));
+    // A lock on the database is waited for here, with a pause between two reads.
+    let migrator = &migrator.clone().lock_wait(Duration::ZERO);
     let mut database: Option<Database> = None;
     for attempt in 0.. {
         // A host that drops packets gives no answer for minutes.
         let longest = deadline.left().max(SHORTEST_READ);
         let read = tokio::time::timeout(longest, read_status(migrator, &url, &mut database)).await;
         let read = read.unwrap_or_else(|_| {
-            Err(Error::new(ErrorKind::Unreachable, format!("the database did not answer within {longest:?}")))
+            Err(Error::new(ErrorKind::Unreachable, format!("the database did not answer within {}", shown(longest))))
         });
         let error = match read {
             Ok(status) => match judge(&status) {
@@ -145,6 +148,7 @@ async fn poll(migrator: &Migrator, url: &str, patience: Duration, interval: Dura
                 database = None;
                 error
             }
+            Err(error) if error.kind() == ErrorKind::Locked => locked(error, patience),
             Err(error) => return Err(error),
         };
         if deadline.is_over() {
@@ -197,11 +201,28 @@ pub(crate) fn judge(status: &Status) -> Readiness {
     }
 }
 
+/// Says of a lock that kept everybody from reading the database how long was waited for it.
+fn locked(error: Error, patience: Duration) -> Error {
+    error.in_front(&format!("waited for {}", shown(patience))).with_help_instead(Wording::each(|audience| {
+        let longer = match audience {
+            Audience::Rust => "wait longer",
+            Audience::CommandLine => "wait longer with `--timeout 10min`",
+        };
+        format!("end what keeps the database locked (`VACUUM`, or a run that is writing), or {longer}")
+    }))
+}
+
+/// A wait for messages, without digits that say nothing.
+fn shown(wait: Duration) -> String {
+    let digits = if wait < Duration::from_secs(1) { wait.as_millis() } else { wait.as_millis() / 100 * 100 };
+    format!("{:?}", Duration::from_millis(u64::try_from(digits).unwrap_or(u64::MAX)))
+}
+
 /// Returns the error of a wait that ended without success.
 fn unfinished(readiness: &Readiness, drift: &[Drift], patience: Duration) -> Error {
     let missing = match readiness {
         Readiness::Partial { id } => {
-            let summary = format!("`{id}` stopped half way, and nobody has resumed it within {patience:?}");
+            let summary = format!("`{id}` stopped half way, and nobody has resumed it within {}", shown(patience));
             return Error::new(ErrorKind::Partial, summary)
                 .with_help("read the log of the run that stopped, correct what failed, and run again: it resumes");
         }
@@ -210,12 +231,15 @@ fn unfinished(readiness: &Readiness, drift: &[Drift], patience: Duration) -> Err
     };
     let mut error = match readiness {
         Readiness::Behind { missing, embedded } => {
-            let summary = format!("{} of {embedded} migrations are not applied after {patience:?}", missing.len());
+            let is = if missing.len() == 1 { "is" } else { "are" };
+            let summary =
+                format!("{} of {embedded} migrations {is} not applied after {}", missing.len(), shown(patience));
             Error::new(ErrorKind::TimedOut, summary)
         }
-        Readiness::Partial { .. } | Readiness::Differs(_) | Readiness::Ready => {
-            Error::new(ErrorKind::TimedOut, format!("the database still differs from the program after {patience:?}"))
-        }
+        Readiness::Partial { .. } | Readiness::Differs(_) | Readiness::Ready => Error::new(
+            ErrorKind::TimedOut,
+            format!("the database still differs from the program after {}", shown(patience)),
+        ),
     };
     for id in missing.iter().take(SHOWN) {
         error = error.with_state(format!("`{id}` is not applied"));
@@ -226,5 +250,16 @@ fn unfinished(readiness: &Readiness, drift: &[Drift], patience: Duration) -> Err
     for drift in drift.iter().take(SHOWN) {
         error = error.with_state(drift.to_string());
     }
-    error.with_help("check whether the run that applies them has started, and read its log")
+    if !missing.is_empty() {
+        error = error.with_help("check whether the run that applies them has started, and read its log");
+    }
+    if drift.iter().any(|drift| !drift.is_harmless()) {
+        error = error.with_help(Wording::each(|audience| match audience {
+            Audience::Rust => {
+                "`Migrator::drift` returns each difference, and `Drift::help` the way out of it".to_owned()
+            }
+            Audience::CommandLine => "`drift` shows the way out of each difference".to_owned(),
+        }));
+    }
+    error
 }

@@ -56,7 +56,15 @@ fn a_healthy_database_has_nothing_in_the_way_and_nothing_is_written(place: &Plac
     assert_eq!(fresh.code, Some(0), "{fresh:#?}");
     assert!(fresh.out.contains("12 to apply, and nothing is in the way"), "{fresh:#?}");
     if place.is_sqlite() {
+        assert_found(&fresh, "file", "ok", "does not exist yet: the first run creates it");
+        assert_found(&fresh, "folder", "ok", "the file can be created in");
+        assert!(!fresh.out.contains("memory"), "{fresh:#?}");
         assert!(!place.file().exists());
+        let elsewhere = format!("sqlite://{}?mode=rwc", place.folder().join("none/library.db").display());
+        let answer = place.app(&["doctor", "--database-url", &elsewhere]);
+        let text = assert_found(&answer, "folder", "problem", "there is no folder");
+        assert!(std::process::Command::new("sh").args(["-c", &typed(&text, "mkdir")]).status().unwrap().success());
+        is_ok(&place.app(&["doctor", "--database-url", &elsewhere]), "folder");
     }
     place.ok(&["up"]);
     let state = || (place.schema(), place.history(), place.is_sqlite().then(|| fs::read(place.file()).unwrap()));
@@ -177,6 +185,30 @@ fn a_session_that_holds_locks_for_long_is_reported_and_ended() {
         other.execute("SELECT 1").await.unwrap_err();
         while says(&place.app(&["doctor", "--long-transaction", "1ms"]), "sessions").unwrap().0 != "ok" {}
     });
+}
+
+#[test]
+fn a_session_of_another_role_is_reported_although_its_details_are_hidden() {
+    let Some(place) = Place::postgres() else { return };
+    place.ok(&["up"]);
+    let role = format!("blind_{}", std::process::id());
+    place.try_rows(&format!("CREATE ROLE {role} LOGIN PASSWORD 'x'")).unwrap();
+    let (_, address) = place.url().rsplit_once('@').unwrap();
+    let url = format!("postgres://{role}:x@{address}");
+    let doctor = || place.app(&["doctor", "--long-transaction", "1ms", "--database-url", &url]);
+    wait(async {
+        let mut other = PgConnection::connect(place.url()).await.unwrap();
+        other.execute("BEGIN; LOCK TABLE members IN EXCLUSIVE MODE").await.unwrap();
+        let text = assert_found(&doctor(), "sessions", "warning", "ExclusiveLock on public.members");
+        assert!(text.contains("this role may not see since when"), "{text}");
+        let grant = typed(&text, "GRANT pg_read_all_stats");
+        std::thread::scope(|scope| scope.spawn(|| place.try_rows(&grant).unwrap()).join().unwrap());
+        assert_found(&doctor(), "sessions", "warning", "has had a transaction open for");
+        other.execute("ROLLBACK").await.unwrap();
+    });
+    for statement in [format!("DROP OWNED BY {role}"), format!("DROP ROLE {role}")] {
+        place.try_rows(&statement).unwrap();
+    }
 }
 
 #[test]
@@ -349,6 +381,26 @@ fn a_file_or_a_folder_without_permissions_is_reported() {
         assert!(std::process::Command::new("sh").args(["-c", &shell]).status().unwrap().success());
         is_ok(&doctor().unwrap(), check);
     }
+
+    // A script outside a transaction needs the folder too, and a file that does not exist is created there.
+    let as_user = |arguments: &[&str]| {
+        let mut command = place.command(arguments);
+        if is_root {
+            command.uid(65534).gid(65534);
+        }
+        answer(command.output().unwrap())
+    };
+    fs::remove_file(place.file()).unwrap();
+    assert_eq!(as_user(&["up", "--to", "10"]).code, Some(0));
+    fs::set_permissions(place.folder(), fs::Permissions::from_mode(0o555)).unwrap();
+    let denied = as_user(&["up", "--to", "11"]);
+    assert_eq!(denied.code, Some(6), "{denied:#?}");
+    fs::remove_file(place.file()).unwrap();
+    let text = assert_found(&doctor().unwrap(), "folder", "problem", "the file cannot be created in the folder");
+    let absent = as_user(&["up"]);
+    assert!(absent.err.contains("cannot be created in the folder") && !absent.err.contains("mode=rwc`"), "{absent:#?}");
+    assert!(absent.err.contains(&typed(&text, "chmod")), "{absent:#?}");
+    fs::set_permissions(place.folder(), fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 #[tokio::test]

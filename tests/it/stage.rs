@@ -5,7 +5,7 @@ use std::fs;
 
 use lockgate::{Atomicity, DownTo, ErrorKind, Migrations, Migrator, Reason, Repair, Stage, UpTo};
 
-use crate::support::app::{Place, answer, on_each};
+use crate::support::app::{Answer, Place, answer, on_each};
 use crate::support::database::{Db, backends};
 use crate::support::set::migrations;
 
@@ -82,7 +82,23 @@ fn another_stage_is_refused_before_anything_runs(place: &Place) {
     let draft = place.app(&["up"]);
     assert_eq!(draft.code, Some(3), "{draft:#?}");
     assert!(draft.err.contains("`0012_add_phone_to_members` is a draft"), "{draft:#?}");
-    assert!(place.ok(&["status"]).contains("\nstage: production\n"));
+    // Whoever looks before a run learns the same.
+    let status = place.app(&["status"]);
+    assert_eq!(status.code, Some(3), "{status:#?}");
+    assert!(status.out.contains("\nstage: production\n"), "{status:#?}");
+    assert!(status.out.contains("`0012_add_phone_to_members` is a draft"), "{status:#?}");
+    assert!(status.out.contains("`up` refuses to run until this is fixed"), "{status:#?}");
+    let doctor = place.app(&["doctor"]);
+    assert_eq!(doctor.code, Some(3), "{doctor:#?}");
+    let line = |answer: &Answer, start: &str| {
+        answer.out.lines().any(|line| line.split_whitespace().collect::<Vec<_>>().join(" ").starts_with(start))
+    };
+    assert!(line(&doctor, "problem stage `0012_add_phone_to_members` is a draft"), "{doctor:#?}");
+    let overridden = ["--override-stage", "it is a rehearsal"];
+    assert_eq!(place.app(&[&["status"][..], &overridden].concat()).code, Some(0));
+    let doctor = place.app(&[&["doctor"][..], &overridden].concat());
+    assert!(line(&doctor, "ok stage the database is marked as production"), "{doctor:#?}");
+    assert_eq!(doctor.code, Some(0), "{doctor:#?}");
 }
 
 fn a_protected_stage_gives_up_nothing_without_a_reason(place: &Place) {

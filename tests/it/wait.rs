@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lockgate::{ErrorKind, Migrations, Migrator, UpTo, wait};
+use lockgate::{Audience, ErrorKind, Migrations, Migrator, UpTo, wait};
 
 use crate::support::database::{Db, backends};
 use crate::support::set::migrations;
@@ -35,7 +35,7 @@ async fn an_empty_database_is_not_ready_and_nothing_is_made_of_it(db: Db) {
     assert!(db.objects().await.is_empty());
     Migrator::new(set).apply_to(&mut database, UpTo::Steps(1)).await.unwrap();
     let error = until(set, &db.url(), SHORT).await.unwrap_err();
-    assert_eq!(error.to_string(), "1 of 2 migrations are not applied after 50ms");
+    assert_eq!(error.to_string(), "1 of 2 migrations is not applied after 50ms");
 }
 
 async fn a_wait_ends_when_another_run_has_applied_the_last_one(db: Db) {
@@ -78,6 +78,9 @@ async fn an_edited_migration_is_not_what_is_waited_for(db: Db) {
     let error = until(edited, &db.url(), SHORT).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TimedOut);
     assert!(error.report().state()[0].contains("`0001_a`"), "{error:?}");
+    // No run that only has to start makes this right.
+    let help = error.report_for(Audience::CommandLine).help().join("; ");
+    assert_eq!(help, "`drift` shows the way out of each difference");
 }
 
 async fn a_database_that_is_not_there_is_waited_for(db: Db) {

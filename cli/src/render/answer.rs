@@ -32,7 +32,7 @@ pub(crate) fn answer(answer: &Answer, width: Option<u16>) -> Text {
                 .extend(stand.status.drift.iter().map(|difference| format!("\n{}", drift(difference, None, width))));
             #[cfg(feature = "postgres")]
             text.out.extend(stand.mirror.as_ref().map(databases::mirrored));
-            text.out.extend(stand.unfinished.iter().map(|line| format!("\n{}", remark(line))));
+            text.out.extend(stand.refusals.iter().map(|line| format!("\n{}", remark(line))));
             if stand.up_refuses {
                 text.out.push(format!("\n{}", remark("`up` refuses to run until this is fixed")));
             }

@@ -1009,7 +1009,7 @@ impl DatabaseStand {
         let of_it = Stand {
             status: stand.status.clone(),
             up_refuses: stand.up_refuses,
-            unfinished: None,
+            refusals: Vec::new(),
             mirror: stand.mirror.clone(),
             all: true,
         };

@@ -26,8 +26,12 @@ pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> R
     let mut examination = Examination::default();
     examination.integrity = arguments.integrity;
     examination.long_transaction = arguments.long_transaction;
-    let mut database = invocation.connect(Access::Read).await?;
-    let findings = doctor::examine(&invocation.migrator(), &mut database, examination).await?;
+    let migrator = invocation.migrator();
+    let findings = match invocation.missing_file() {
+        #[cfg(feature = "sqlite")]
+        Some(file) => doctor::examine_missing_file(&migrator, &file, examination).await?,
+        _ => doctor::examine(&migrator, &mut invocation.connect(Access::Read).await?, examination).await?,
+    };
     let has_problem = findings.iter().any(|finding| finding.verdict() == Verdict::Problem);
     let exit = if has_problem { Exit::Refused } else { Exit::Done };
     Ok(Answer { exit, body: Body::Examined(findings) })

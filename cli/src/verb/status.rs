@@ -24,15 +24,18 @@ pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> R
     // A database that was begun from `create/` has no row yet.
     let set = invocation.migrations().set();
     let may_have_begun = status.current().is_none() && set.companion(CompanionKind::Create).is_some();
-    let mut unfinished = None;
-    let up_refuses = match status.drift.is_empty() && !may_have_begun {
-        true => false,
-        false => match migrator.plan(&mut database, UpTo::Latest).await {
+    // What is pending may be refused on a protected stage.
+    let is_protected = status.stage.is_some_and(|stage| stage.is_protected());
+    let may_be_refused = !status.drift.is_empty() || may_have_begun || (is_protected && !status.is_up_to_date());
+    let mut refusals = Vec::new();
+    let up_refuses = match may_be_refused {
+        false => false,
+        true => match migrator.plan(&mut database, UpTo::Latest).await {
             Ok(_) => false,
             Err(error) if error.kind() == ErrorKind::Refused => {
-                let is_of_create = |reason: &&Reason| matches!(reason, Reason::UnfinishedCreate { .. });
-                let reason = error.reasons().iter().find(is_of_create);
-                unfinished = reason.map(|reason| format!("{reason}: {}", reason.help_for(Audience::CommandLine)));
+                // The differences are shown with their own ways out.
+                let others = error.reasons().iter().filter(|reason| !matches!(reason, Reason::Drift(_)));
+                refusals.extend(others.map(|reason| format!("{reason}: {}", reason.help_for(Audience::CommandLine))));
                 true
             }
             Err(error) => return Err(error.into()),
@@ -48,7 +51,7 @@ pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> R
         body: Body::Status(Stand {
             status,
             up_refuses,
-            unfinished,
+            refusals,
             #[cfg(feature = "postgres")]
             mirror,
             all: arguments.all,

@@ -51,6 +51,13 @@ pub(crate) struct Limits {
     pub(crate) lock_wait: Duration,
 }
 
+/// What a verb does with the history, by which its advice about missing rights differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Intent {
+    Read,
+    Write,
+}
+
 /// How a session of the caller's is cleaned up after a migration changed it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SessionCleanup {
@@ -435,6 +442,10 @@ pub(crate) type OnProgress<'a> = &'a mut (dyn FnMut(Progress) + Send);
 pub(crate) trait Backend: Send {
     /// The dialect of the database.
     fn dialect(&self) -> Dialect;
+
+    /// Says what the verb is about to do, and how long reading may wait for a lock of another connection until a run has
+    /// the lock. SQLite would wait as long as the connection's own setting says.
+    fn expect(&mut self, intent: Intent, deadline: Deadline);
 
     /// Reads the history in one round trip, without a lock and without writing.
     fn read<'a>(&'a mut self, history_table: &'a HistoryTable) -> BoxFuture<'a, Result<History, Cause>>;

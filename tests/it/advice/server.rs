@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lockgate::{Database, ErrorKind, Migrator};
+use lockgate::{Database, ErrorKind, Migrator, Stage};
 use lockgate_cli::Exit;
 use lockgate_harness::server::Options;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
@@ -85,6 +85,9 @@ async fn a_session_that_is_read_only_is_opened_as_the_message_says() {
             let error = Migrator::new(set).apply(&mut Database::connect(&url).await.unwrap()).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::ReadOnly, "{error:?}");
             let text = read(&error, &["`default_transaction_read_only` is on"]);
+            let mut database = Database::connect(&url).await.unwrap();
+            let error = Migrator::new(set).mark_stage(&mut database, Stage::Test).await.unwrap_err();
+            assert_eq!(read(&error, &[]).split("help: ").nth(1), text.split("help: ").nth(1));
             let url = if lasting {
                 admin.execute("SET default_transaction_read_only = off").await.unwrap();
                 admin.execute(AssertSqlSafe(quoted(&text, "ALTER ").to_owned())).await.unwrap();
@@ -127,7 +130,7 @@ async fn a_right_is_granted_as_the_message_says() {
         (
             "CREATE TABLE \"T t\" (id INTEGER)",
             "ALTER TABLE \"T t\" ADD COLUMN b INTEGER;",
-            &["ALTER TABLE \"T t\" OWNER TO"],
+            &["`GRANT owner TO \"may_", "ALTER TABLE \"T t\" OWNER TO"],
         ),
         ("CREATE SEQUENCE s", "SELECT nextval('s');", &["ON SEQUENCE \"s\""]),
         ("CREATE VIEW v AS SELECT 1 AS one", "SELECT * FROM v;", &["SELECT ON \"v\""]),
@@ -385,4 +388,45 @@ async fn a_full_disk_is_given_space_as_the_message_says() {
     assert_eq!(history.fetch_one(&mut filler).await.unwrap(), 399);
     filler.close().await.unwrap();
     drop(server);
+}
+
+/// To look needs less than to migrate.
+#[tokio::test]
+async fn a_role_that_only_looks_is_granted_no_more() {
+    let Some(db) = Db::postgres() else { return };
+    let set = migrations(&[A]);
+    db.apply(set).await;
+    let name = db.url().rsplit('/').next().unwrap().to_owned();
+    let role = format!("looks_{name}");
+    db.execute(&format!("CREATE ROLE {role} LOGIN PASSWORD 's3cret'")).await;
+    let url = db.url();
+    let url = format!("postgres://{role}:s3cret{}", &url[url.find('@').unwrap()..]);
+    let error = Migrator::new(set).status(&mut Database::connect(&url).await.unwrap()).await.unwrap_err();
+    let text = read(&error, &[]);
+    let grant = quoted(&text, "GRANT ");
+    assert!(grant.starts_with("GRANT SELECT ON ") && !grant.contains("lockgate_log"), "{text}");
+    db.execute(grant).await;
+    Migrator::new(set).status(&mut Database::connect(&url).await.unwrap()).await.unwrap();
+    db.execute(&format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
+}
+
+/// Whoever may not see what the other session does still learns which one it is.
+#[tokio::test]
+async fn a_blocker_of_another_role_is_named() {
+    let Some(db) = Db::postgres() else { return };
+    let name = db.url().rsplit('/').next().unwrap().to_owned();
+    let role = format!("waits_{name}");
+    db.execute(&format!("CREATE ROLE {role} LOGIN PASSWORD 's3cret'; GRANT ALL ON SCHEMA public TO {role}")).await;
+    let url = db.url();
+    let url = format!("postgres://{role}:s3cret{}", &url[url.find('@').unwrap()..]);
+    Migrator::new(migrations(&[A])).apply(&mut Database::connect(&url).await.unwrap()).await.unwrap();
+    let mut holder = PgConnection::connect(&db.url()).await.unwrap();
+    holder.execute("BEGIN; LOCK TABLE a").await.unwrap();
+    let pid: i32 = sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut holder).await.unwrap();
+    let set = migrations(&[A, ("0002_b.sql", "ALTER TABLE a ADD COLUMN b INTEGER;")]);
+    let migrator = Migrator::new(set).lock_timeout(Duration::from_millis(50)).lock_wait(Duration::from_millis(200));
+    let error = migrator.apply(&mut Database::connect(&url).await.unwrap()).await.unwrap_err();
+    read(&error, &[&format!("may hold the lock that it needs: pid {pid},"), "pg_read_all_stats"]);
+    holder.execute("ROLLBACK").await.unwrap();
+    db.execute(&format!("DROP OWNED BY {role} CASCADE; DROP ROLE {role}")).await;
 }

@@ -1,11 +1,14 @@
 //! A history table that is not as it should be, or not the only one, on PostgreSQL.
 
+use std::time::Duration;
+
+use lockgate::doctor::{Examination, Verdict, examine};
 use lockgate::{Audience, Database, ErrorKind, Migrator};
 use lockgate_cli::Exit;
 use sqlx::{AssertSqlSafe, Executor};
 
 use super::{quoted, read, types};
-use crate::support::database::Db;
+use crate::support::database::{Db, backends};
 use crate::support::postgres;
 use crate::support::set::migrations;
 
@@ -103,4 +106,78 @@ async fn a_table_that_is_not_a_history_is_avoided_as_the_message_says() {
     let option = quoted(&text, "--history-table").replace("schema.table", "ops.migrations");
     assert_eq!(types(set, &db.url(), &format!("up {option}")).await, Exit::Done, "{text}");
     assert_eq!(types(set, &db.url(), &format!("up {option}")).await, Exit::Done);
+}
+
+/// What `doctor` says of the log table, with its advice.
+async fn log_finding(db: &Db, migrations: &'static lockgate::Migrations) -> (Verdict, String) {
+    let findings = examine(&Migrator::new(migrations), &mut db.open().await, Examination::default()).await.unwrap();
+    let finding = findings.iter().find(|finding| finding.check() == "log").expect("a line about the log");
+    (finding.verdict(), finding.advice_for(Audience::CommandLine).collect())
+}
+
+/// Logical replication and a copy of the rows alone leave the sequence of the log where it was.
+#[tokio::test]
+async fn a_log_whose_sequence_is_behind_is_advanced_as_the_message_says() {
+    let outside = "-- lockgate: no-transaction\nCREATE TABLE b (id INTEGER);";
+    for second in [B, ("0002_b.sql", outside)] {
+        let Some(db) = Db::postgres() else { return };
+        db.apply(migrations(&[A])).await;
+        let set = migrations(&[A, second]);
+        assert_eq!(log_finding(&db, set).await.0, Verdict::Ok);
+        // A run that fails takes a value or two.
+        db.execute(
+            "INSERT INTO lockgate_log (id, set_name, version, name, event, application, lockgate) OVERRIDING SYSTEM VALUE \
+             SELECT generate_series(2, 50), set_name, version, name, event, application, lockgate FROM lockgate_log",
+        )
+        .await;
+        // A run that took this for another run would wait until the end of time.
+        let migrator = Migrator::new(set).lock_wait(Duration::MAX);
+        let error = migrator.apply(&mut db.open().await).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Failed, "{error:?}");
+        let text = read(&error, &["the sequence of the log table", "is behind its rows", "23505"]);
+        let statement = quoted(&text, "SELECT setval").to_owned();
+        let (verdict, advice) = log_finding(&db, set).await;
+        assert_eq!((verdict, quoted(&advice, "SELECT setval")), (Verdict::Problem, statement.as_str()));
+        db.execute(&statement).await;
+        assert_eq!(log_finding(&db, set).await.0, Verdict::Ok);
+        assert_eq!(types(set, &db.url(), "up").await, Exit::Done, "{text}");
+    }
+}
+
+/// A trigger on the history whose own table has a unique key is not another run.
+#[tokio::test]
+async fn a_unique_key_of_another_table_is_not_another_run() {
+    let Some(db) = Db::postgres() else { return };
+    db.apply(migrations(&[A])).await;
+    db.execute(
+        "CREATE TABLE audit (what TEXT UNIQUE); INSERT INTO audit VALUES ('INSERT'); CREATE FUNCTION audit() RETURNS \
+         trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO public.audit VALUES (TG_OP); RETURN NEW; END'; \
+         CREATE TRIGGER audit BEFORE INSERT ON lockgate_history FOR EACH ROW EXECUTE FUNCTION audit()",
+    )
+    .await;
+    let migrator = Migrator::new(migrations(&[A, B])).lock_wait(Duration::MAX);
+    let error = migrator.apply(&mut db.open().await).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Failed, "{error:?}");
+    read(&error, &["audit_what_key"]);
+}
+
+backends! {
+    a_log_that_is_missing_is_created_as_the_message_says,
+}
+
+async fn a_log_that_is_missing_is_created_as_the_message_says(db: Db) {
+    let set = migrations(&[A, B]);
+    db.apply(migrations(&[A])).await;
+    assert_eq!(log_finding(&db, set).await.0, Verdict::Ok);
+    db.execute("DROP TABLE lockgate_log").await;
+    let error = Migrator::new(set).apply(&mut db.open().await).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Failed, "{error:?}");
+    let text = read(&error, &["the log table", "lockgate_log\" does not exist"]);
+    let (verdict, advice) = log_finding(&db, set).await;
+    assert_eq!(verdict, Verdict::Problem);
+    assert_eq!(quoted(&advice, "CREATE TABLE"), quoted(&text, "CREATE TABLE"));
+    db.execute(quoted(&text, "CREATE TABLE")).await;
+    assert_eq!(log_finding(&db, set).await.0, Verdict::Ok);
+    assert_eq!(types(set, &db.url(), "up").await, Exit::Done, "{text}");
+    assert_eq!(db.log().await, ["2:applied"]);
 }

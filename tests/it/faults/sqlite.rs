@@ -1,6 +1,10 @@
 //! Specific to SQLite: full files, foreign keys that are off, long scripts.
 
-use lockgate::{Atomicity, Database, ErrorKind, Migrations, Migrator};
+use std::time::{Duration, Instant};
+
+use lockgate::doctor::{self, Examination};
+use lockgate::{Atomicity, Database, ErrorKind, Event, Migrations, Migrator, Stage, wait};
+use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, Executor, SqliteConnection};
 
 use super::reports;
@@ -188,7 +192,7 @@ async fn a_seed_of_five_megabytes_takes_seconds() {
     let migrator = Migrator::new(set);
     let run = migrator.apply(&mut database);
     // In one string, each statement would copy the rest: minutes instead of seconds.
-    tokio::time::timeout(std::time::Duration::from_secs(120), run).await.expect("it takes seconds").unwrap();
+    tokio::time::timeout(Duration::from_secs(120), run).await.expect("it takes seconds").unwrap();
     assert_eq!(db.texts("SELECT CAST(count(*) AS TEXT) FROM a").await, ["100000"]);
     assert_eq!(
         db.texts("SELECT CAST(statements_done AS TEXT) FROM lockgate_history WHERE version = 2").await,
@@ -236,7 +240,7 @@ async fn b_a_live_owner_is_waited_for_and_a_dead_one_is_not() {
     let Db::Sqlite(place) = &db else { unreachable!() };
     let file = std::fs::File::create(place.path().join("test.db-lockgate")).unwrap();
     file.lock().unwrap();
-    let hasty = Migrator::new(set).lock_wait(std::time::Duration::from_millis(1));
+    let hasty = Migrator::new(set).lock_wait(Duration::from_millis(1));
     let error = hasty.apply(&mut database).await.unwrap_err();
     reports(&error, ErrorKind::Locked, &["in the middle of a script outside a transaction"]);
     drop(file);
@@ -513,8 +517,8 @@ async fn g_a_reader_delays_the_commit_and_repeats_nothing() {
     reader.execute("COMMIT").await.unwrap();
     assert_eq!(run.await.unwrap().unwrap(), 1);
     let message = message.lock().unwrap();
-    assert!(!message.iter().any(|event| matches!(event, lockgate::Event::Retrying { .. })), "{message:?}");
-    let started = message.iter().filter(|event| matches!(event, lockgate::Event::Started { .. })).count();
+    assert!(!message.iter().any(|event| matches!(event, Event::Retrying { .. })), "{message:?}");
+    let started = message.iter().filter(|event| matches!(event, Event::Started { .. })).count();
     assert_eq!(started, 1, "{message:?}");
 }
 
@@ -583,3 +587,60 @@ async fn a_database_of_another_tool_is_not_an_empty_one() {
         assert_eq!(db.history().await, ["1:applied"]);
     }
 }
+
+/// VACUUM, for one, keeps everybody even from reading.
+#[tokio::test]
+async fn a_locked_file_is_waited_for_as_long_as_the_caller_says() {
+    let db = Db::sqlite().unwrap();
+    db.apply(migrations(&[A])).await;
+    let mut other = SqliteConnection::connect(&db.url()).await.unwrap();
+    other.execute("BEGIN EXCLUSIVE").await.unwrap();
+    let set = migrations(&[A, ("0002_b.sql", "CREATE TABLE b (id INTEGER);")]);
+    // Without patience, every verb says at once that the file is locked.
+    let hasty = Migrator::new(set).lock_wait(Duration::from_millis(20));
+    let began = Instant::now();
+    let mut failures = vec![
+        hasty.apply(&mut db.open().await).await.unwrap_err(),
+        hasty.status(&mut db.open().await).await.unwrap_err(),
+        hasty.drift(&mut db.open().await).await.unwrap_err(),
+        hasty.mark_stage(&mut db.open().await, Stage::Test).await.unwrap_err(),
+        hasty.stage_of(&mut db.open().await).await.unwrap_err(),
+        doctor::examine(&hasty, &mut db.open().await, Examination::default()).await.unwrap_err(),
+    ];
+    assert!(began.elapsed() < Duration::from_secs(5), "the connection's own wait is 5 s");
+    failures.push(wait::until_migrated(&Migrator::new(set), &db.url(), Duration::from_millis(20)).await.unwrap_err());
+    for error in &failures {
+        assert_eq!(error.kind(), ErrorKind::Locked, "{error:?}");
+        assert!(error.to_string().contains("database is locked"), "{error:?}");
+    }
+    // With patience, each waits. The connection itself would give up at once.
+    let options = db.url().parse::<SqliteConnectOptions>().unwrap().busy_timeout(Duration::ZERO);
+    let waiting = |event: &Event| {
+        if let Event::LockWaiting { .. } = event {
+            WAITS.add_permits(1);
+        }
+    };
+    let patient = Migrator::new(set).lock_wait(Duration::MAX).on_event(waiting);
+    let mut connections = Vec::new();
+    for _ in 0..4 {
+        connections.push(SqliteConnection::connect_with(&options).await.unwrap());
+    }
+    let [first, second, third, fourth] = &mut connections[..] else { unreachable!() };
+    let (status, marked, examined, applied, ()) = tokio::join!(
+        patient.status(first),
+        patient.mark_stage(second, Stage::Test),
+        doctor::examine(&patient, third, Examination::default()),
+        patient.apply(fourth),
+        async {
+            WAITS.acquire_many(4).await.unwrap().forget();
+            other.execute("ROLLBACK").await.unwrap();
+        }
+    );
+    status.unwrap();
+    marked.unwrap();
+    examined.unwrap();
+    applied.unwrap();
+    assert_eq!(db.history().await, ["1:applied", "2:applied"]);
+}
+
+static WAITS: tokio::sync::Semaphore = tokio::sync::Semaphore::const_new(0);

@@ -4,6 +4,7 @@ use std::num::NonZero;
 
 use sqlx::postgres::{PgDatabaseError, PgErrorPosition, PgSeverity};
 
+use crate::backend::Intent;
 use crate::error::{Cause, Class};
 use crate::history_table::identifier;
 
@@ -48,24 +49,44 @@ fn no_role(cause: Cause) -> Cause {
     Cause { class: Class::NoRole, ..cause }.with_advice(advice)
 }
 
-/// Adds the GRANT that a role lacks, if the server's message names the object. `ours` are the history table and the
-/// log, which need the same grants.
-pub(super) fn with_grant(cause: Cause, role: &str, ours: &[String; 2]) -> Cause {
+/// Adds the GRANT that a role lacks, if the server's message names the object. The history table and the log need the
+/// same grants.
+pub(super) fn with_grant(cause: Cause, role: &str, ours: &OwnTables) -> Cause {
     if cause.class != Class::Privilege {
         return cause;
+    }
+    if let Some(statement) = new_owner(&cause.message, role) {
+        // A table has one owner: to give it away takes it from the role that had it.
+        let advice = format!(
+            "make this role a member of the owner, so that both may alter it: `GRANT owner TO {}`, with the name of the \
+             owner (`SELECT tableowner FROM pg_tables`); or, if no other role alters it, let the owner of it, or \
+             a superuser, run `{statement}`, then run again",
+            identifier(role)
+        );
+        return cause.with_advice(advice);
     }
     let Some(statement) = grant(&cause.message, role, ours) else { return cause };
     let advice = format!("let the owner of it, or a superuser, run `{statement}`, then run again");
     cause.with_advice(advice)
 }
 
-fn grant(message: &str, role: &str, ours: &[String; 2]) -> Option<String> {
+/// The history table and the log, and what the verb does with them.
+pub(super) struct OwnTables {
+    pub(super) history: String,
+    pub(super) log: String,
+    pub(super) intent: Intent,
+}
+
+/// The statement that gives an object to a role, if the server demands that it is the owner.
+fn new_owner(message: &str, role: &str) -> Option<String> {
+    let owned = message.strip_prefix("must be owner of ")?;
+    let kinds = ["table", "view", "materialized view", "sequence", "schema", "type", "domain", "foreign table"];
+    let (kind, name) = kinds.iter().find_map(|kind| Some((kind, owned.strip_prefix(kind)?.strip_prefix(' ')?)))?;
+    Some(format!("ALTER {} {} OWNER TO {}", kind.to_uppercase(), identifier(name), identifier(role)))
+}
+
+fn grant(message: &str, role: &str, ours: &OwnTables) -> Option<String> {
     let role = identifier(role);
-    if let Some(owned) = message.strip_prefix("must be owner of ") {
-        let kinds = ["table", "view", "materialized view", "sequence", "schema", "type", "domain", "foreign table"];
-        let (kind, name) = kinds.iter().find_map(|kind| Some((kind, owned.strip_prefix(kind)?.strip_prefix(' ')?)))?;
-        return Some(format!("ALTER {} {} OWNER TO {role}", kind.to_uppercase(), identifier(name)));
-    }
     let (kind, name) = message.strip_prefix("permission denied for ")?.split_once(' ')?;
     let (name, schema) = match name.split_once(" in the schema ") {
         Some((name, schema)) => (name, format!("{}.", identifier(schema))),
@@ -74,9 +95,12 @@ fn grant(message: &str, role: &str, ours: &[String; 2]) -> Option<String> {
     let place = |name: &str| format!("{schema}{}", identifier(name));
     let what = match kind {
         "schema" => format!("USAGE, CREATE ON SCHEMA {}", place(name)),
-        "table" if ours.iter().any(|one| one == name) => {
-            format!("SELECT, INSERT, UPDATE, DELETE ON {}, {}", place(&ours[0]), place(&ours[1]))
-        }
+        "table" if ours.history == name || ours.log == name => match ours.intent {
+            Intent::Read => format!("SELECT ON {}", place(name)),
+            Intent::Write => {
+                format!("SELECT, INSERT, UPDATE, DELETE ON {}, {}", place(&ours.history), place(&ours.log))
+            }
+        },
         "table" | "relation" => {
             format!("SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER ON {}", place(name))
         }

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use lockgate_core::other_tools::{self, OTHER_TOOLS};
 use sqlx::Row as _;
 
-use super::sql::literal;
+use super::sql::{self, HIDDEN, literal};
 use super::{PostgresBackend, TEXT};
 use crate::error::{Cause, Class, Wording};
 use crate::finding::{Examination, Finding};
@@ -63,6 +63,7 @@ impl PostgresBackend<'_> {
         findings.extend(privileges(about("privilege"), self.facts().is_now()));
         findings.extend(owners(about("owner"), self.facts().is_now()));
         findings.extend(row_security(about("row-security")));
+        findings.extend(self.log_table().await);
         findings.extend(listed(
             about("invalid"),
             "invalid-index",
@@ -101,7 +102,15 @@ impl PostgresBackend<'_> {
             },
         ));
         let none = format!("no other session has held a lock for more than {:?}", examination.long_transaction);
+        let role = identifier(self.facts().is_now());
         findings.extend(listed(about("session"), "sessions", &none, |[pid, who, state, age, locks]| {
+            if age.is_empty() {
+                return Finding::warning(
+                    "sessions",
+                    format!("{who} (pid {pid}) holds {locks}; this role may not see since when"),
+                    format!("let a superuser run `GRANT pg_read_all_stats TO {role}`, then look again"),
+                );
+            }
             Finding::warning(
                 "sessions",
                 format!("{who} (pid {pid}, {state}) has had a transaction open for {age} s and holds {locks}"),
@@ -190,8 +199,9 @@ impl PostgresBackend<'_> {
                  l.relation::regclass::text, ', ') AS locks FROM pg_locks l JOIN pg_class c ON c.oid = l.relation \
                  JOIN pg_namespace n ON n.oid = c.relnamespace WHERE l.pid = a.pid AND l.granted AND {own} AND l.database = \
                  (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())) l ON l.locks IS NOT NULL \
-                 WHERE a.datname = current_database() AND a.pid <> pg_backend_pid() AND a.backend_type = 'client backend' \
-                 AND a.xact_start < clock_timestamp() - interval '1 millisecond' * {age} ORDER BY a.xact_start"
+                 WHERE a.datname = current_database() AND a.pid <> pg_backend_pid() AND (a.query = {HIDDEN} OR \
+                 a.backend_type = 'client backend' \
+                 AND a.xact_start < clock_timestamp() - interval '1 millisecond' * {age}) ORDER BY a.xact_start"
             ),
             format!(
                 "SELECT 'prepared', p.gid, floor(extract(epoch FROM clock_timestamp() - p.prepared))::text \
@@ -280,6 +290,42 @@ impl PostgresBackend<'_> {
                 Wording::each(|audience| format!("give migrations more time: {}", audience.statement_timeout())),
             )
         })
+    }
+
+    /// Whether the log can take rows, if there is a history.
+    async fn log_table(&mut self) -> Option<Finding> {
+        let table = self.table().clone();
+        if !self.facts().candidates.present(&table) {
+            return None;
+        }
+        let log = table.log();
+        let shown = log.to_string();
+        let rows = self.rows(sql::log_sequence(&log)).await.ok()?;
+        let Some(row) = rows.first() else {
+            let advice = format!(
+                "let the owner of the history table, or a superuser, run `{}`; each role that migrates then needs \
+                 `GRANT SELECT, INSERT ON {shown} TO` it",
+                sql::create_log(&table)
+            );
+            return Some(Finding::problem("log", format!("the log table {shown} does not exist"), advice));
+        };
+        let Some(sequence) = row.try_get::<Option<String>, _>(0).ok().flatten() else {
+            return Some(Finding::ok("log", "the log table exists"));
+        };
+        // Only a role that may read both can compare them.
+        let rows = self.rows(sql::log_is_behind(&log, &sequence)).await.unwrap_or_default();
+        if rows.first().is_some_and(|row| row.try_get(0).unwrap_or(false)) {
+            return Some(Finding::problem(
+                "log",
+                format!("the sequence of the log table {shown} is behind its rows, so no run can write to it"),
+                format!(
+                    "let the owner of the history table, or a superuser, run `{}`: neither logical replication nor a copy of \
+                     the rows alone advances a sequence",
+                    sql::advance_log(&table)
+                ),
+            ));
+        }
+        Some(Finding::ok("log", "the log table exists"))
     }
 
     /// Where the history table is or would be created.

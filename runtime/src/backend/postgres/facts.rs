@@ -2,6 +2,8 @@
 
 use lockgate_core::Stage;
 
+use super::cause::{OwnTables, with_grant};
+use crate::backend::Intent;
 use crate::error::{Cause, Class, Wording};
 use crate::history_table::{FIELD, ROW, TableName, identifier};
 
@@ -179,7 +181,7 @@ impl HistoryCandidates {
 
     /// Whether the history table exists. Fails with a specific error if it cannot be read or relied on, because rows
     /// that are hidden may be applied migrations.
-    pub(super) fn readable(&self, table: &TableName) -> Result<bool, Cause> {
+    pub(super) fn readable(&self, table: &TableName, intent: Intent) -> Result<bool, Cause> {
         let shown = |relation: &Relation| format!("{}.{}", relation.schema, relation.name);
         let histories: Vec<&Relation> = self.of(&table.name).collect();
         let log = table.log().name;
@@ -217,7 +219,8 @@ impl HistoryCandidates {
             [one] if !one.readable => {
                 let message = format!("permission denied for table {} in the schema {}", one.name, one.schema);
                 let cause = Cause::new(Class::Privilege, message);
-                Err(super::cause::with_grant(cause, &self.is_now, &[table.name.clone(), log.clone()]))
+                let ours = OwnTables { history: table.name.clone(), log: log.clone(), intent };
+                Err(with_grant(cause, &self.is_now, &ours))
             }
             [one] if !one.plain => {
                 let message = format!("{} has columns of types that no history table of Lockgate has", shown(one));

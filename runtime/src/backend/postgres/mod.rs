@@ -53,7 +53,7 @@ use self::message::{Message, Slot};
 use self::sql::BEGIN;
 use self::sql::{EQ, Lock, TEXT, literal};
 use super::{
-    Backend, BoxFuture, Deadline, Failure, Job, Limits, LockFailure, LockRequest, OnProgress, Pace, RunEnd,
+    Backend, BoxFuture, Deadline, Failure, Intent, Job, Limits, LockFailure, LockRequest, OnProgress, Pace, RunEnd,
     SessionCleanup, backoff,
 };
 use crate::error::{Cause, Class};
@@ -66,7 +66,7 @@ use crate::session::HeldConnection;
 #[cfg(feature = "operations")]
 use crate::table_size::TableSize;
 
-use self::cause::with_grant;
+use self::cause::{OwnTables, with_grant};
 
 pub(crate) use cause::cause;
 #[cfg(feature = "operations")]
@@ -93,6 +93,8 @@ pub(crate) struct PostgresBackend<'a> {
     expected: Expected,
     /// The number of rows that the set has by then: those that were read, and those that this run has written since.
     rows: i64,
+    /// What the verb does with the history.
+    intent: Intent,
     /// Whether another session held the lock at the last attempt.
     busy: bool,
     /// The transaction id of the transaction that began last.
@@ -196,6 +198,7 @@ impl<'a> PostgresBackend<'a> {
             limits: None,
             atomicity: Atomicity::PerMigration,
             connection_state: ConnectionState::Ready,
+            intent: Intent::Write,
             run_transaction: RunTransaction::None,
             history: None,
             expected: Expected::Digest(NO_ROWS.to_owned()),
@@ -322,6 +325,15 @@ impl<'a> PostgresBackend<'a> {
         Ok(rows)
     }
 
+    /// Why this session may not write, if it may not, as far as the facts were read.
+    async fn unwritable(&mut self) -> Option<Cause> {
+        let facts = self.facts.as_ref().filter(|facts| facts.read_only)?;
+        if facts.replica {
+            return Some(Cause::new(Class::ReadOnly, "the server is a read-only replica"));
+        }
+        Some(self.read_only().await)
+    }
+
     /// Returns the error for a read-only session, with the statement that ends that.
     async fn read_only(&mut self) -> Cause {
         const SOURCE: &str = "SELECT s.source FROM pg_catalog.pg_settings s \
@@ -376,9 +388,9 @@ impl<'a> PostgresBackend<'a> {
     }
 
     /// The names of the history table and the log.
-    fn own_tables(&self) -> [String; 2] {
+    fn own_tables(&self) -> OwnTables {
         let table = self.table();
-        [table.name.clone(), table.log().name]
+        OwnTables { history: table.name.clone(), log: table.log().name, intent: self.intent }
     }
 
     /// Writes a row of the log, in a transaction of its own.
@@ -404,7 +416,7 @@ impl<'a> PostgresBackend<'a> {
             let _ = self.roll_back().await;
         }
         self.unflushed &= sent.is_err();
-        sent.map_err(|(_, cause)| cause)
+        sent.map_err(|(_, cause)| self.of_log(&cause).unwrap_or(cause))
     }
 
     async fn execute(&mut self, sql: String) -> Result<(), Cause> {
@@ -464,7 +476,7 @@ impl<'a> PostgresBackend<'a> {
             }
         };
         let read = read.ok_or_else(|| Cause::new(Class::Lost, "the server did not answer"))?;
-        let there = read.candidates.readable(&history_table.table);
+        let there = read.candidates.readable(&history_table.table, self.intent);
         let (table, other) = (read.table.clone(), read.other.clone());
         self.facts = Some(read);
         self.rows = 0;
@@ -497,13 +509,10 @@ impl<'a> PostgresBackend<'a> {
         request: LockRequest<'_>,
         on_wait: &mut (dyn FnMut(Option<String>) + Send),
     ) -> Result<History, LockFailure> {
-        let facts = self.facts();
-        if facts.read_only {
-            if facts.replica {
-                return Err(Cause::new(Class::ReadOnly, "the server is a read-only replica").into());
-            }
-            return Err(self.read_only().await.into());
+        if let Some(cause) = self.unwritable().await {
+            return Err(cause.into());
         }
+        let facts = self.facts();
         if facts.table.schema.is_none() {
             return Err(self.no_schema().await.into());
         }
@@ -712,6 +721,11 @@ impl Backend for PostgresBackend<'_> {
         Dialect::Postgres
     }
 
+    fn expect(&mut self, intent: Intent, _: Deadline) {
+        // Nothing that reads the history waits for a lock, but for one on the history table itself.
+        self.intent = intent;
+    }
+
     fn read<'a>(&'a mut self, history_table: &'a HistoryTable) -> BoxFuture<'a, Result<History, Cause>> {
         Box::pin(async move {
             let history = self.inspect(history_table).await?;
@@ -862,6 +876,9 @@ impl Backend for PostgresBackend<'_> {
 
     fn mark(&mut self, stage: Stage) -> BoxFuture<'_, Result<(), Cause>> {
         Box::pin(async move {
+            if let Some(cause) = self.unwritable().await {
+                return Err(cause);
+            }
             let rows = self.rows(sql::comment()).await?;
             let row = rows.first().ok_or_else(|| Cause::new(Class::Lost, "the server did not answer"))?;
             let name: String = row.try_get("name").map_err(|error| cause(&error))?;

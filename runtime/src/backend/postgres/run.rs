@@ -343,6 +343,11 @@ impl PostgresBackend<'_> {
         if cause.class == Class::Pooler {
             return Failure::new(job, FailedAt::Begin, cause);
         }
+        if !matches!(slot, Slot::Statement(..))
+            && let Some(cause) = self.of_log(&cause)
+        {
+            return Failure::new(job, FailedAt::Bookkeeping, cause);
+        }
         let is_new = |class, message: &str| Cause { class, message: message.to_owned(), ..cause.clone() };
         let checked = match slot {
             Slot::Lock(_) if is_busy(&cause) => Some((FailedAt::Begin, is_new(Class::Busy, "another run is working"))),
@@ -353,7 +358,7 @@ impl PostgresBackend<'_> {
             Slot::Tables if MADE.contains(&code) => {
                 Some((FailedAt::Bookkeeping, is_new(Class::Overtaken, "another run came first")))
             }
-            Slot::Record(_) | Slot::RecordEnd(_) if code == UNIQUE => {
+            Slot::Record(_) | Slot::RecordEnd(_) if code == UNIQUE && Self::is_of_history_key(&cause) => {
                 Some((FailedAt::Bookkeeping, is_new(Class::Overtaken, "another run came first")))
             }
             Slot::Record(_) | Slot::RecordEnd(_) if code == check::UNWRITTEN => {
@@ -382,6 +387,32 @@ impl PostgresBackend<'_> {
             Slot::End(_) => FailedAt::Commit,
         };
         Failure::new(job, at, cause)
+    }
+}
+
+impl PostgresBackend<'_> {
+    /// Whether the history has a row with this key already. Another unique key on the history, or one of a table that a
+    /// trigger writes to, says nothing about other runs.
+    fn is_of_history_key(cause: &Cause) -> bool {
+        // A role that may not read the columns gets no detail.
+        cause.detail.as_deref().is_none_or(|detail| detail.contains("(set_name, version)="))
+    }
+
+    /// Explains an error of the log table, with the statement that mends the table. `None` if it is another error.
+    pub(super) fn of_log(&self, cause: &Cause) -> Option<Cause> {
+        let log = self.table().log();
+        let (message, statement) = match cause.code.as_deref()? {
+            // In every language, the message has the name of the constraint.
+            UNIQUE if cause.message.contains(&log.name) => {
+                (format!("the sequence of the log table {log} is behind its rows"), sql::advance_log(self.table()))
+            }
+            "SQLSTATE 42P01" if cause.message.contains(&log.name) => {
+                (format!("the log table {log} does not exist"), sql::create_log(self.table()))
+            }
+            _ => return None,
+        };
+        let advice = format!("let the owner of the history table, or a superuser, run `{statement}`, then run again");
+        Some(Cause { class: Class::Unwritten, message, ..cause.clone() }.with_advice(advice))
     }
 }
 

@@ -439,15 +439,53 @@ pub(super) fn create(table: &TableName, named: &TableName, lock: &Lock) -> Vec<S
          application {TEXT} NOT NULL, lockgate {TEXT} NOT NULL, owner {TEXT}, under_way integer, \
          PRIMARY KEY (set_name, version))"
     ));
-    statements.push(format!(
+    statements.push(create_log(table));
+    statements
+}
+
+/// Creates the log.
+pub(super) fn create_log(table: &TableName) -> String {
+    format!(
         "CREATE TABLE IF NOT EXISTS {} (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, \
          logged_at timestamp with time zone NOT NULL DEFAULT pg_catalog.clock_timestamp(), \
          logged_by {TEXT} NOT NULL DEFAULT session_user, set_name {TEXT} NOT NULL, version bigint NOT NULL, \
          name {TEXT} NOT NULL, event {TEXT} NOT NULL, application {TEXT} NOT NULL, lockgate {TEXT} NOT NULL, \
          detail {TEXT})",
         table.log()
-    ));
-    statements
+    )
+}
+
+/// Advances the sequence of the log to its newest row. Neither logical replication nor a copy of the rows alone does.
+pub(super) fn advance_log(table: &TableName) -> String {
+    let log = table.log();
+    format!("SELECT setval(pg_get_serial_sequence({}, 'id'), (SELECT max(id) FROM {log}))", literal(&log.to_string()))
+}
+
+/// Names the sequence of the log's key, as SQL writes it. No row if there is no such table, and no name if this role may
+/// not compare the two.
+pub(super) fn log_sequence(log: &TableName) -> String {
+    let schema = literal(log.schema.as_deref().unwrap_or_default());
+    format!(
+        "SELECT CASE WHEN pg_catalog.has_table_privilege(c.oid, 'SELECT') THEN \
+         (SELECT pg_catalog.concat(pg_catalog.quote_ident(m.nspname), '.', pg_catalog.quote_ident(s.relname)) \
+         FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_class s ON s.oid {EQ} d.objid AND s.relkind {EQ} 'S' \
+         JOIN pg_catalog.pg_namespace m ON m.oid {EQ} s.relnamespace \
+         JOIN pg_catalog.pg_attribute a ON a.attrelid {EQ} d.refobjid AND a.attnum {EQ} d.refobjsubid \
+         WHERE d.refobjid {EQ} c.oid AND a.attname {EQ} 'id' AND d.deptype {EQ} ANY ('{{a,i}}'::pg_catalog.\"char\"[]) \
+         AND d.classid {EQ} 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid \
+         AND pg_catalog.has_table_privilege(s.oid, 'SELECT') LIMIT 1) END AS sequence \
+         FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid {EQ} c.relnamespace \
+         WHERE n.nspname {EQ} {schema} AND c.relname {EQ} {}",
+        literal(&log.name)
+    )
+}
+
+/// Whether the next value of this sequence is one that the log has, or had, before its newest row.
+pub(super) fn log_is_behind(log: &TableName, sequence: &str) -> String {
+    format!(
+        "SELECT COALESCE((SELECT pg_catalog.max(l.id) FROM {log} l) {GREATER} s.last_value {LESS} \
+         CASE WHEN s.is_called THEN 0 ELSE 1 END, false) AS behind FROM {sequence} s"
+    )
 }
 
 /// Adds the columns that a table of an older release lacks.
@@ -804,13 +842,18 @@ pub(super) fn invalid(meant: &str) -> String {
     )
 }
 
+/// What `pg_stat_activity` says of a session of another role to one without `pg_read_all_stats`. The locks of the session
+/// can be seen all the same.
+pub(super) const HIDDEN: &str = "'<insufficient privilege>'";
+
 /// Describes the prepared transactions, and the other sessions that are inside a transaction, the oldest first.
 pub(super) fn blockers() -> String {
     format!(
         "SELECT b.blocker FROM (SELECT pg_catalog.concat('pid ', a.pid, ', application `', a.application_name, '`, role ', \
-         COALESCE(a.usename::{TEXT}, 'unknown'), ', in a transaction since ', {}) AS blocker, a.xact_start AS since \
+         COALESCE(a.usename::{TEXT}, 'unknown'), COALESCE(', in a transaction since ' OPERATOR(pg_catalog.||) {}, \
+         ', which holds locks: pg_read_all_stats would show since when')) AS blocker, a.xact_start AS since \
          FROM pg_catalog.pg_stat_activity a WHERE a.datname {EQ} pg_catalog.current_database() \
-         AND a.pid {NE} pg_catalog.pg_backend_pid() AND a.xact_start IS NOT NULL \
+         AND a.pid {NE} pg_catalog.pg_backend_pid() AND (a.xact_start IS NOT NULL OR a.query {EQ} {HIDDEN}) \
          AND EXISTS (SELECT FROM pg_catalog.pg_locks l WHERE l.pid {EQ} a.pid AND l.granted AND l.locktype {EQ} 'relation') \
          UNION ALL SELECT {}, p.prepared FROM pg_catalog.pg_prepared_xacts p \
          WHERE p.database {EQ} pg_catalog.current_database()) b ORDER BY b.since LIMIT 5",

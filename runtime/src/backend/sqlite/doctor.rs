@@ -8,7 +8,7 @@ use std::time::Duration;
 use lockgate_core::other_tools;
 use sqlx::{AssertSqlSafe, Row};
 
-use super::{INSIDE, SqliteBackend, cause, depth};
+use super::{INSIDE, SqliteBackend, cause, depth, sql};
 use crate::error::{Cause, Class};
 use crate::finding::{Examination, Finding};
 use crate::history_table::identifier;
@@ -65,6 +65,7 @@ impl SqliteBackend<'_> {
             findings.extend(self.integrity().await?);
         }
         let names = self.texts("SELECT name FROM main.sqlite_schema WHERE type = 'table' ORDER BY name").await?;
+        findings.extend(self.log_table(&names));
         let tools: Vec<String> =
             names.iter().filter_map(|table| Some(format!("{} (`{table}`)", other_tools::tool(table)?))).collect();
         // Without a history of ours, this is a reason against every run, and reported as such.
@@ -75,6 +76,17 @@ impl SqliteBackend<'_> {
             findings.push(Finding::ok("other-tools", fact));
         }
         Ok(findings)
+    }
+
+    /// Whether the log exists, if there is a history. `names` are the tables of the file.
+    fn log_table(&self, names: &[String]) -> Option<Finding> {
+        let table = self.read_table.as_ref().filter(|_| !self.fresh)?;
+        let log = table.log();
+        if names.iter().any(|name| name.eq_ignore_ascii_case(&log.name)) {
+            return Some(Finding::ok("log", "the log table exists"));
+        }
+        let fact = format!("the log table {log} does not exist");
+        Some(Finding::problem("log", fact, format!("run `{}` on the database", sql::create_log(&table.within("main")))))
     }
 
     /// The first column of a query.
@@ -172,12 +184,34 @@ impl SqliteBackend<'_> {
     }
 }
 
+/// What is known of a file that does not exist yet.
+pub(crate) fn missing(file: &Path) -> [Finding; 2] {
+    let (folder, shown) = (folder_of(file), folder_of(file).display());
+    let exists =
+        Finding::ok("file", format!("the file `{}` does not exist yet: the first run creates it", file.display()));
+    let place = match () {
+        () if !folder.is_dir() => Finding::problem(
+            "folder",
+            format!("there is no folder `{shown}`, in which the file could be created"),
+            format!("create it (`mkdir -p '{shown}'`), or correct the path in the database URL"),
+        ),
+        () if !is_writable(folder) => Finding::problem(
+            "folder",
+            format!("the file cannot be created in the folder `{shown}`: this user may not write there"),
+            format!("let this user write to the folder: `chmod u+w '{shown}'`, or `chown` as root"),
+        ),
+        () => Finding::ok("folder", format!("the file can be created in `{shown}`")),
+    };
+    [exists, place]
+}
+
+fn folder_of(file: &Path) -> &Path {
+    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// Whether the journal can be created beside the file.
 fn folder(file: &Path) -> Finding {
-    let folder = match file.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
+    let folder = folder_of(file);
     let shown = folder.display();
     if is_writable(folder) {
         return Finding::ok("folder", format!("the journal can be created in `{shown}`"));

@@ -31,8 +31,8 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, Connection, Either, Row, Sqlite, SqliteConnection};
 
 use super::{
-    Backend, BoxFuture, Deadline, FailedAt, Failure, Job, LockFailure, LockRequest, OnProgress, Pace, RunEnd, backoff,
-    chance,
+    Backend, BoxFuture, Deadline, FailedAt, Failure, Intent, Job, LockFailure, LockRequest, OnProgress, Pace, RunEnd,
+    backoff, chance,
 };
 use crate::error::{Cause, Class};
 #[cfg(feature = "operations")]
@@ -45,10 +45,15 @@ use crate::session::HeldConnection;
 use crate::table_size::TableSize;
 
 pub(crate) use cause::cause;
+#[cfg(feature = "operations")]
+pub(crate) use doctor::missing;
 
 /// SQLite copies the rest of the text each time it prepares a statement, so longer texts are sent in pieces of this
 /// size.
 const PIECE_BYTES: usize = 16 * 1024;
+
+/// The busy timeout that sqlx gives a connection.
+const USUAL_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// `SQLITE_ERROR`, for example for a statement that cannot be prepared.
 const WRONG: &str = "SQLite code 1";
@@ -79,10 +84,15 @@ pub(crate) struct SqliteBackend<'a> {
     absent: bool,
     /// Whether there was no history at the last read.
     fresh: bool,
+    /// The history table that was read last, if it could be.
+    #[cfg(feature = "operations")]
+    read_table: Option<history_table::TableName>,
     /// Whether the history table has the columns that the first releases lacked.
     later: bool,
     atomicity: Atomicity,
     pace: Pace,
+    /// Until when reading may wait, until the write transaction begins.
+    reads_until: Option<Deadline>,
     /// How long to wait for another writer.
     lock_wait: Duration,
     /// The connection's own busy timeout in milliseconds, while another is set.
@@ -121,9 +131,12 @@ impl<'a> SqliteBackend<'a> {
             create: false,
             absent: false,
             fresh: false,
+            #[cfg(feature = "operations")]
+            read_table: None,
             later: true,
             atomicity: Atomicity::PerMigration,
             pace: Pace::Whole,
+            reads_until: None,
             lock_wait: Duration::ZERO,
             busy_timeout: None,
             claim: None,
@@ -260,6 +273,14 @@ impl<'a> SqliteBackend<'a> {
         begun
     }
 
+    /// Limits the connection's busy timeout for a read that may not wait as long.
+    async fn hurry(&mut self) -> Result<(), Cause> {
+        match self.reads_until {
+            Some(deadline) if deadline.left() < USUAL_BUSY_TIMEOUT => self.wait_at_most(deadline.left()).await,
+            Some(_) | None => Ok(()),
+        }
+    }
+
     /// Limits the connection's busy timeout, so that the run waits by its own rules and can report the wait.
     async fn wait_at_most(&mut self, most: Duration) -> Result<(), Cause> {
         let own = self.number("PRAGMA busy_timeout").await?;
@@ -327,6 +348,8 @@ impl<'a> SqliteBackend<'a> {
             return Err(Cause::new(Class::Usage, INSIDE).into());
         }
         self.lock_wait = request.limits.lock_wait;
+        // From here on, the run waits by its own rules.
+        self.reads_until = None;
         self.atomicity = request.atomicity;
         self.pace = request.pace;
         let until = request.deadline;
@@ -565,8 +588,20 @@ impl Backend for SqliteBackend<'_> {
         Dialect::Sqlite
     }
 
+    fn expect(&mut self, _: Intent, deadline: Deadline) {
+        self.reads_until = Some(deadline);
+    }
+
     fn read<'a>(&'a mut self, history_table: &'a HistoryTable) -> BoxFuture<'a, Result<History, Cause>> {
-        Box::pin(self.read_history(history_table))
+        Box::pin(async move {
+            self.hurry().await?;
+            let history = self.read_history(history_table).await;
+            self.wait_as_before().await;
+            let history = history?;
+            #[cfg(feature = "operations")]
+            self.read_table.replace(history_table.table.clone());
+            Ok(history)
+        })
     }
 
     fn read_unless<'a>(
@@ -574,7 +609,12 @@ impl Backend for SqliteBackend<'_> {
         history_table: &'a HistoryTable,
         set: &'a Set,
     ) -> BoxFuture<'a, Result<Option<History>, Cause>> {
-        Box::pin(self.read_history_unless(history_table, set))
+        Box::pin(async move {
+            self.hurry().await?;
+            let history = self.read_history_unless(history_table, set).await;
+            self.wait_as_before().await;
+            history
+        })
     }
 
     fn read_with_stage<'a>(
@@ -583,7 +623,7 @@ impl Backend for SqliteBackend<'_> {
         _: &'a Set,
     ) -> BoxFuture<'a, Result<(History, Option<Stage>), Cause>> {
         Box::pin(async move {
-            let history = self.read_history(history_table).await?;
+            let history = self.read(history_table).await?;
             Ok((history, self.stage().await?))
         })
     }
@@ -670,7 +710,12 @@ impl Backend for SqliteBackend<'_> {
     }
 
     fn stage(&mut self) -> BoxFuture<'_, Result<Option<Stage>, Cause>> {
-        Box::pin(async move { self.application_id().await.map(Stage::of_application_id) })
+        Box::pin(async move {
+            self.hurry().await?;
+            let id = self.application_id().await;
+            self.wait_as_before().await;
+            id.map(Stage::of_application_id)
+        })
     }
 
     #[cfg(feature = "databases")]
@@ -684,7 +729,12 @@ impl Backend for SqliteBackend<'_> {
     }
 
     fn mark(&mut self, stage: Stage) -> BoxFuture<'_, Result<(), Cause>> {
-        Box::pin(self.set_application_id(stage))
+        Box::pin(async move {
+            self.hurry().await?;
+            let marked = self.set_application_id(stage).await;
+            self.wait_as_before().await;
+            marked
+        })
     }
 
     fn release(&mut self, run_end: RunEnd) -> BoxFuture<'_, Result<(), Cause>> {

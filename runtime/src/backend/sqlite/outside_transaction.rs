@@ -1,5 +1,6 @@
 //! Runs a script outside a transaction, unit by unit. Each unit is recorded in its own transaction if that is possible.
 
+use std::io::ErrorKind;
 use std::ops::Range;
 use std::time::{Duration, SystemTime};
 
@@ -48,7 +49,11 @@ impl SqliteBackend<'_> {
         let path = owner::beside(&file);
         self.claim = owner::claim(&path).map_err(|error| {
             let message = format!("{}, the lock file for scripts outside a transaction: {error}", path.display());
-            Cause::new(Class::NoFile, message).with_advice("make its folder writable for this user, then run again")
+            let class = match error.kind() {
+                ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => Class::ReadOnly,
+                _ => Class::NoFile,
+            };
+            Cause::new(class, message).with_advice("make its folder writable for this user, then run again")
         })?;
         Ok(self.claim.is_some())
     }

@@ -329,8 +329,19 @@ impl SqliteBackend<'_> {
                 let hint = Some("drop the trigger on the history table, then run again".into());
                 Cause { message: message.to_owned(), hint, ..cause }
             }
-            _ => cause,
+            _ => self.of_log(history_table, cause),
         }
+    }
+
+    /// Explains that the log table is missing, with the statement that creates it.
+    fn of_log(&self, history_table: &HistoryTable, cause: Cause) -> Cause {
+        let log = history_table.table.log();
+        if !cause.message.contains("no such table") || !cause.message.contains(&log.name) {
+            return cause;
+        }
+        let advice = format!("run `{}` on the database, then run again", sql::create_log(&history_table.table));
+        let message = format!("the log table {log} does not exist");
+        Cause { class: Class::Unwritten, message, ..cause }.with_advice(advice)
     }
 
     async fn has_triggers(&mut self, history_table: &HistoryTable) -> Result<bool, Cause> {

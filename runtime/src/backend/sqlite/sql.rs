@@ -85,8 +85,15 @@ pub(super) fn create(table: &TableName) -> String {
         "CREATE TABLE IF NOT EXISTS {table} (set_name TEXT NOT NULL, version INTEGER NOT NULL, name TEXT NOT NULL, \
          checksum TEXT NOT NULL, state TEXT NOT NULL, statements_done INTEGER NOT NULL, \
          finished_checksum TEXT, applied_at TEXT NOT NULL, elapsed_ms INTEGER NOT NULL, applied_by TEXT NOT NULL, application TEXT NOT NULL, lockgate TEXT NOT NULL, \
-         owner TEXT, under_way INTEGER, PRIMARY KEY (set_name, version)) WITHOUT ROWID; \
-         CREATE TABLE IF NOT EXISTS {} (id INTEGER PRIMARY KEY AUTOINCREMENT, logged_at TEXT NOT NULL, \
+         owner TEXT, under_way INTEGER, PRIMARY KEY (set_name, version)) WITHOUT ROWID; {}",
+        create_log(table)
+    )
+}
+
+/// Creates the log.
+pub(super) fn create_log(table: &TableName) -> String {
+    format!(
+        "CREATE TABLE IF NOT EXISTS {} (id INTEGER PRIMARY KEY AUTOINCREMENT, logged_at TEXT NOT NULL, \
          logged_by TEXT NOT NULL, set_name TEXT NOT NULL, version INTEGER NOT NULL, name TEXT NOT NULL, \
          event TEXT NOT NULL, application TEXT NOT NULL, lockgate TEXT NOT NULL, detail TEXT)",
         table.log()
