@@ -51,7 +51,7 @@ behind      | history                | both     | 0    | AT (UTC) EVENT MIGRATIO
 behind      | ready                  | both     | 7    | not ready: 1 of 12 migrations not applied: `0012_add_phone_to_members`
 behind      | wait --timeout 1ms     | both     | 7    | error[timed-out]: 1 of 12 migrations are not applied after 1ms
 behind      | up                     | both     | 0    | 1 migration to run
-behind      | down 1                 | both     | 0    | 1 migration to run
+behind      | down 1                 | both     | 0    | 1 migration to revert
 behind      | redo                   | both     | 0    | 2 steps to run
 behind      | baseline 12            | both     | 0    | 1 migration to record, and nothing runs
 behind      | repair --accept-edited --reason why | both     | 0    | nothing to do
@@ -63,7 +63,7 @@ at head     | history                | both     | 0    | AT (UTC) EVENT MIGRATIO
 at head     | ready                  | both     | 0    | the database has every migration
 at head     | wait --timeout 1ms     | both     | 0    | the database has every migration
 at head     | up                     | both     | 0    | nothing to do
-at head     | down 1                 | both     | 0    | 1 migration to run
+at head     | down 1                 | both     | 0    | 1 migration to revert
 at head     | redo                   | both     | 0    | 2 steps to run
 at head     | baseline 12            | both     | 0    | nothing to do
 at head     | repair --accept-edited --reason why | both     | 0    | nothing to do
@@ -113,7 +113,7 @@ locked      | wait --timeout 1ms     | both     | 7    | error[timed-out]: 1 of 
 locked      | up                     | sqlite   | 5    | waiting for another run to end
 locked      | up                     | postgres | 5    | 1 migration to run
 locked      | down 1                 | sqlite   | 5    | waiting for another run to end
-locked      | down 1                 | postgres | 5    | 1 migration to run
+locked      | down 1                 | postgres | 5    | 1 migration to revert
 locked      | redo                   | sqlite   | 5    | waiting for another run to end
 locked      | redo                   | postgres | 5    | 2 steps to run
 locked      | baseline 12            | sqlite   | 5    | waiting for another run to end
@@ -140,7 +140,7 @@ read-only   | ready                  | both     | 7    | not ready: 1 of 12 migr
 read-only   | wait --timeout 1ms     | both     | 7    | error[timed-out]: 1 of 12 migrations are not applied after 1ms
 read-only   | up                     | sqlite   | 6    | 1 migration to run
 read-only   | up                     | postgres | 6    | error[read-only]: the run could not begin
-read-only   | down 1                 | sqlite   | 6    | 1 migration to run
+read-only   | down 1                 | sqlite   | 6    | 1 migration to revert
 read-only   | down 1                 | postgres | 6    | error[read-only]: the run could not begin
 read-only   | redo                   | sqlite   | 6    | 2 steps to run
 read-only   | redo                   | postgres | 6    | error[read-only]: the run could not begin
