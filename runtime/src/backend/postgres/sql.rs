@@ -483,8 +483,8 @@ pub(super) fn log_sequence(log: &TableName) -> String {
 /// Whether the next value of this sequence is one that the log has, or had, before its newest row.
 pub(super) fn log_is_behind(log: &TableName, sequence: &str) -> String {
     format!(
-        "SELECT COALESCE((SELECT pg_catalog.max(l.id) FROM {log} l) {GREATER} s.last_value {LESS} \
-         CASE WHEN s.is_called THEN 0 ELSE 1 END, false) AS behind FROM {sequence} s"
+        "SELECT COALESCE((SELECT pg_catalog.max(l.id) FROM {log} l) {GREATER} (s.last_value {LESS} \
+         CASE WHEN s.is_called THEN 0 ELSE 1 END), false) AS behind FROM {sequence} s"
     )
 }
 
