@@ -300,6 +300,7 @@ impl DatabasesCli {
             Task::Plan(arguments) => self.plan(&migrator, url, arguments.verbose, arguments.nothing).await,
             Task::Wait(arguments) => {
                 // Whoever waits for a database that nobody makes learns it at once.
+                let began = std::time::Instant::now();
                 let stand = tokio::time::timeout(arguments.timeout, migrator.status(url)).await;
                 match stand {
                     Ok(Ok(each)) => each.iter().filter(|stand| !stand.exists).for_each(|stand| {
@@ -314,7 +315,8 @@ impl DatabasesCli {
                     }
                     Err(_) => {}
                 }
-                migrator.wait(url, arguments.timeout, arguments.interval).await?;
+                let left = arguments.timeout.saturating_sub(began.elapsed());
+                migrator.wait(url, left, arguments.interval).await?;
                 self.ready(&migrator, url).await
             }
             Task::Ready => self.ready(&migrator, url).await,
