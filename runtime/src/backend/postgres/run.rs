@@ -401,17 +401,26 @@ impl PostgresBackend<'_> {
     /// Explains an error of the log table, with the statement that mends the table. `None` if it is another error.
     pub(super) fn of_log(&self, cause: &Cause) -> Option<Cause> {
         let log = self.table().log();
-        let (message, statement) = match cause.code.as_deref()? {
+        let owner = "let the owner of the history table, or a superuser, run";
+        let (message, advice) = match cause.code.as_deref()? {
             // In every language, the message has the name of the constraint.
             UNIQUE if cause.message.contains(&log.name) => {
-                (format!("the sequence of the log table {log} is behind its rows"), sql::advance_log(self.table()))
+                let statement = sql::advance_log(self.table());
+                (
+                    format!("the sequence of the log table {log} is behind its rows"),
+                    format!("{owner} `{statement}`, then run again"),
+                )
             }
             "SQLSTATE 42P01" if cause.message.contains(&log.name) => {
-                (format!("the log table {log} does not exist"), sql::create_log(self.table()))
+                let statement = sql::create_log(self.table());
+                let advice = format!(
+                    "check what the migration does to the history table and its log (DROP, RENAME); if it leaves them alone, \
+                     {owner} `{statement}`, then run again"
+                );
+                (format!("the log table {log} does not exist"), advice)
             }
             _ => return None,
         };
-        let advice = format!("let the owner of the history table, or a superuser, run `{statement}`, then run again");
         Some(Cause { class: Class::Unwritten, message, ..cause.clone() }.with_advice(advice))
     }
 }

@@ -339,7 +339,11 @@ impl SqliteBackend<'_> {
         if !cause.message.contains("no such table") || !cause.message.contains(&log.name) {
             return cause;
         }
-        let advice = format!("run `{}` on the database, then run again", sql::create_log(&history_table.table));
+        let advice = format!(
+            "check what the migration does to the history table and its log (DROP, RENAME); if it leaves them alone, run \
+             `{}` on the database, then run again",
+            sql::create_log(&history_table.table)
+        );
         let message = format!("the log table {log} does not exist");
         Cause { class: Class::Unwritten, message, ..cause }.with_advice(advice)
     }
