@@ -56,7 +56,7 @@ pub use probe::Probe;
 pub use snapshot::{SchemaDigest, Snapshot};
 pub use stage::Stage;
 pub use statement::{Statement, StatementFlags, StatementKind};
-pub use status::{RepeatableEntry, RepeatableState, Status, status};
+pub use status::{AtWork, RepeatableEntry, RepeatableState, Status, status};
 pub use touch::{TableLock, Touch};
 pub use unit::{Unit, UnitKind};
 pub use version::Version;

@@ -14,6 +14,18 @@ pub struct Status {
     pub drift: Vec<Drift>,
     /// The stage that the database is marked with. [`status`] does not know it; `lockgate` fills it in.
     pub stage: Option<Stage>,
+    /// The run that is working on a migration at this moment, outside a transaction, so that the migration looks as if it
+    /// had stopped half way. [`status`] does not know it; `lockgate` fills it in.
+    pub at_work: Option<AtWork>,
+}
+
+/// A run that is working on a migration outside a transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AtWork {
+    /// The migration, as in its file name.
+    pub id: String,
+    /// The run, for messages: `pid 7, connected since 2026-11-30T15:00:00Z`.
+    pub by: String,
 }
 
 /// One migration: embedded, recorded or both.
@@ -146,7 +158,7 @@ pub fn status(set: &Set, history: &History) -> Status {
         let others = repeatables.iter_mut().filter(|script| script.state != RepeatableState::Current);
         others.for_each(|script| script.state = RepeatableState::Ahead);
     }
-    Status { entries, repeatables, drift, stage: None }
+    Status { entries, repeatables, drift, stage: None, at_work: None }
 }
 
 fn repeatables(set: &Set, rows: &[&Row]) -> Vec<RepeatableEntry> {

@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::time::Duration;
 
-use lockgate_core::{Action, Dialect, Digest, History, Plan};
+use lockgate_core::status::AtWork;
+use lockgate_core::{Action, Dialect, Digest, History, Plan, Row, State, Status};
 use tokio::time::Instant;
 
 use crate::backend::{
@@ -180,6 +181,16 @@ pub(crate) async fn read_patiently(
             Err(cause) => patience.outwait(cause).await?,
         }
     }
+}
+
+/// Adds to a status which run is working on the migration that looks as if it had stopped half way.
+pub(crate) async fn note_work(backend: &mut dyn Backend, run: &Run<'_>, status: Status) -> Result<Status, Error> {
+    let is_claimed = |row: &Row| row.state != State::Applied && row.owner.is_some();
+    let rows = status.entries.iter().filter_map(|entry| Some((entry, entry.row.as_ref()?)));
+    let Some((entry, row)) = rows.into_iter().find(|(_, row)| is_claimed(row)) else { return Ok(status) };
+    let found = backend.at_work(&run.history_table, row).await.map_err(|cause| failure::unread(cause, run))?;
+    let at_work = found.map(|by| AtWork { id: entry.id.clone(), by });
+    Ok(Status { at_work, ..status })
 }
 
 enum Attempt {

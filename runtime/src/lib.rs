@@ -129,10 +129,10 @@ pub use lockgate_core::companion;
 pub use lockgate_core::patch;
 pub use lockgate_core::plan::Reason;
 pub use lockgate_core::{
-    Ahead, Atomicity, Audience, Body, Checksum, CompanionKind, Dialect, Dialects, Direction, DownTo, Drift, Effects,
-    ManualScript, ManualState, Migration, OutOfOrder, Plan, RepeatableEntry, RepeatableState, Row, Script, Set, Stage,
-    State, Statement, StatementFlags, StatementKind, Status, Step, TableLock, Touch, UnknownProfile, UpTo, Version,
-    plan::Repair, status::Entry,
+    Ahead, AtWork, Atomicity, Audience, Body, Checksum, CompanionKind, Dialect, Dialects, Direction, DownTo, Drift,
+    Effects, ManualScript, ManualState, Migration, OutOfOrder, Plan, RepeatableEntry, RepeatableState, Row, Script,
+    Set, Stage, State, Statement, StatementFlags, StatementKind, Status, Step, TableLock, Touch, UnknownProfile, UpTo,
+    Version, plan::Repair, status::Entry,
 };
 
 pub use lockgate_macros::{Table, embed_migrations};

@@ -386,7 +386,8 @@ impl Migrator {
             }
         };
         stage::check_found(stage, &run)?;
-        Ok(Status { stage, ..lockgate_core::status(set, &history) })
+        let status = Status { stage, ..lockgate_core::status(set, &history) };
+        executor::note_work(&mut *backend, &run, status).await
     }
 
     /// Returns every difference between the embedded migrations and the history. Takes no lock and writes
@@ -1076,6 +1077,7 @@ impl Migrator {
         let Opened { run, mut backend, history } = self.open(target).await?;
         let stage = stage::guard(&mut *backend, &run).await?.database;
         let status = Status { stage, ..lockgate_core::status(self.migrations.set(), &history) };
+        let status = executor::note_work(&mut *backend, &run, status).await?;
         let dialect = backend.dialect();
         let decide = |history: &History| self.decide(history, UpTo::Latest.into(), dialect);
         let plan = stage::decide(&mut *backend, &run, &history, &decide).await;

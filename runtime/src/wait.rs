@@ -32,6 +32,13 @@ pub enum Readiness {
         /// How many are embedded.
         embedded: usize,
     },
+    /// A run is working on a migration at this moment, outside a transaction.
+    Working {
+        /// The migration.
+        id: String,
+        /// The run, for messages: `pid 7, connected since 2026-11-30T15:00:00Z`.
+        by: String,
+    },
     /// A migration stopped half way.
     Partial {
         /// The migration.
@@ -184,7 +191,10 @@ pub(crate) fn judge(status: &Status) -> Readiness {
     let embedded = || status.entries.iter().filter(|entry| entry.embedded);
     let stopped = |entry: &&Entry| entry.row.as_ref().is_some_and(|row| row.state != State::Applied);
     if let Some(partial) = embedded().find(stopped) {
-        return Readiness::Partial { id: partial.id.clone() };
+        return match status.at_work.as_ref().filter(|at_work| at_work.id == partial.id) {
+            Some(at_work) => Readiness::Working { id: at_work.id.clone(), by: at_work.by.clone() },
+            None => Readiness::Partial { id: partial.id.clone() },
+        };
     }
     let missing = embedded().filter(|entry| entry.row.is_none() && !entry.skipped).map(|entry| entry.id.clone());
     let missing: Vec<String> = missing.chain(status.pending_repeatables().map(|script| script.id.clone())).collect();
@@ -204,12 +214,16 @@ pub(crate) fn judge(status: &Status) -> Readiness {
 /// Says of a lock that kept everybody from reading the database how long was waited for it.
 fn locked(error: Error, patience: Duration) -> Error {
     error.in_front(&format!("waited for {}", shown(patience))).with_help_instead(Wording::each(|audience| {
-        let longer = match audience {
-            Audience::Rust => "wait longer",
-            Audience::CommandLine => "wait longer with `--timeout 10min`",
-        };
+        let longer = longer(audience);
         format!("end what keeps the database locked (`VACUUM`, or a run that is writing), or {longer}")
     }))
+}
+
+fn longer(audience: Audience) -> &'static str {
+    match audience {
+        Audience::Rust => "wait longer",
+        Audience::CommandLine => "wait longer with `--timeout 10min`",
+    }
 }
 
 /// A wait for messages, without digits that say nothing.
@@ -221,6 +235,12 @@ fn shown(wait: Duration) -> String {
 /// Returns the error of a wait that ended without success.
 fn unfinished(readiness: &Readiness, drift: &[Drift], patience: Duration) -> Error {
     let missing = match readiness {
+        Readiness::Working { id, by } => {
+            let summary = format!("`{id}` is still being worked on after {}", shown(patience));
+            return Error::new(ErrorKind::TimedOut, summary)
+                .with_state(format!("by {by}"))
+                .with_help(Wording::each(|audience| longer(audience).to_owned()));
+        }
         Readiness::Partial { id } => {
             let summary = format!("`{id}` stopped half way, and nobody has resumed it within {}", shown(patience));
             return Error::new(ErrorKind::Partial, summary)
@@ -236,7 +256,7 @@ fn unfinished(readiness: &Readiness, drift: &[Drift], patience: Duration) -> Err
                 format!("{} of {embedded} migrations {is} not applied after {}", missing.len(), shown(patience));
             Error::new(ErrorKind::TimedOut, summary)
         }
-        Readiness::Partial { .. } | Readiness::Differs(_) | Readiness::Ready => Error::new(
+        Readiness::Working { .. } | Readiness::Partial { .. } | Readiness::Differs(_) | Readiness::Ready => Error::new(
             ErrorKind::TimedOut,
             format!("the database still differs from the program after {}", shown(patience)),
         ),

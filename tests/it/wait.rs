@@ -1,8 +1,10 @@
 //! `wait` for a database that something else migrates.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use lockgate::{Audience, ErrorKind, Migrations, Migrator, UpTo, wait};
+use lockgate::wait::{self, Readiness};
+use lockgate::{Audience, Database, ErrorKind, Event, Migrations, Migrator, UpTo};
 
 use crate::support::database::{Db, backends};
 use crate::support::set::migrations;
@@ -12,6 +14,7 @@ backends! {
     a_wait_ends_when_another_run_has_applied_the_last_one,
     a_database_that_is_ahead_is_ready,
     a_partial_migration_has_its_own_error,
+    a_run_that_is_working_is_not_called_stopped,
     an_edited_migration_is_not_what_is_waited_for,
     a_database_that_is_not_there_is_waited_for,
 }
@@ -72,6 +75,38 @@ async fn a_partial_migration_has_its_own_error(db: Db) {
     until(set, &db.url(), SHORT).await.unwrap();
 }
 
+/// Its row looks the same as that of a run that died. The process, or the session, tells them apart.
+async fn a_run_that_is_working_is_not_called_stopped(db: Db) {
+    let slow = "-- lockgate: no-transaction\nCREATE TABLE b (id INTEGER);\nCREATE TABLE c (id INTEGER);";
+    let set = migrations(&[A, ("0002_b.sql", slow)]);
+    let url = db.url();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    // Whoever looks between two statements, in another session.
+    let look = {
+        let seen = Arc::clone(&seen);
+        move |event: &Event| {
+            if let Event::StatementFinished { statements_done: 1, .. } = event {
+                let looked = std::thread::scope(|scope| {
+                    let look = async {
+                        let mut database = Database::connect(&url).await.unwrap();
+                        let ready = wait::readiness(&Migrator::new(set), &mut database).await.unwrap();
+                        (ready, until(set, &url, SHORT).await.unwrap_err())
+                    };
+                    scope.spawn(|| crate::support::app::wait(look)).join().unwrap()
+                });
+                seen.lock().unwrap().push(looked);
+            }
+        }
+    };
+    Migrator::new(set).on_event(look).apply(&mut db.open().await).await.unwrap();
+    let seen = seen.lock().unwrap();
+    let [(Readiness::Working { id, by }, error)] = &seen[..] else { panic!("{seen:?}") };
+    assert_eq!(id, "0002_b");
+    assert!(by.starts_with("pid "), "{by}");
+    assert_eq!(error.kind(), ErrorKind::TimedOut, "{error:?}");
+    assert_eq!(error.to_string(), "`0002_b` is still being worked on after 50ms");
+}
+
 async fn an_edited_migration_is_not_what_is_waited_for(db: Db) {
     db.apply(migrations(&[A])).await;
     let edited = migrations(&[("0001_a.sql", "CREATE TABLE a (id INTEGER, more TEXT);")]);
@@ -99,7 +134,7 @@ async fn a_database_that_is_not_there_is_waited_for(db: Db) {
         if let Some(create) = create {
             db.execute(&create).await;
         }
-        let mut database = lockgate::Database::connect(&elsewhere).await.unwrap();
+        let mut database = Database::connect(&elsewhere).await.unwrap();
         Migrator::new(set).apply(&mut database).await.unwrap();
     });
     waited.unwrap();

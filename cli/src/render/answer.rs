@@ -32,6 +32,11 @@ pub(crate) fn answer(answer: &Answer, width: Option<u16>) -> Text {
                 .extend(stand.status.drift.iter().map(|difference| format!("\n{}", drift(difference, None, width))));
             #[cfg(feature = "postgres")]
             text.out.extend(stand.mirror.as_ref().map(databases::mirrored));
+            let at_work = stand.status.at_work.iter();
+            text.out.extend(
+                at_work
+                    .map(|at_work| format!("\n{}", remark(&format!("{} is working on `{}`", at_work.by, at_work.id)))),
+            );
             text.out.extend(stand.refusals.iter().map(|line| format!("\n{}", remark(line))));
             if stand.up_refuses {
                 text.out.push(format!("\n{}", remark("`up` refuses to run until this is fixed")));
@@ -162,6 +167,7 @@ fn ready(readiness: &Readiness) -> String {
             let which = if first == last { format!("`{first}`") } else { format!("`{first}` to `{last}`") };
             format!("{}: {which}", paint(WAITING, head))
         }
+        Readiness::Working { id, by } => format!("{}: {by} is working on `{id}`", paint(WAITING, "not ready")),
         Readiness::Partial { id } => format!("{}: `{id}` has stopped half way", paint(BAD, "not ready")),
         Readiness::Differs(differences) => {
             let head = format!("not ready: {} between program and database", count(differences.len(), "difference"));

@@ -43,6 +43,7 @@ pub(super) fn statuses(stands: &Stands, width: Option<u16>) -> Text {
         repeatables: Vec::new(),
         drift: each.iter().flat_map(|stand| stand.status.drift.iter().cloned()).collect(),
         stage: None,
+        at_work: None,
     };
     let table = match together.entries.is_empty() {
         true => "there are no patches besides bootstraps".to_owned(),
@@ -56,6 +57,9 @@ pub(super) fn statuses(stands: &Stands, width: Option<u16>) -> Text {
         text.out.extend(refused.map(|refused| format!("\n{refused}")));
     }
     for stand in each {
+        let at_work = stand.status.at_work.iter();
+        text.out
+            .extend(at_work.map(|work| format!("\n{}", remark(&format!("{} is working on `{}`", work.by, work.id)))));
         if let Some(stage) = stand.status.stage {
             text.out.push(format!("stage of {}: {stage}", stand.database));
         }

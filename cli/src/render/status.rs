@@ -190,7 +190,7 @@ mod tests {
 
     fn plain(entries: Vec<Entry>, drift: Vec<Drift>, width: Option<u16>) -> String {
         anstream::adapter::strip_str(&status(
-            &Status { entries, repeatables: Vec::new(), drift, stage: None },
+            &Status { entries, repeatables: Vec::new(), drift, stage: None, at_work: None },
             width,
             false,
         ))

@@ -478,6 +478,15 @@ struct Logged {
     detail: Option<String>,
 }
 
+/// A run that is working on a migration outside a transaction.
+#[derive(Serialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+struct AtWork {
+    migration: String,
+    /// The process or the session: `pid 7, connected since 2026-11-30T15:00:00Z`.
+    by: String,
+}
+
 #[derive(Serialize)]
 #[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 struct Ready {
@@ -486,6 +495,8 @@ struct Ready {
     missing: Vec<String>,
     /// The migration that stopped half way.
     partial: Option<String>,
+    /// The run that is working on a migration at this moment; null if none is.
+    at_work: Option<AtWork>,
     /// What differs, if every migration is applied.
     drift: Vec<Difference>,
 }
@@ -1075,10 +1086,13 @@ impl Logged {
 
 impl Ready {
     fn of(readiness: &Readiness) -> Self {
-        let mut ready = Self { is_ready: false, missing: Vec::new(), partial: None, drift: Vec::new() };
+        let mut ready = Self { is_ready: false, missing: Vec::new(), partial: None, at_work: None, drift: Vec::new() };
         match readiness {
             Readiness::Ready => ready.is_ready = true,
             Readiness::Behind { missing, .. } => ready.missing.clone_from(missing),
+            Readiness::Working { id, by } => {
+                ready.at_work = Some(AtWork { migration: id.clone(), by: by.clone() });
+            }
             Readiness::Partial { id } => ready.partial = Some(id.clone()),
             Readiness::Differs(drift) => ready.drift = drift.iter().map(Difference::of).collect(),
             // A newer runtime may have other results; none of them means ready.

@@ -32,6 +32,12 @@ pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> R
     #[cfg(not(feature = "schema"))]
     let Arguments {} = arguments;
     let drift = migrator.drift(&mut database).await?;
+    // A migration that a run is working on looks as if it had stopped half way.
+    if drift.iter().any(|drift| matches!(drift, Drift::Partial { .. }))
+        && let Some(at_work) = migrator.status(&mut database).await?.at_work
+    {
+        invocation.output().remark(&format!("{} is working on `{}`", at_work.by, at_work.id));
+    }
     let differs = drift.iter().any(|drift| !matches!(drift, Drift::Ahead { .. }));
     let exit = if differs { Exit::Drift } else { Exit::Done };
     Ok(Answer { exit, body: Body::Drift(drift, None) })

@@ -466,6 +466,14 @@ pub(crate) trait Backend: Send {
         set: &'a Set,
     ) -> BoxFuture<'a, Result<(History, Option<Stage>), Cause>>;
 
+    /// Describes the run that is working on the script of this row outside a transaction, if it is alive. Takes no lock.
+    /// `read` or `read_with_stage` has run before.
+    fn at_work<'a>(
+        &'a mut self,
+        history_table: &'a HistoryTable,
+        row: &'a Row,
+    ) -> BoxFuture<'a, Result<Option<String>, Cause>>;
+
     /// Reads the last entries of the log, the oldest first. `read` has run before, and found a history.
     #[cfg(feature = "operations")]
     fn read_log<'a>(

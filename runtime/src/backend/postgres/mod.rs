@@ -767,6 +767,21 @@ impl Backend for PostgresBackend<'_> {
         })
     }
 
+    fn at_work<'a>(
+        &'a mut self,
+        history_table: &'a HistoryTable,
+        row: &'a lockgate_core::Row,
+    ) -> BoxFuture<'a, Result<Option<String>, Cause>> {
+        Box::pin(async move {
+            if self.facts.is_none() {
+                return Ok(None);
+            }
+            let query = outside_transaction::select_row(history_table, self.table(), row.version);
+            let rows = self.rows(query).await?;
+            Ok(rows.first().and_then(|row| row.try_get::<Option<String>, _>("holder").ok().flatten()))
+        })
+    }
+
     #[cfg(feature = "operations")]
     fn read_log<'a>(
         &'a mut self,

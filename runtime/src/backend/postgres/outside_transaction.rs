@@ -7,7 +7,7 @@ use std::slice;
 use std::time::Duration;
 
 use lockgate_core::unit::{self, Control};
-use lockgate_core::{Action, Dialect, Probe, State, StatementFlags, StatementKind, Unit, UnitKind};
+use lockgate_core::{Action, Dialect, Probe, State, StatementFlags, StatementKind, Unit, UnitKind, Version};
 use sqlx::Row;
 
 use super::catalogue::Answer;
@@ -16,7 +16,7 @@ use super::sql::{BEFORE, BEGIN, EQ, GREATER, LESS, MADE, NE, PER, PLUS, TEXT, TI
 use super::{PostgresBackend, session_state, sql};
 use crate::backend::{ALTERED, FailedAt, Failure, Job, JobBody, OnProgress, Progress, Sql, backoff};
 use crate::error::{Cause, Class};
-use crate::history_table::{HistoryEntry, HistoryTable, identifier};
+use crate::history_table::{HistoryTable, identifier};
 
 /// The start of a session, as it is written into `owner`. Sessions of other roles may hide it.
 const BACKEND_START: &str =
@@ -598,7 +598,7 @@ impl PostgresBackend<'_> {
                     return Err(fail(if there { FailedAt::Begin } else { FailedAt::Preparation }, cause));
                 }
             }
-            let found = self.rows(select_row(history_table, self.table(), &job.entry)).await;
+            let found = self.rows(select_row(history_table, self.table(), job.entry.version)).await;
             let found = found.map_err(|cause| fail(FailedAt::Bookkeeping, cause))?;
             let holder: Option<String> = found.first().and_then(|row| row.try_get("holder").ok()).flatten();
             let planned = found.first().map_or(job.action == Action::Apply, |row| as_planned(row, job));
@@ -692,7 +692,8 @@ impl PostgresBackend<'_> {
 
     /// Explains, from the row as it is now, why a unit could not be recorded.
     async fn not_recorded(&mut self, claim: &Claim<'_>) -> Failure {
-        let rows = self.rows(select_row(claim.history_table, self.table(), &claim.job.entry)).await.unwrap_or_default();
+        let rows =
+            self.rows(select_row(claim.history_table, self.table(), claim.job.entry.version)).await.unwrap_or_default();
         let owner: Option<String> = rows.first().and_then(|row| row.try_get("owner").ok()).flatten();
         let message = match owner {
             Some(owner) if owner.starts_with(&claim.owner) => {
@@ -942,14 +943,14 @@ const HOLDER: &str = "pg_catalog.concat('pid ', pg_catalog.split_part(h.owner, '
 pub(super) fn select_row(
     history_table: &HistoryTable,
     table: &crate::history_table::TableName,
-    entry: &HistoryEntry,
+    version: Version,
 ) -> String {
     format!(
         "SELECT h.state, h.statements_done, h.owner, CASE WHEN {} THEN {HOLDER} END AS holder \
          FROM {table} h WHERE h.set_name {EQ} {} AND h.version {EQ} {}::bigint",
         alive(),
         literal(&history_table.set),
-        entry.version
+        version
     )
 }
 

@@ -129,8 +129,10 @@ impl PostgresBackend<'_> {
         if !repairs || self.run_transaction != RunTransaction::None {
             return None;
         }
-        let rows =
-            self.rows(super::outside_transaction::select_row(history_table, self.table(), &job.entry)).await.ok()?;
+        let rows = self
+            .rows(super::outside_transaction::select_row(history_table, self.table(), job.entry.version))
+            .await
+            .ok()?;
         let holder: Option<String> = rows.first()?.try_get("holder").ok().flatten();
         holder.map(|holder| format!("{holder}, which is working on `{}`", job.id))
     }

@@ -628,6 +628,14 @@ impl Backend for SqliteBackend<'_> {
         })
     }
 
+    fn at_work<'a>(
+        &'a mut self,
+        _: &'a HistoryTable,
+        _: &'a lockgate_core::Row,
+    ) -> BoxFuture<'a, Result<Option<String>, Cause>> {
+        Box::pin(async move { Ok(self.file().await?.and_then(|file| owner::holder(&file))) })
+    }
+
     #[cfg(feature = "operations")]
     fn read_log<'a>(
         &'a mut self,
