@@ -49,7 +49,7 @@ behind      | up --dry-run           | both     | 0    | 1 migration would run, 
 behind      | drift                  | both     | 0    | no difference between program and database
 behind      | history                | both     | 0    | AT (UTC) EVENT MIGRATION TOOK BY PROGRAM LOCKGATE
 behind      | ready                  | both     | 7    | not ready: 1 of 12 migrations not applied: `0012_add_phone_to_members`
-behind      | wait --timeout 1ms     | both     | 7    | error[timed-out]: 1 of 12 migrations are not applied after 1ms
+behind      | wait --timeout 1ms     | both     | 7    | error[timed-out]: 1 of 12 migrations is not applied after 1ms
 behind      | up                     | both     | 0    | 1 migration to run
 behind      | down 1                 | both     | 0    | 1 migration to revert
 behind      | redo                   | both     | 0    | 2 steps to run
@@ -109,7 +109,7 @@ locked      | up --dry-run           | both     | 0    | 1 migration would run, 
 locked      | drift                  | both     | 0    | no difference between program and database
 locked      | history                | both     | 0    | AT (UTC) EVENT MIGRATION TOOK BY PROGRAM LOCKGATE
 locked      | ready                  | both     | 7    | not ready: 1 of 12 migrations not applied: `0012_add_phone_to_members`
-locked      | wait --timeout 1ms     | both     | 7    | error[timed-out]: 1 of 12 migrations are not applied after 1ms
+locked      | wait --timeout 1ms     | both     | 7    | error[timed-out]: 1 of 12 migrations is not applied after 1ms
 locked      | up                     | sqlite   | 5    | waiting for another run to end
 locked      | up                     | postgres | 5    | 1 migration to run
 locked      | down 1                 | sqlite   | 5    | waiting for another run to end
@@ -137,7 +137,7 @@ read-only   | up --dry-run           | both     | 0    | 1 migration would run, 
 read-only   | drift                  | both     | 0    | no difference between program and database
 read-only   | history                | both     | 0    | AT (UTC) EVENT MIGRATION TOOK BY PROGRAM LOCKGATE
 read-only   | ready                  | both     | 7    | not ready: 1 of 12 migrations not applied: `0012_add_phone_to_members`
-read-only   | wait --timeout 1ms     | both     | 7    | error[timed-out]: 1 of 12 migrations are not applied after 1ms
+read-only   | wait --timeout 1ms     | both     | 7    | error[timed-out]: 1 of 12 migrations is not applied after 1ms
 read-only   | up                     | sqlite   | 6    | 1 migration to run
 read-only   | up                     | postgres | 6    | error[read-only]: the run could not begin
 read-only   | down 1                 | sqlite   | 6    | 1 migration to revert
