@@ -6,6 +6,7 @@ use crate::create::create;
 use crate::error::Error;
 use crate::list;
 use crate::meta::{Meta, Purpose};
+use crate::names::shell_word;
 use crate::subject::{Of, Subject};
 
 /// How to deploy.
@@ -83,9 +84,7 @@ async fn apply(subject: &Subject<'_>, destination: UpTo, before: &Meta) -> Resul
 
 /// The command that restores a backup in place.
 fn restore(subject: &Subject<'_>, meta: &Meta) -> String {
-    let store = subject.store.to_string();
-    let is_plain = store.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:".contains(c));
-    let store = if is_plain { store } else { format!("'{}'", store.replace('\'', "'\\''")) };
+    let store = shell_word(&subject.store.to_string());
     let command = format!("restore {} --store {store} --stage", meta.key);
     match meta.stage.as_deref().map(str::parse::<Stage>) {
         Some(Ok(stage)) if stage.is_protected() => format!("`{command} {stage} --override-stage \"why\"`"),

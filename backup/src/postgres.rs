@@ -10,7 +10,7 @@ use crate::client::{self, Client};
 use crate::error::Error;
 use crate::event::Progress;
 use crate::meta::{Locale, TableRows};
-use crate::store::{Content, Store, Upload};
+use crate::store::{Content, Store};
 
 /// The tables whose rows are in a dump, without those of extensions.
 const TABLES: &str = "SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c \
@@ -121,11 +121,15 @@ impl Snapshot {
         let major = crate::meta::major(&self.server_version).unwrap_or_default();
         let client = Client::find("pg_dump", major).await?;
         let mut command = client.command(url)?;
-        command.args(["--format=custom", &format!("--snapshot={}", self.id)]).stdout(Stdio::piped());
+        command.args(["--format=custom", &format!("--snapshot={}", self.id)]);
         let mut upload = store.upload(key, self.database_bytes).await?;
         let session = connection(&mut self.database)?;
-        let dumped =
-            tokio::try_join!(run(&client, &mut command, url, &mut upload, &mut progress), count(session, &self.tables));
+        let take = async |piece: &[u8]| {
+            upload.write(piece).await?;
+            progress.moved(piece.len());
+            Ok(())
+        };
+        let dumped = tokio::try_join!(run(&client, &mut command, url, take), count(session, &self.tables));
         // The snapshot is no longer needed.
         let _ = self.database.close().await;
         match dumped {
@@ -142,17 +146,17 @@ impl Snapshot {
     }
 }
 
-/// Runs `pg_dump` and uploads its output. The dump counts only if `pg_dump` succeeds.
-async fn run(
+/// Runs `pg_dump`, and passes its output on piece by piece. The output counts only if `pg_dump` succeeds.
+pub(crate) async fn run(
     client: &Client,
     command: &mut tokio::process::Command,
     url: &str,
-    upload: &mut Upload,
-    progress: &mut Progress<'_>,
+    mut take: impl AsyncFnMut(&[u8]) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let mut child = client.start(command)?;
+    let mut child = client.start(command.stdout(Stdio::piped()))?;
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let mut stdout = stdout.expect("it is a pipe");
+    let mut is_empty = true;
     let pump = async {
         let mut buffer = vec![0; 256 << 10];
         loop {
@@ -160,8 +164,8 @@ async fn run(
             match read.map_err(|error| Error::failed(format!("the dump cannot be read: {error}")))? {
                 0 => return Ok::<(), Error>(()),
                 read => {
-                    upload.write(&buffer[..read]).await?;
-                    progress.moved(read);
+                    is_empty = false;
+                    take(&buffer[..read]).await?;
                 }
             }
         }
@@ -183,7 +187,7 @@ async fn run(
     if !status.success() {
         return Err(client.failed(status, &said, url));
     }
-    if upload.size() == 0 {
+    if is_empty {
         return Err(Error::failed("`pg_dump` reported success, but wrote nothing"));
     }
     Ok(())

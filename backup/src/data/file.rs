@@ -10,7 +10,7 @@ use crate::names::TableName;
 /// The beginning of the first line. The number is the version of the format.
 const FORM: &str = "-- lockgate dump 1 ";
 /// The beginning of the line that names the newest migration.
-const NEWEST: &str = "-- newest migration ";
+pub(super) const NEWEST: &str = "-- newest migration ";
 /// The beginning of a line that names a table, as SQL quotes it.
 const TABLE: &str = "-- table ";
 /// The last line. A file without it is truncated.

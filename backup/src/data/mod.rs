@@ -79,7 +79,7 @@ impl Tables {
 /// If a chosen table does not exist, if the database contains something that a dump cannot hold, or if the database or
 /// the file fails. The file is then incomplete, and [`load`] refuses it.
 pub async fn dump(database: &mut Database, options: &DumpOptions, file: &mut dyn Write) -> Result<Tables, Error> {
-    let head = Head { dialect: database.dialect(), newest: options.newest.clone(), tables: Vec::new() };
+    let head = options.head(database.dialect());
     match head.dialect {
         #[cfg(feature = "postgres")]
         Dialect::Postgres => postgres::dump(connected(database.postgres())?, options, &head, file).await,
@@ -108,12 +108,7 @@ pub(crate) async fn load_keeping(
 ) -> Result<Tables, Error> {
     let mut lines = file::Lines::new(file);
     let head = Head::read(&mut lines)?;
-    if head.dialect != database.dialect() {
-        let (of, here) = (head.dialect.product(), database.dialect().product());
-        return Err(Error::refused(format!("the dump is of a database of {of}, and this one is {here}"))
-            .state("nothing was changed")
-            .help(format!("name a database of {of}")));
-    }
+    check_dialect("dump", head.dialect, database)?;
     head.check_newest(options.newest.as_deref())?;
     for table in &head.tables {
         check_bookkeeping(table, options)?;
@@ -133,12 +128,25 @@ fn connected<T>(connection: Option<T>) -> Result<T, Error> {
     connection.ok_or_else(|| Error::failed("the connection was interrupted").help("run the command again"))
 }
 
-impl Kept<'_> {
-    /// The head of the file.
+impl DumpOptions {
+    /// The head of the file, before the tables are known.
     fn head(&self, dialect: Dialect) -> Head {
-        Head { dialect, newest: self.options.newest.clone(), tables: Vec::new() }
+        Head { dialect, newest: self.newest.clone(), tables: Vec::new() }
     }
+}
 
+/// Refuses the file of another kind of database. `what` the file is: a dump.
+fn check_dialect(what: &str, of: Dialect, database: &Database) -> Result<(), Error> {
+    let (here, of) = (database.dialect().product(), of.product());
+    if of == here {
+        return Ok(());
+    }
+    Err(Error::refused(format!("the {what} is of a database of {of}, and this one is {here}"))
+        .state("nothing was changed")
+        .help(format!("name a database of {of}")))
+}
+
+impl Kept<'_> {
     /// What writes to the file.
     fn writer(&self) -> BufWriter<&std::fs::File> {
         BufWriter::new(self.file.file())

@@ -80,6 +80,7 @@ async fn dump_in_snapshot(
         dumped.rows.push((name.to_string(), rows));
     }
     let owners: Option<Vec<i64>> = (!is_whole).then(|| chosen.iter().map(|(name, _)| of(name).oid).collect());
+    let bookkeeping: Vec<i64> = bookkeeping.iter().map(|table| table.oid).collect();
     for sequence in catalogue::sequences(connection, owners.as_deref(), &bookkeeping).await.map_err(unread)? {
         file::write(file, format!("{sequence}\n").as_bytes())?;
     }
@@ -211,7 +212,8 @@ async fn load_in_transaction(
 
 /// The tables of these names that do not belong to the application.
 pub(super) async fn own_tables(connection: &mut PgConnection, own: &[String]) -> Result<Vec<TableName>, Error> {
-    catalogue::own_tables(connection, own).await.map_err(unread)
+    let (_, own) = catalogue::tables(connection, own).await.map_err(unread)?;
+    Ok(own.into_iter().map(|table| table.name).collect())
 }
 
 /// Writes the rows of all tables to a file, after it has locked these tables.
@@ -224,7 +226,7 @@ async fn keep(connection: &mut PgConnection, kept: Kept<'_>) -> Result<(), Error
         execute(connection, &lock).await.map_err(unread)?;
     }
     let mut writer = kept.writer();
-    dump_in_snapshot(connection, kept.options, &kept.head(Dialect::Postgres), &mut writer).await?;
+    dump_in_snapshot(connection, kept.options, &kept.options.head(Dialect::Postgres), &mut writer).await?;
     drop(writer);
     kept.file.finish()
 }

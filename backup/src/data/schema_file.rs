@@ -5,13 +5,11 @@ use std::io::Write;
 
 use lockgate::{Database, Dialect};
 
-use super::file;
+use super::file::{self, NEWEST};
 use crate::error::Error;
 
 /// The beginning of the first line. The number is the version of the format.
 const FORM: &str = "-- lockgate schema 1 ";
-/// The beginning of the line that names the newest migration.
-const NEWEST: &str = "-- newest migration ";
 /// The last line. A file without it is truncated.
 const END: &str = "-- end of the schema";
 
@@ -63,32 +61,23 @@ pub async fn dump_schema(
 
 #[cfg(feature = "postgres")]
 async fn of_postgres(url: &str, connection: &mut sqlx::PgConnection, options: &SchemaOptions) -> Result<String, Error> {
-    use tokio::io::AsyncReadExt;
-
-    use crate::client::{self, Client};
+    use crate::client::Client;
 
     let unread = |error: sqlx::Error| Error::of_driver("the database cannot be read", &error);
     let version: String =
         sqlx::query_scalar("SHOW server_version").fetch_one(&mut *connection).await.map_err(unread)?;
     let client = Client::find("pg_dump", crate::meta::major(&version).unwrap_or_default()).await?;
     let mut command = client.command(url)?;
-    command.arg("--schema-only").stdout(std::process::Stdio::piped());
+    command.arg("--schema-only");
     for name in super::postgres::own_tables(connection, &options.bookkeeping).await? {
         command.arg(format!("--exclude-table={}", name.quoted()));
     }
-    let mut child = client.start(&mut command)?;
-    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let mut sql = Vec::new();
-    let (read, said) = tokio::join!(
-        async { stdout.expect("it is a pipe").read_to_end(&mut sql).await },
-        client::said(stderr.expect("it is a pipe"))
-    );
-    read.map_err(|error| Error::failed(format!("the output of `pg_dump` cannot be read: {error}")))?;
-    let status =
-        child.wait().await.map_err(|error| Error::failed(format!("`pg_dump` cannot be waited for: {error}")))?;
-    if !status.success() {
-        return Err(client.failed(status, &said, url));
-    }
+    let take = async |piece: &[u8]| {
+        sql.extend_from_slice(piece);
+        Ok(())
+    };
+    crate::postgres::run(&client, &mut command, url, take).await?;
     String::from_utf8(sql).map_err(|_| {
         Error::refused("the schema contains text that is not UTF-8").help("use `backup create`, which keeps every byte")
     })
@@ -149,13 +138,7 @@ impl SchemaFile {
 ///
 /// If the database is not empty, or is another kind of database; or if it refuses a statement. Nothing was changed then.
 pub async fn load_schema(database: &mut Database, schema: &SchemaFile) -> Result<(), Error> {
-    let here = database.dialect();
-    if schema.dialect != here {
-        let (of, here) = (schema.dialect.product(), here.product());
-        return Err(Error::refused(format!("the schema is of a database of {of}, and this one is {here}"))
-            .state("nothing was changed")
-            .help(format!("name a database of {of}")));
-    }
+    super::check_dialect("schema", schema.dialect, database)?;
     make(database, schema).await
 }
 

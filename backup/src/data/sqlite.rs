@@ -349,7 +349,7 @@ async fn load_in_transaction(
 /// Writes the rows of all tables to a file. The transaction has the write lock of the database.
 async fn keep(connection: &mut SqliteConnection, kept: Kept<'_>) -> Result<(), Error> {
     let mut writer = kept.writer();
-    dump_in_snapshot(connection, kept.options, &kept.head(Dialect::Sqlite), &mut writer).await?;
+    dump_in_snapshot(connection, kept.options, &kept.options.head(Dialect::Sqlite), &mut writer).await?;
     drop(writer);
     kept.file.finish()
 }

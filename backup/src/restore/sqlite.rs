@@ -14,6 +14,7 @@ use super::{Obstacles, Options, Restored, compare, free_bytes, mark};
 use crate::error::Error;
 use crate::event::{Phase, Progress};
 use crate::meta::{Meta, now};
+use crate::names::shell_word;
 use crate::sqlite::{connection, examine, url_of};
 use crate::subject::Subject;
 
@@ -57,8 +58,10 @@ pub(super) async fn restore(subject: &Subject<'_>, options: &Options, meta: Meta
         claim = Claim::of(&file, &mut obstacles)?;
     } else {
         let folder = folder_of(&file).to_string_lossy().into_owned();
-        obstacles
-            .add(format!("the folder `{folder}` does not exist"), format!("make it: `mkdir -p {}`", quoted(&folder)));
+        obstacles.add(
+            format!("the folder `{folder}` does not exist"),
+            format!("make it: `mkdir -p {}`", shell_word(&folder)),
+        );
     }
     let mut stage = options.stage;
     if exists {
@@ -301,12 +304,7 @@ fn unreadable(file: &Path) -> Error {
 /// The command that moves a file away.
 fn move_away(file: &Path) -> String {
     let name = file.to_string_lossy();
-    format!("mv {} {}", quoted(&name), quoted(&format!("{name}.damaged")))
-}
-
-/// A word for the shell.
-fn quoted(word: &str) -> String {
-    shlex::try_quote(word).map_or_else(|_| word.to_owned(), std::borrow::Cow::into_owned)
+    format!("mv {} {}", shell_word(&name), shell_word(&format!("{name}.damaged")))
 }
 
 fn remove(file: &Path) -> Result<(), Error> {

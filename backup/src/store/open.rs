@@ -10,6 +10,7 @@ use object_store::path::Path;
 
 use super::Store;
 use crate::error::Error;
+use crate::names::shell_word;
 
 const FORMS: &str = "write the path of a folder, `s3://bucket/prefix`, `gs://bucket/prefix` or `az://container/prefix`";
 
@@ -54,10 +55,8 @@ fn folder(url: &str, path: &FilePath) -> Result<Store, Error> {
     if !path.is_dir() {
         let what = format!("the folder of the store, `{}`, does not exist", path.display());
         let shown = path.display().to_string();
-        let is_plain =
-            shown.chars().all(|c| c.is_ascii_alphanumeric() || "-_./".contains(c)) && !shown.starts_with('-');
-        let shown = if is_plain { shown } else { format!("-- '{}'", shown.replace('\'', "'\\''")) };
-        let help = format!("create it, or mount its disk: `mkdir -p {shown}`");
+        let option_end = if shown.starts_with('-') { "-- " } else { "" };
+        let help = format!("create it, or mount its disk: `mkdir -p {option_end}{}`", shell_word(&shown));
         return Err(Error::new(ErrorKind::Unreachable, what).help(help));
     }
     let failed = |error: &dyn std::fmt::Display| {
@@ -159,7 +158,7 @@ mod tests {
         for (url, said) in [
             ("", "is empty"),
             ("/no/such/folder", "`mkdir -p /no/such/folder`"),
-            ("/no/my folder", "`mkdir -p -- '/no/my folder'`"),
+            ("/no/my folder", "`mkdir -p '/no/my folder'`"),
             ("/dev/null", "is not a folder"),
             ("file://tmp", "three slashes"),
             ("ftp://host/x", "`ftp://` is not a kind of store"),

@@ -36,10 +36,6 @@ impl Upload {
         Ok(())
     }
 
-    pub(crate) fn size(&self) -> u64 {
-        self.size
-    }
-
     /// Makes the dump visible, and returns its size and checksum.
     pub(crate) async fn finish(self) -> Result<Content, Error> {
         self.parts.finish().await.map_err(|error| failed(&error))?;

@@ -29,12 +29,12 @@ pub(super) struct Guards {
 /// Checks the deferred constraints.
 pub(super) const CHECK: &str = "SET CONSTRAINTS ALL IMMEDIATE;";
 
-/// Returns the tables with data of their own, and the object ids of the `bookkeeping` tables. A table comes after those
+/// Returns the tables with data of their own, and the `bookkeeping` tables. A table of the first comes after those
 /// that it refers to, except in a cycle.
 pub(super) async fn tables(
     connection: &mut PgConnection,
     bookkeeping: &[String],
-) -> Result<(Vec<Table>, Vec<i64>), sqlx::Error> {
+) -> Result<(Vec<Table>, Vec<Table>), sqlx::Error> {
     let question = format!(
         "SELECT c.oid::int8 AS oid, n.nspname, c.relname, c.relkind = 'p' AS is_partitioned, ARRAY(\
          SELECT a.attname::text FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 \
@@ -52,12 +52,10 @@ pub(super) async fn tables(
     for row in rows {
         let name = TableName { schema: Some(row.try_get("nspname")?), name: row.try_get("relname")? };
         let oid: i64 = row.try_get("oid")?;
-        if bookkeeping.iter().any(|own| name.goes_by(own)) {
-            own_tables.push(oid);
-        } else {
-            let (is_partitioned, columns) = (row.try_get("is_partitioned")?, row.try_get("columns")?);
-            tables.push(Table { oid, name, is_partitioned, columns });
-        }
+        let is_own = bookkeeping.iter().any(|own| name.goes_by(own));
+        let (is_partitioned, columns) = (row.try_get("is_partitioned")?, row.try_get("columns")?);
+        let into = if is_own { &mut own_tables } else { &mut tables };
+        into.push(Table { oid, name, is_partitioned, columns });
     }
     let references: Vec<(i64, i64)> = sqlx::query(
         "SELECT conrelid::int8, confrelid::int8 FROM pg_catalog.pg_constraint WHERE contype = 'f' AND conrelid <> confrelid",
@@ -68,19 +66,6 @@ pub(super) async fn tables(
     .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
     .collect::<Result<_, sqlx::Error>>()?;
     Ok((in_order(tables, &references), own_tables))
-}
-
-/// Returns the existing tables among the `bookkeeping` tables.
-pub(super) async fn own_tables(
-    connection: &mut PgConnection,
-    bookkeeping: &[String],
-) -> Result<Vec<TableName>, sqlx::Error> {
-    let question = "SELECT n.nspname, c.relname FROM pg_catalog.pg_class c \
-                    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r'";
-    let rows = sqlx::query(question).fetch_all(connection).await?;
-    let names = rows.iter().map(|row| Ok(TableName { schema: Some(row.try_get(0)?), name: row.try_get(1)? }));
-    let names: Vec<TableName> = names.collect::<Result<_, sqlx::Error>>()?;
-    Ok(names.into_iter().filter(|name| bookkeeping.iter().any(|own| name.goes_by(own))).collect())
 }
 
 /// Generated columns exist since PostgreSQL 12.
