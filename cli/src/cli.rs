@@ -248,8 +248,7 @@ impl Cli {
     pub async fn run(&self, options: &Options, verb: &Verb) -> Exit {
         let output = Output::standard(options.format);
         let run = finished(output.clone(), verb.name(), self.answer(output.clone(), options, verb));
-        // `wait` changes nothing, but says how it ended.
-        if !verb.writes() && !matches!(verb, Verb::Wait(_)) {
+        if !verb.is_stoppable() {
             return run.await;
         }
         let is_postgres = || self.choose(options).is_ok_and(|chosen| chosen.url.reveal().starts_with("postgres"));

@@ -237,12 +237,12 @@ impl DatabasesCli {
     pub async fn run(&self, options: &DatabasesOptions, verb: &DatabasesVerb) -> Exit {
         let output = Output::standard(options.options.format);
         let task = verb.task();
-        let writes = match &task {
+        let is_stoppable = match &task {
             Task::Up(arguments) => !arguments.dry_run,
             Task::Down(arguments) => !arguments.dry_run,
             Task::Redo(arguments) => !arguments.dry_run,
             Task::Mirror(arguments) => arguments.what.is_some(),
-            Task::One(verb) => verb.writes(),
+            Task::One(verb) => verb.is_stoppable(),
             Task::RepairBootstraps(_) => true,
             // It changes nothing, but says how it ended.
             Task::Wait(_) => true,
@@ -254,7 +254,7 @@ impl DatabasesCli {
             false => CommandError::Stopped { signal, postgres: true },
         };
         let run = cli::finished(output.clone(), verb.name(), self.answer(output.clone(), options, task));
-        if writes { cli::stoppable(output, verb.name(), stopped, run).await } else { run.await }
+        if is_stoppable { cli::stoppable(output, verb.name(), stopped, run).await } else { run.await }
     }
 
     async fn answer(&self, output: Output, options: &DatabasesOptions, task: Task) -> Result<Answer, CommandError> {
@@ -301,19 +301,16 @@ impl DatabasesCli {
             Task::Wait(arguments) => {
                 // Whoever waits for a database that nobody makes learns it at once.
                 let began = std::time::Instant::now();
-                let stand = tokio::time::timeout(arguments.timeout, migrator.status(url)).await;
-                match stand {
-                    Ok(Ok(each)) => each.iter().filter(|stand| !stand.exists).for_each(|stand| {
-                        output.remark(&format!("the database `{}` does not exist: waiting for it", stand.database));
-                    }),
+                let absent: Vec<String> = match tokio::time::timeout(arguments.timeout, migrator.status(url)).await {
+                    Ok(Ok(each)) => each.into_iter().filter(|of| !of.exists).map(|of| of.database).collect(),
                     Ok(Err(error)) => {
                         let absent = databases.iter().find(|database| database.is_absent(&error));
-                        absent.into_iter().for_each(|database| {
-                            output
-                                .remark(&format!("the database `{}` does not exist: waiting for it", database.name()));
-                        });
+                        absent.map(|database| database.name().to_owned()).into_iter().collect()
                     }
-                    Err(_) => {}
+                    Err(_) => Vec::new(),
+                };
+                for database in absent {
+                    output.remark(&format!("the database `{database}` does not exist: waiting for it"));
                 }
                 let left = arguments.timeout.saturating_sub(began.elapsed());
                 migrator.wait(url, left, arguments.interval).await?;

@@ -1,5 +1,7 @@
 //! The status of a database: one entry for each migration.
 
+use std::fmt;
+
 use crate::drift::{self, Drift};
 use crate::{History, Row, Set, Stage, State, Version};
 
@@ -26,6 +28,12 @@ pub struct AtWork {
     pub id: String,
     /// The run, for messages: `pid 7, connected since 2026-11-30T15:00:00Z`.
     pub by: String,
+}
+
+impl fmt::Display for AtWork {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} is working on `{}`", self.by, self.id)
+    }
 }
 
 /// One migration: embedded, recorded or both.

@@ -32,11 +32,7 @@ pub(crate) fn answer(answer: &Answer, width: Option<u16>) -> Text {
                 .extend(stand.status.drift.iter().map(|difference| format!("\n{}", drift(difference, None, width))));
             #[cfg(feature = "postgres")]
             text.out.extend(stand.mirror.as_ref().map(databases::mirrored));
-            let at_work = stand.status.at_work.iter();
-            text.out.extend(
-                at_work
-                    .map(|at_work| format!("\n{}", remark(&format!("{} is working on `{}`", at_work.by, at_work.id)))),
-            );
+            text.out.extend(stand.status.at_work.iter().map(|work| format!("\n{}", remark(&work.to_string()))));
             text.out.extend(stand.refusals.iter().map(|line| format!("\n{}", remark(line))));
             if stand.up_refuses {
                 text.out.push(format!("\n{}", remark("`up` refuses to run until this is fixed")));

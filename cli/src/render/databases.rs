@@ -1,6 +1,6 @@
 //! Formats what is said of several databases: one table for all of them, and a line for what is special about one.
 
-use lockgate::{DatabasesReport, Drift, Status};
+use lockgate::{Audience, DatabasesReport, Drift, Status, on_bootstraps, patch};
 
 use crate::answer::{DatabasePlanned, Planned, Stands};
 use crate::duration;
@@ -57,9 +57,7 @@ pub(super) fn statuses(stands: &Stands, width: Option<u16>) -> Text {
         text.out.extend(refused.map(|refused| format!("\n{refused}")));
     }
     for stand in each {
-        let at_work = stand.status.at_work.iter();
-        text.out
-            .extend(at_work.map(|work| format!("\n{}", remark(&format!("{} is working on `{}`", work.by, work.id)))));
+        text.out.extend(stand.status.at_work.iter().map(|work| format!("\n{}", remark(&work.to_string()))));
         if let Some(stage) = stand.status.stage {
             text.out.push(format!("stage of {}: {stage}", stand.database));
         }
@@ -70,8 +68,8 @@ pub(super) fn statuses(stands: &Stands, width: Option<u16>) -> Text {
         let is_expected = stand.mirror.as_ref().is_some_and(|mirror| mirror.mismatch.is_some());
         if !stand.dropped.is_empty() {
             let forget = stand.dropped.iter().rev().map(|id| {
-                let version = id.splitn(4, '.').take(3).collect::<Vec<_>>().join(".");
-                format!("`repair --forget {version} --database {} --bootstraps`", stand.database)
+                let version = patch::Patch::parse(id).map_or(id.as_str(), |patch| patch.key());
+                on_bootstraps(&Audience::CommandLine.forget(version), &stand.database)
             });
             let forget = forget.collect::<Vec<_>>().join(", then ");
             text.notes.push(format!(

@@ -36,7 +36,7 @@ pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> R
     if drift.iter().any(|drift| matches!(drift, Drift::Partial { .. }))
         && let Some(at_work) = migrator.status(&mut database).await?.at_work
     {
-        invocation.output().remark(&format!("{} is working on `{}`", at_work.by, at_work.id));
+        invocation.output().remark(&at_work.to_string());
     }
     let differs = drift.iter().any(|drift| !matches!(drift, Drift::Ahead { .. }));
     let exit = if differs { Exit::Drift } else { Exit::Done };

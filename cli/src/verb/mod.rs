@@ -223,10 +223,10 @@ impl Verb {
         }
     }
 
-    /// Whether the verb may change the database or leave an unfinished file: after a signal, it says what is known.
-    pub(crate) fn writes(&self) -> bool {
+    /// Whether the verb says what is known after a signal: it may change the database, leave an unfinished file, or wait.
+    pub(crate) fn is_stoppable(&self) -> bool {
         match self {
-            Self::Up(_) | Self::Baseline(_) | Self::Repair(_) | Self::MarkStage(_) => true,
+            Self::Up(_) | Self::Baseline(_) | Self::Repair(_) | Self::MarkStage(_) | Self::Wait(_) => true,
             #[cfg(feature = "adopt")]
             Self::Adopt(arguments) => arguments.write || arguments.undo,
             #[cfg(feature = "backup")]
@@ -243,13 +243,9 @@ impl Verb {
             Self::Dump(_) | Self::Load(_) | Self::Refresh(_) => true,
             Self::Down(arguments) => !arguments.dry_run,
             Self::Redo(arguments) => !arguments.dry_run,
-            Self::Status(_)
-            | Self::Plan(_)
-            | Self::Drift(_)
-            | Self::History(_)
-            | Self::Wait(_)
-            | Self::Ready(_)
-            | Self::Doctor(_) => false,
+            Self::Status(_) | Self::Plan(_) | Self::Drift(_) | Self::History(_) | Self::Ready(_) | Self::Doctor(_) => {
+                false
+            }
             // A signal ends it at once, and another call makes what is missing then. The client of `sql` hears its own.
             Self::Bootstrap(_) | Self::Sql(_) => false,
             #[cfg(feature = "completions")]

@@ -3,6 +3,7 @@
 
 use lockgate_core::mirror::Found;
 use lockgate_core::patch::Patch;
+use lockgate_core::probe::{Object, Probe};
 use lockgate_core::{Atomicity, Audience, Body, Dialect, History, Migration, Plan, Row, State, Status, UpTo};
 
 use super::server::{Login, Refused, Server, Why, lost, place};
@@ -331,7 +332,8 @@ impl Site<'_> {
                 State::Applied => statements.len(),
                 State::Partial | State::Reverting => (row.statements_done as usize).min(statements.len()),
             };
-            statements[..done].iter().any(|statement| creates(&text[statement.range.clone()], self.name()))
+            let created = Probe::Exists(Object::Database, self.name().to_owned());
+            statements[..done].iter().any(|statement| Probe::of(text, statement) == created)
         };
         let first = recorded.iter().position(|entry| entry.row.as_ref().is_some_and(|row| has_created(&entry.id, row)));
         first.map_or_else(Vec::new, |first| recorded[first..].iter().map(|entry| entry.id.clone()).collect())
@@ -343,7 +345,10 @@ impl Site<'_> {
         let summary =
             format!("the database `{name}` was dropped after its bootstraps had made it, and before they ended");
         let forget = |audience: Audience| {
-            let each = dropped.iter().rev().map(|id| audience.forget(version_of(id)));
+            let each = dropped
+                .iter()
+                .rev()
+                .map(|id| audience.forget(Patch::parse(id).map_or(id.as_str(), |patch| patch.key())));
             each.collect::<Vec<_>>().join(", then ")
         };
         Error::new(ErrorKind::Refused, summary).with_state(UNCHANGED).with_help(Wording::each(|audience| {
@@ -583,21 +588,6 @@ fn half_done(begun: &Status) -> Option<String> {
     let is_partial = |row: &Row| row.state != State::Applied;
     let stopped = begun.entries.iter().find(|entry| entry.row.as_ref().is_some_and(is_partial));
     stopped.map(|entry| entry.id.clone())
-}
-
-/// Whether a statement creates this database.
-fn creates(statement: &str, database: &str) -> bool {
-    let mut words = statement.split_whitespace();
-    let is = |word: Option<&str>, expected: &str| word.is_some_and(|word| word.eq_ignore_ascii_case(expected));
-    is(words.next(), "create") && is(words.next(), "database") && {
-        let named = words.next().unwrap_or_default().trim_end_matches(';');
-        named.trim_matches('"') == database || named.eq_ignore_ascii_case(database)
-    }
-}
-
-/// What names a patch on the command line: `shop.00000000.0002`.
-fn version_of(id: &str) -> String {
-    id.splitn(4, '.').take(3).collect::<Vec<_>>().join(".")
 }
 
 /// The roles in the names of patches, the newest first.
