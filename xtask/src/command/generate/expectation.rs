@@ -3,6 +3,8 @@
 use lockgate_schema::{Column, Constraint, ConstraintKind, Name, ObjectKind, Schema, Table, TypeKind};
 use lockgate_source::core::Dialect;
 
+use super::rows;
+
 /// One check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Expectation {
@@ -246,7 +248,7 @@ fn postgres(here: &Schema, there: &Schema, found: &mut Vec<Expectation>) {
         if let (TypeKind::Enum(values), Some(TypeKind::Enum(before))) = (&one.kind, other.map(|known| &known.kind))
             && values != before
         {
-            let name = quoted_name(&one.name);
+            let name = rows::name(&one.name);
             let values: Vec<String> = values.iter().map(|value| literal(value)).collect();
             found
                 .push(query(format!("SELECT enum_range(NULL::{name})::text[] = ARRAY[{}]::text[]", values.join(", "))));
@@ -262,14 +264,14 @@ fn postgres(here: &Schema, there: &Schema, found: &mut Vec<Expectation>) {
             {
                 continue;
             }
-            let name = quoted_name(&object.name);
+            let name = rows::name(&object.name);
             found.extend(match object.kind {
                 ObjectKind::Function | ObjectKind::Procedure | ObjectKind::Aggregate | ObjectKind::WindowFunction => {
                     // The name has the types of the arguments.
                     let (schema, rest) = (object.name.schema.as_deref(), object.name.name.as_str());
-                    let schema = schema.map_or_else(String::new, |schema| format!("{}.", identifier(schema)));
+                    let schema = schema.map_or_else(String::new, |schema| format!("{}.", rows::quoted(schema)));
                     let (own, arguments) = rest.split_once('(').unwrap_or((rest, ")"));
-                    let full = format!("{schema}{}({arguments}", identifier(own));
+                    let full = format!("{schema}{}({arguments}", rows::quoted(own));
                     Some(query(format!("SELECT to_regprocedure({}) {}", literal(&full), exists(is_here))))
                 }
                 ObjectKind::Extension => Some(query(format!(
@@ -278,7 +280,7 @@ fn postgres(here: &Schema, there: &Schema, found: &mut Vec<Expectation>) {
                     literal(&object.name.name)
                 ))),
                 ObjectKind::Policy => {
-                    let table = object.on.as_ref().map(quoted_name).unwrap_or_default();
+                    let table = object.on.as_ref().map(rows::name).unwrap_or_default();
                     Some(query(format!(
                         "SELECT count(*) = {} FROM pg_policy WHERE polname = {} AND polrelid = to_regclass({})",
                         u8::from(is_here),
@@ -298,19 +300,19 @@ fn postgres(here: &Schema, there: &Schema, found: &mut Vec<Expectation>) {
             });
         }
         for sequence in one.sequences.iter().filter(|one| !other.sequences.iter().any(|known| known.name == one.name)) {
-            let name = literal(&quoted_name(&sequence.name));
+            let name = literal(&rows::name(&sequence.name));
             found.push(query(format!("SELECT to_regclass({name}) {}", exists(is_here))));
         }
         for namespace in
             one.namespaces.iter().filter(|one| !other.namespaces.iter().any(|known| known.name == one.name))
         {
-            let name = literal(&identifier(&namespace.name));
+            let name = literal(&rows::quoted(&namespace.name));
             found.push(query(format!("SELECT to_regnamespace({name}) {}", exists(is_here))));
         }
     }
     for table in &here.tables {
         let Some(other) = there.tables.iter().find(|known| known.name == table.name) else { continue };
-        let name = literal(&quoted_name(&table.name));
+        let name = literal(&rows::name(&table.name));
         if table.row_security != other.row_security {
             let is = table.row_security != lockgate_schema::RowSecurity::Off;
             let forced = table.row_security == lockgate_schema::RowSecurity::Forced;
@@ -338,14 +340,13 @@ fn values(here: &Schema, there: &Schema, found: &mut Vec<Expectation>) {
         if other.definition == object.definition {
             continue;
         }
-        let (name, on) =
-            (literal(&object.name.name), literal(&object.on.as_ref().map(quoted_name).unwrap_or_default()));
+        let (name, on) = (literal(&object.name.name), literal(&object.on.as_ref().map(rows::name).unwrap_or_default()));
         match object.kind {
             ObjectKind::Function | ObjectKind::Procedure => {
                 let schema =
-                    object.name.schema.as_deref().map_or_else(String::new, |one| format!("{}.", identifier(one)));
+                    object.name.schema.as_deref().map_or_else(String::new, |one| format!("{}.", rows::quoted(one)));
                 let (own, arguments) = object.name.name.split_once('(').unwrap_or((&object.name.name, ")"));
-                let full = literal(&format!("{schema}{}({arguments}", identifier(own)));
+                let full = literal(&format!("{schema}{}({arguments}", rows::quoted(own)));
                 value(format!("SELECT md5(prosrc) FROM pg_proc WHERE oid = to_regprocedure({full})"));
                 value(format!("SELECT md5(pg_get_functiondef(oid)) FROM pg_proc WHERE oid = to_regprocedure({full})"));
             }
@@ -368,17 +369,17 @@ fn values(here: &Schema, there: &Schema, found: &mut Vec<Expectation>) {
     }
     for view in &here.views {
         if there.views.iter().any(|known| known.name == view.name && known.definition != view.definition) {
-            let name = literal(&quoted_name(&view.name));
+            let name = literal(&rows::name(&view.name));
             value(format!("SELECT md5(pg_get_viewdef(oid)) FROM pg_class WHERE oid = to_regclass({name})"));
         }
     }
     for table in &here.tables {
         let Some(other) = there.tables.iter().find(|known| known.name == table.name) else { continue };
-        let name = literal(&quoted_name(&table.name));
+        let name = literal(&rows::name(&table.name));
         for index in &table.indexes {
             if other.indexes.iter().any(|known| known.name == index.name && known.definition != index.definition) {
                 let full = Name { schema: table.name.schema.clone(), name: index.name.clone() };
-                let full = literal(&quoted_name(&full));
+                let full = literal(&rows::name(&full));
                 value(format!("SELECT pg_get_indexdef(oid) FROM pg_class WHERE oid = to_regclass({full})"));
             }
         }
@@ -429,15 +430,6 @@ fn shown(name: &Name) -> String {
 /// The name of something in the schema of a table.
 fn beside(table: &Name, name: &str) -> String {
     shown(&Name { schema: table.schema.clone(), name: name.to_owned() })
-}
-
-fn quoted_name(name: &Name) -> String {
-    let schema = name.schema.as_deref().map_or_else(String::new, |schema| format!("{}.", identifier(schema)));
-    format!("{schema}{}", identifier(&name.name))
-}
-
-fn identifier(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 fn literal(text: &str) -> String {
