@@ -18,7 +18,7 @@ use crate::event::Event;
 use crate::failure::{self, FailedJob};
 use crate::precondition;
 use crate::report::{FinishedStep, Report};
-use crate::run::{Patience, Run};
+use crate::run::{Run, patiently};
 use crate::stage;
 
 /// How many times a migration is tried if it cannot get its locks.
@@ -69,14 +69,10 @@ async fn execute_all(
     loop {
         let history = if std::mem::take(&mut ask_first) {
             let set = run.migrations.set();
-            let mut patience = Patience::until(backend, run, Intent::Write, waiting.deadline);
-            let looked = loop {
-                match backend.read_unless(&run.history_table, set).await {
-                    Ok(looked) => break looked,
-                    Err(cause) => patience.outwait(cause).await.map_err(|cause| failure::unread(cause, run))?,
-                }
-            };
-            let Some(history) = looked else { break };
+            let looked = patiently(backend, run, Intent::Write, waiting.deadline, |backend| {
+                backend.read_unless(&run.history_table, set)
+            });
+            let Some(history) = looked.await.map_err(|cause| failure::unread(cause, run))? else { break };
             history
         } else {
             read_until(backend, run, Intent::Write, waiting.deadline)
@@ -174,13 +170,7 @@ pub(crate) async fn read_patiently(
     intent: Intent,
     deadline: Deadline,
 ) -> Result<History, Cause> {
-    let mut patience = Patience::until(backend, run, intent, deadline);
-    loop {
-        match backend.read(&run.history_table).await {
-            Ok(history) => return Ok(history),
-            Err(cause) => patience.outwait(cause).await?,
-        }
-    }
+    patiently(backend, run, intent, deadline, |backend| backend.read(&run.history_table)).await
 }
 
 /// Adds to a status which run is working on the migration that looks as if it had stopped half way.

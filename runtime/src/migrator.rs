@@ -29,7 +29,7 @@ use crate::log::LogEntry;
 use crate::migrations::Migrations;
 use crate::psql::Variables;
 use crate::report::Report;
-use crate::run::{Mirrored, Mirroring, Patience, Precondition, Run, StageRule};
+use crate::run::{Mirrored, Mirroring, Precondition, Run, StageRule, patiently};
 use crate::stage;
 #[cfg(feature = "operations")]
 use crate::table_size::TableSize;
@@ -378,13 +378,11 @@ impl Migrator {
     pub async fn status(&self, target: impl Target) -> Result<Status, Error> {
         let (run, set) = (self.run()?, self.migrations.set());
         let mut backend = open(target).await?;
-        let mut patience = Patience::until(&mut *backend, &run, Intent::Read, Deadline::after(run.limits.lock_wait));
-        let (history, stage) = loop {
-            match backend.read_with_stage(&run.history_table, set).await {
-                Ok(read) => break read,
-                Err(cause) => patience.outwait(cause).await.map_err(|cause| crate::failure::unread(cause, &run))?,
-            }
-        };
+        let deadline = Deadline::after(run.limits.lock_wait);
+        let read = patiently(&mut *backend, &run, Intent::Read, deadline, |backend| {
+            backend.read_with_stage(&run.history_table, set)
+        });
+        let (history, stage) = read.await.map_err(|cause| crate::failure::unread(cause, &run))?;
         stage::check_found(stage, &run)?;
         let status = Status { stage, ..lockgate_core::status(set, &history) };
         executor::note_work(&mut *backend, &run, status).await
@@ -510,7 +508,9 @@ impl Migrator {
         let beside = companions.filter(|kind| *kind != CompanionKind::Repeatable).map(CompanionKind::suffix);
         for suffix in std::iter::once("").chain(beside) {
             let table = HistoryTable { set: format!("{}{suffix}", self.set), ..run.history_table.clone() };
-            let read = backend.read_log(&table, last).await;
+            let deadline = Deadline::after(run.limits.lock_wait);
+            let read =
+                patiently(&mut *backend, &run, Intent::Read, deadline, |backend| backend.read_log(&table, last)).await;
             log.extend(read.map_err(|cause| Error::from_cause("the log cannot be read", cause))?);
         }
         log.sort_by(|one: &LogEntry, other| one.at.cmp(&other.at));
@@ -811,7 +811,8 @@ impl Migrator {
             Err(cause) => (None, Finding::of_cause("history", &cause)),
         };
         stage::check(&mut *backend, &run).await?;
-        let examined = backend.examine(examination).await;
+        let examined =
+            patiently(&mut *backend, &run, Intent::Read, deadline, |backend| backend.examine(examination)).await;
         let mut findings = examined.map_err(|cause| Error::of_read("the database cannot be examined", cause))?;
         if run.limits.statement_timeout.is_some() {
             // What the session has does not count for migrations then.

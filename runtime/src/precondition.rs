@@ -3,11 +3,11 @@
 
 use lockgate_core::{Audience, History, Refusal, create};
 
-use crate::backend::Backend;
+use crate::backend::{Backend, Deadline, Intent};
 use crate::error::{Error, UNCHANGED, Wording};
-use crate::failure;
 use crate::history_table::HistoryTable;
-use crate::run::{Precondition, Run};
+use crate::run::{Precondition, Run, patiently};
+use crate::{executor, failure};
 
 /// Refuses a run whose precondition does not hold, on a database with this history of its own.
 pub(crate) async fn check(backend: &mut dyn Backend, run: &Run<'_>, history: &History) -> Result<(), Error> {
@@ -33,7 +33,10 @@ pub(crate) async fn check(backend: &mut dyn Backend, run: &Run<'_>, history: &Hi
             let begun = !history.rows().is_empty() || *beside_others;
             let reason = match reason {
                 None if !begun => {
-                    let found = backend.objects(&run.history_table).await;
+                    let deadline = Deadline::after(run.limits.lock_wait);
+                    let objects =
+                        patiently(backend, run, Intent::Write, deadline, |backend| backend.objects(&run.history_table));
+                    let found = objects.await;
                     let found = found.map_err(|cause| Error::from_cause("the database cannot be examined", cause))?;
                     (!found.is_empty()).then_some(lockgate_core::plan::Reason::NotEmpty { found })
                 }
@@ -55,8 +58,10 @@ pub(crate) async fn check(backend: &mut dyn Backend, run: &Run<'_>, history: &Hi
 /// Reads another history than that of the run.
 async fn read(backend: &mut dyn Backend, run: &Run<'_>, other: &HistoryTable) -> Result<History, Error> {
     let unread = |cause| failure::unread(cause, run);
-    let history = backend.read(other).await.map_err(unread)?;
+    let deadline = Deadline::after(run.limits.lock_wait);
+    let history =
+        patiently(backend, run, Intent::Write, deadline, |backend| backend.read(other)).await.map_err(unread)?;
     // A backend holds what it writes against the history that it has read last.
-    backend.read(&run.history_table).await.map_err(unread)?;
+    executor::read_patiently(backend, run, Intent::Write, deadline).await.map_err(unread)?;
     Ok(history)
 }

@@ -140,31 +140,30 @@ impl Run<'_> {
     }
 }
 
-/// Waits while another connection holds a lock that keeps everybody from reading, as VACUUM does in SQLite.
-pub(crate) struct Patience<'r, 'm> {
-    run: &'r Run<'m>,
+/// Asks a backend until another connection no longer holds a lock that keeps everybody from reading, as VACUUM does in
+/// SQLite. Fails at any other cause, and at the deadline.
+pub(crate) async fn patiently<'r, T>(
+    backend: &mut (dyn Backend + 'r),
+    run: &'r Run<'_>,
+    intent: Intent,
     deadline: Deadline,
-    attempt: u32,
-}
-
-impl<'r, 'm> Patience<'r, 'm> {
-    /// Lets the reads of this backend wait so long in all.
-    pub(crate) fn until(backend: &mut dyn Backend, run: &'r Run<'m>, intent: Intent, deadline: Deadline) -> Self {
-        backend.expect(intent, deadline);
-        Self { run, deadline, attempt: 0 }
-    }
-
-    /// Waits a moment if a lock is the cause. Fails for any other cause, and when the wait is over.
-    pub(crate) async fn outwait(&mut self, cause: Cause) -> Result<(), Cause> {
-        if cause.class != Class::LockTimeout || self.deadline.is_over() {
+    ask: impl for<'b> Fn(&'b mut (dyn Backend + 'r)) -> BoxFuture<'b, Result<T, Cause>>,
+) -> Result<T, Cause> {
+    backend.expect(intent, deadline);
+    let mut attempt = 0;
+    loop {
+        let cause = match ask(backend).await {
+            Ok(answer) => return Ok(answer),
+            Err(cause) => cause,
+        };
+        if cause.class != Class::LockTimeout || deadline.is_over() {
             return Err(cause);
         }
-        if self.attempt == 0 {
-            self.run.tell(Event::LockWaiting { holder: None });
+        if attempt == 0 {
+            run.tell(Event::LockWaiting { holder: None });
         }
-        let delay = backoff(self.attempt, Duration::from_millis(10), Duration::from_millis(250));
-        tokio::time::sleep(delay.min(self.deadline.left())).await;
-        self.attempt += 1;
-        Ok(())
+        let delay = backoff(attempt, Duration::from_millis(10), Duration::from_millis(250));
+        tokio::time::sleep(delay.min(deadline.left())).await;
+        attempt += 1;
     }
 }

@@ -6,8 +6,10 @@ use std::fmt;
 use lockgate_core::{Audience, Dialect, Drift, RepeatableState, SchemaDigest, Status};
 use lockgate_schema::snapshot::{self, Change};
 
+use crate::backend::{Deadline, Intent};
 use crate::error::Error;
 use crate::migrator::{Migrator, open};
+use crate::run::patiently;
 use crate::target::Target;
 use crate::{executor, stage};
 
@@ -230,7 +232,8 @@ impl Migrator {
             stage::check(&mut *backend, &run).await?;
         }
         let Some(expected) = set.snapshot(dialect) else { return Ok(answer(SchemaVerdict::NoSnapshot, None)) };
-        let read = backend.read_schema(&run.history_table.table).await;
+        let (own, deadline) = (&run.history_table.table, Deadline::after(run.limits.lock_wait));
+        let read = patiently(&mut *backend, &run, Intent::Read, deadline, |backend| backend.read_schema(own)).await;
         let read = read.map_err(|cause| Error::from_cause("the schema cannot be read", cause))?;
         let live = read.schema.to_text();
         if SchemaDigest::of(&live) == expected.digest {

@@ -7,7 +7,7 @@ use crate::error::{Cause, Error, UNCHANGED};
 use crate::failure;
 use crate::history_table::HistoryEntry;
 use crate::precondition;
-use crate::run::{Patience, Run};
+use crate::run::{Run, patiently};
 
 /// Decides what runs on a database with this history. Asks for the stage only if a stage is demanded, or if something
 /// would run.
@@ -88,21 +88,10 @@ pub(crate) async fn mark(
         };
         log_overridden(backend, run, history, &format!("{protected}, now marked as {stage}: {why}")).await?;
     }
-    mark_patiently(backend, run, stage)
-        .await
-        .map_err(|cause| Error::of_read("the database cannot be marked", cause))?;
+    let deadline = Deadline::after(run.limits.lock_wait);
+    let marked = patiently(backend, run, Intent::Write, deadline, |backend| backend.mark(stage)).await;
+    marked.map_err(|cause| Error::of_read("the database cannot be marked", cause))?;
     Ok(before)
-}
-
-/// Marks a database, and waits for the lock that this needs.
-async fn mark_patiently(backend: &mut dyn Backend, run: &Run<'_>, stage: Stage) -> Result<(), Cause> {
-    let mut patience = Patience::until(backend, run, Intent::Write, Deadline::after(run.limits.lock_wait));
-    loop {
-        match backend.mark(stage).await {
-            Ok(()) => return Ok(()),
-            Err(cause) => patience.outwait(cause).await?,
-        }
-    }
 }
 
 /// Logs an override of the stage that is not about one migration.
@@ -148,16 +137,9 @@ pub(crate) async fn log_replaced(
 }
 
 pub(crate) async fn guard(backend: &mut dyn Backend, run: &Run<'_>) -> Result<Guard, Error> {
-    let mut patience = Patience::until(backend, run, Intent::Write, Deadline::after(run.limits.lock_wait));
-    let database = loop {
-        match backend.stage().await {
-            Ok(database) => break database,
-            Err(cause) => {
-                let unread = |cause| Error::of_read("the stage of the database cannot be read", cause);
-                patience.outwait(cause).await.map_err(unread)?;
-            }
-        }
-    };
+    let deadline = Deadline::after(run.limits.lock_wait);
+    let database = patiently(backend, run, Intent::Write, deadline, |backend| backend.stage()).await;
+    let database = database.map_err(|cause| Error::of_read("the stage of the database cannot be read", cause))?;
     Ok(Guard { database, asked: run.stage.asked, overridden: run.stage.why.is_some() })
 }
 

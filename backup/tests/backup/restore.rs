@@ -362,6 +362,7 @@ async fn a_restore_that_is_killed_leaves_the_old_or_the_new_database() {
             tokio::time::sleep(whole * step / 8).await;
             child.kill().unwrap();
             child.wait().unwrap();
+            place.wait_for_other_sessions().await;
             let rows = place.number("SELECT count(*) FROM books").await;
             assert!(rows == 3 || rows == 500, "{rows}");
             were_old += usize::from(rows == 3);

@@ -96,6 +96,22 @@ impl Place {
         number(&self.url, sql).await
     }
 
+    /// Waits until the server has ended the sessions of a process that was killed. It may be renaming until then, and who
+    /// connects at that moment finds no database.
+    pub(crate) async fn wait_for_other_sessions(&self) {
+        if self.is_sqlite {
+            return;
+        }
+        let name = &self.name;
+        let others = format!(
+            "SELECT count(*) FROM pg_stat_activity \
+             WHERE (datname LIKE '{name}%' OR query LIKE '%{name}%') AND pid <> pg_backend_pid()"
+        );
+        while number(&cluster().unwrap().url("postgres"), &others).await > 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    }
+
     pub(crate) fn is_sqlite(&self) -> bool {
         self.is_sqlite
     }
