@@ -133,7 +133,8 @@ mod tests {
     #[test]
     fn what_is_named_is_of_the_database_of_the_set() {
         static BILLING: Migrations = lockgate::embed_migrations!("../tests/fixtures/patches", database = "billing");
-        static OTHERS: Migrations = lockgate::embed_migrations!("../tests/fixtures/ui/database-not-encoded/migrations");
+        static OTHERS: Migrations =
+            lockgate::embed_migrations!("../tests/refusals/folders/database-not-encoded/migrations");
         let version = |migrations: &Migrations, text: &str| {
             let wanted: MigrationRef = text.parse().map_err(|error: ParseMigrationRefError| error.to_string())?;
             wanted.version(migrations).map(Version::get).map_err(|error| error.report())

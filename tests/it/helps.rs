@@ -323,8 +323,8 @@ const WAYS: &[Way] = &[
         "or say `postgres = \"15\"`",
         &[Edit("migrations.toml", "postgres = \"14\"", "postgres = \"15\"")],
     ),
-    (Code::NoSuchFolder, "", &[Person("the path is an argument of the macro, and `tests/ui` shows it")]),
-    (Code::NotAFolder, "", &[Person("the path is an argument of the macro, and `tests/ui` shows it")]),
+    (Code::NoSuchFolder, "", &[Person("the path is an argument of the macro, and `tests/refusals/ui` shows it")]),
+    (Code::NotAFolder, "", &[Person("the path is an argument of the macro, and `tests/refusals/ui` shows it")]),
     (
         Code::NotParsed,
         "or write `-- lockgate: allow(not-parsed) \"why\"` as the first line",

@@ -29,12 +29,14 @@ const EDGES: &[(&str, &[&str])] = &[
         "lockgate-xtask",
         &["lockgate-source", "lockgate-replay", "lockgate-testing", "lockgate", "lockgate-schema", "lockgate-tables"],
     ),
-    ("lockgate-lab", &["lockgate", "lockgate-source", "lockgate-testing", "lockgate-xtask"]),
-    ("lockgate-faults", &["lockgate", "lockgate-source", "lockgate-harness", "lockgate-cli"]),
+    ("lockgate-dependencies", &["lockgate", "lockgate-core", "lockgate-macros", "lockgate-sql"]),
+    ("lockgate-lab", &["lockgate", "lockgate-dependencies", "lockgate-source", "lockgate-testing", "lockgate-xtask"]),
+    ("lockgate-faults", &["lockgate", "lockgate-cli", "lockgate-dependencies", "lockgate-harness", "lockgate-source"]),
     ("app", &["lockgate", "lockgate-cli", "lockgate-build"]),
     ("patches", &["lockgate", "lockgate-cli", "lockgate-build"]),
     ("service", &["lockgate", "lockgate-build"]),
     ("trees", &["lockgate", "lockgate-cli", "lockgate-build"]),
+    ("lockgate-refusals", &[]),
     ("lockgate-tests", &[]),
 ];
 
