@@ -295,7 +295,11 @@ fn a_statement_that_never_works_is_named_with_its_place() {
         ),
         (
             "CREATE TABLE tags (name TEXT REFERENCES users (name));\n",
-            &["it does not work: foreign key mismatch - \"tags\" referencing \"users\"", "tags.sql:1:1"],
+            &[
+                "it does not work: foreign key mismatch - \"tags\" referencing \"users\"",
+                "tags.sql:1:1",
+                "must be the primary key of their table, or UNIQUE there",
+            ],
         ),
         (
             "CREATE TABLE tags (name TEXT);\nCREATE TRIGGER noted AFTER UPDATE ON tags BEGIN INSERT INTO log VALUES (1); END;\n",

@@ -78,11 +78,14 @@ impl Shown<'_> {
     /// Describes the statements that SQLite accepts although something in them does not exist.
     fn unresolved(&self, found: Vec<(usize, Refused)>) -> Vec<Diagnostic> {
         let describe = |(at, refused): (usize, Refused)| {
-            self.describe(
-                at,
-                &refused,
-                format!("SQLite accepts this statement, but it does not work: {}", refused.message),
-            )
+            let message = format!("SQLite accepts this statement, but it does not work: {}", refused.message);
+            let found = self.describe(at, &refused, message);
+            match refused.message.starts_with("foreign key mismatch") {
+                true => {
+                    found.help("the columns that it refers to must be the primary key of their table, or UNIQUE there")
+                }
+                false => found,
+            }
         };
         sorted(found.into_iter().map(describe).collect())
     }
