@@ -55,6 +55,14 @@ impl Audience {
         }
     }
 
+    /// Reverts this many migrations, and applies them again.
+    pub fn redo_by(self, steps: usize) -> String {
+        match self {
+            Self::Rust => format!("`redo` with {steps}"),
+            Self::CommandLine => format!("`redo {steps}`"),
+        }
+    }
+
     /// Reverts every migration.
     pub const fn down_all(self) -> &'static str {
         self.pick("`revert` with `DownTo::Empty`", "`down --all`")
@@ -265,7 +273,12 @@ mod tests {
         }
         for state in [State::Applied, State::Partial, State::Reverting] {
             drifts.push(Drift::Ahead { id: id(), version, state });
-            drifts.push(Drift::Partial { id: id(), state, statements_done: 2 });
+            drifts.extend([None, Some(3)].map(|in_doubt| Drift::Partial {
+                id: id(),
+                state,
+                statements_done: 2,
+                in_doubt,
+            }));
             drifts.extend([(true, false), (false, false), (true, true)].map(|(frozen, amended)| Drift::Edited {
                 id: id(),
                 recorded: sum,
@@ -310,8 +323,10 @@ mod tests {
             reasons.push(Reason::UnknownVersion { version, embedded });
         }
         for (asked, applied, possible) in [(9, 0, 0), (9, 1, 1), (9, 1, 0), (9, 3, 0), (9, 3, 3), (9, 3, 2)] {
-            reasons.push(Reason::TooManySteps { asked, applied, possible });
-            reasons.push(Reason::Irreversible { id: id(), reason: None, possible });
+            for again in [false, true] {
+                reasons.push(Reason::TooManySteps { asked, applied, possible, again });
+                reasons.push(Reason::Irreversible { id: id(), reason: None, possible, again });
+            }
         }
         reasons.extend([true, false].map(|possible| Reason::BelowOldest { version, oldest: id(), possible }));
         reasons.extend([(None, false), (Some(id()), false), (Some(id()), true)].map(|(newest, adoptable)| {
@@ -374,7 +389,7 @@ mod tests {
                 assert!(!typed.contains(word), "`{word}` means nothing on a command line: {typed}");
             }
             let called = format!("{reason}\n{}", reason.help());
-            for word in ["`up", "`down", "--"] {
+            for word in ["`up", "`down", "`redo 1`", "--"] {
                 assert!(!called.contains(word), "`{word}` cannot be called: {called}");
             }
         }

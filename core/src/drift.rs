@@ -105,6 +105,8 @@ pub enum Drift {
         state: State,
         /// How many of its statements have finished.
         statements_done: u32,
+        /// The statement, counted from 1, that was sent and whose end was not recorded.
+        in_doubt: Option<u32>,
     },
     /// A repeatable script ran with another text, or something that it depends on has changed since.
     Changed {
@@ -273,14 +275,16 @@ impl Drift {
                     ),
                 }
             }
-            Self::Partial { id, state: State::Reverting, .. } => format!(
-                "{down_1} resumes the revert where it stopped; to keep the migration instead, redo by hand what was \
+            Self::Partial { id, state: State::Reverting, in_doubt, .. } => format!(
+                "{}; to keep the migration instead, redo by hand what was \
                  reverted, and {} records that",
+                resumes(&down_1, "the revert ", *in_doubt),
                 audience.mark_applied(id)
             ),
-            Self::Partial { id, state: State::Partial | State::Applied, .. } => format!(
-                "{up} resumes where it stopped, unless another run is still working on it; to give it up, undo it by hand, \
+            Self::Partial { id, state: State::Partial | State::Applied, in_doubt, .. } => format!(
+                "{}, unless another run is still working on it; to give it up, undo it by hand, \
                  and {} records that",
+                resumes(up, "", *in_doubt),
                 audience.forget(id)
             ),
             Self::Changed { .. } => format!("{up} runs it again"),
@@ -294,6 +298,17 @@ impl Drift {
     /// Whether it asks for nothing before the program may work with the database.
     pub fn is_harmless(&self) -> bool {
         matches!(self, Self::Ahead { .. } | Self::Gone { .. } | Self::ManualEdited { .. })
+    }
+}
+
+/// What the verb does with a migration that stopped half way, perhaps at a statement whose outcome nobody knows yet.
+fn resumes(verb: &str, what: &str, in_doubt: Option<u32>) -> String {
+    match in_doubt {
+        None => format!("{verb} resumes {what}where it stopped"),
+        Some(number) => format!(
+            "{verb} looks whether statement {number} took effect, and resumes {what}there, or says what to type where the \
+             database does not show it"
+        ),
     }
 }
 
@@ -361,7 +376,7 @@ impl fmt::Display for Drift {
                     ),
                 }
             }
-            Self::Partial { id, state, statements_done } => {
+            Self::Partial { id, state, statements_done, in_doubt } => {
                 let half_way = match state {
                     State::Partial | State::Applied => "half way",
                     State::Reverting => "half way through its revert",
@@ -370,6 +385,10 @@ impl fmt::Display for Drift {
                     0 => write!(f, "`{id}` stopped {half_way}, before its first statement finished"),
                     1 => write!(f, "`{id}` stopped {half_way}, after 1 finished statement"),
                     many => write!(f, "`{id}` stopped {half_way}, after {many} finished statements"),
+                }?;
+                match in_doubt {
+                    Some(number) => write!(f, "; statement {number} was sent, and its end was not recorded"),
+                    None => Ok(()),
                 }
             }
             Self::Changed { id, recorded, embedded } => write!(
@@ -443,7 +462,8 @@ pub(crate) fn versioned_drift(set: &Set, history: &History) -> Vec<Drift> {
                 }
                 if row.state != State::Applied {
                     let (id, statements_done) = (migration.id().to_owned(), row.statements_done);
-                    found.push((version, Drift::Partial { id, state: row.state, statements_done }));
+                    let in_doubt = row.in_doubt();
+                    found.push((version, Drift::Partial { id, state: row.state, statements_done, in_doubt }));
                 }
             }
             None => {

@@ -133,6 +133,11 @@ impl Row {
         is_of_repeatable(&self.name, self.version)
     }
 
+    /// The statement, counted from 1, that was sent and whose end was not recorded, if the migration stopped there.
+    pub(crate) fn in_doubt(&self) -> Option<u32> {
+        self.under_way.filter(|number| self.state != State::Applied && *number > self.statements_done)
+    }
+
     /// Version and name: `7_add_tags`. The name alone if the version is in it, or follows from it.
     pub fn id(&self) -> String {
         let is_in_name = Patch::parse(&self.name).is_some_and(|patch| patch.version() == self.version);

@@ -175,6 +175,8 @@ pub enum Reason {
         reason: Option<String>,
         /// How many migrations can be reverted now, from the newest on.
         possible: usize,
+        /// Whether they were to be applied again afterwards.
+        again: bool,
     },
     /// The request is to revert more migrations than are applied.
     TooManySteps {
@@ -184,6 +186,8 @@ pub enum Reason {
         applied: usize,
         /// How many of them can be reverted now, from the newest on.
         possible: usize,
+        /// Whether they were to be applied again afterwards.
+        again: bool,
     },
     /// The scripts are written for other databases.
     WrongDialect {
@@ -298,7 +302,11 @@ impl Reason {
 
     /// What to do about it, with the Rust functions or the commands of `audience`.
     pub fn help_for(&self, audience: Audience) -> String {
-        let furthest = |possible: &usize| format!("{} reverts as many as possible now", audience.down_by(*possible));
+        let by = |steps: usize, again: bool| match again {
+            true => format!("{} redoes", audience.redo_by(steps)),
+            false => format!("{} reverts", audience.down_by(steps)),
+        };
+        let furthest = |possible: usize, again: bool| format!("{} as many as possible now", by(possible, again));
         match self {
             Self::Drift(drift) => drift.help_for(audience),
             Self::UnknownVersion { embedded: Some((oldest, newest)), .. } if oldest == newest => {
@@ -322,20 +330,20 @@ impl Reason {
             Self::Irreversible { possible: 0, .. } => {
                 "restore a backup, or write a new migration that corrects the data".to_owned()
             }
-            Self::Irreversible { possible, .. } => format!(
+            Self::Irreversible { possible, again, .. } => format!(
                 "{}; to go further, restore a backup, or write a new migration that corrects the data",
-                furthest(possible)
+                furthest(*possible, *again)
             ),
             Self::TooManySteps { applied: 0, .. } => "there is nothing to revert".to_owned(),
-            Self::TooManySteps { applied: 1, possible: 1, .. } => format!("{} reverts it", audience.down_by(1)),
+            Self::TooManySteps { applied: 1, possible: 1, again, .. } => format!("{} it", by(1, *again)),
             Self::TooManySteps { applied: 1, .. } => "it cannot be reverted: see the other reason".to_owned(),
             Self::TooManySteps { possible: 0, .. } => {
                 "none of them can be reverted now: see the other reason".to_owned()
             }
-            Self::TooManySteps { applied, possible, .. } if applied == possible => {
-                format!("{} reverts all of them", audience.down_by(*applied))
+            Self::TooManySteps { applied, possible, again, .. } if applied == possible => {
+                format!("{} all of them", by(*applied, *again))
             }
-            Self::TooManySteps { possible, .. } => furthest(possible),
+            Self::TooManySteps { possible, again, .. } => furthest(*possible, *again),
             Self::WrongDialect { database, .. } => {
                 format!("connect to the right database, or add `{database}` to `dialects` in `migrations.toml`")
             }
@@ -591,7 +599,14 @@ pub fn plan(set: &Set, history: &History, request: &Request) -> Result<Plan, Ref
 /// its destination is ignored.
 pub fn redo(set: &Set, history: &History, request: &Request, steps: usize) -> Result<Plan, Refusal> {
     let destination = DownTo::Steps(steps).into();
-    let down = plan(set, history, &Request { destination, ..*request })?;
+    let down = plan(set, history, &Request { destination, ..*request }).map_err(|mut refusal| {
+        for reason in &mut refusal.reasons {
+            if let Reason::Irreversible { again, .. } | Reason::TooManySteps { again, .. } = reason {
+                *again = true;
+            }
+        }
+        refusal
+    })?;
     let reverts = |version| down.steps.iter().any(|step| step.version == version);
     let left = history.rows().iter().filter(|row| !reverts(row.version)).cloned().collect();
     let Some(newest) = down.steps.iter().map(|step| step.version).max() else { return Ok(down) };
@@ -745,7 +760,7 @@ pub fn repair(set: &Set, history: &History, dialect: Dialect, repair: Repair) ->
             (None, _) => reasons.push(not_recorded(set, version)),
         },
         Repair::Finished(version) | Repair::Again(version) => match (history.row(version), set.find(version)) {
-            (Some(row), Some(migration)) => match in_doubt(row) {
+            (Some(row), Some(migration)) => match row.in_doubt() {
                 Some(number) if matches!(repair, Repair::Finished(_)) => {
                     let going_up = row.state == State::Partial;
                     let script = if going_up { Some(migration.up()) } else { migration.down() };
@@ -764,11 +779,6 @@ pub fn repair(set: &Set, history: &History, dialect: Dialect, repair: Repair) ->
         },
     }
     finish(steps, Vec::new(), history, reasons)
-}
-
-/// The statement, counted from 1, whose outcome is unknown.
-fn in_doubt(row: &Row) -> Option<u32> {
-    row.under_way.filter(|number| row.state != State::Applied && *number > row.statements_done)
 }
 
 fn finish(steps: Vec<Step>, tolerated: Vec<Drift>, history: &History, reasons: Vec<Reason>) -> Result<Plan, Refusal> {
@@ -817,7 +827,7 @@ fn down(set: &Set, history: &History, to: DownTo, request: &Request, reasons: &m
         DownTo::Empty => 0,
         DownTo::Steps(steps) => rows.len().checked_sub(steps).unwrap_or_else(|| {
             let possible = possible(set, history, request);
-            reasons.push(Reason::TooManySteps { asked: steps, applied: rows.len(), possible });
+            reasons.push(Reason::TooManySteps { asked: steps, applied: rows.len(), possible, again: false });
             0
         }),
         DownTo::Version(version) => {
@@ -853,6 +863,7 @@ fn down(set: &Set, history: &History, to: DownTo, request: &Request, reasons: &m
                 id: migration.id().to_owned(),
                 reason: migration.irreversible().map(str::to_owned),
                 possible: *furthest.get_or_insert_with(|| possible(set, history, request)),
+                again: false,
             }),
         }
         steps.push(step(&migration, action));

@@ -88,7 +88,9 @@ fn a_request_has_the_usual_defaults() {
 
 #[test]
 fn the_help_says_how_many_migrations_can_be_reverted() {
-    let says = |applied, possible| Reason::TooManySteps { asked: 9, applied, possible }.help_for(Audience::CommandLine);
+    let says = |applied, possible| {
+        Reason::TooManySteps { asked: 9, applied, possible, again: false }.help_for(Audience::CommandLine)
+    };
     assert_eq!(says(0, 0), "there is nothing to revert");
     assert_eq!(says(1, 1), "`down 1` reverts it");
     assert_eq!(says(1, 0), "it cannot be reverted: see the other reason");

@@ -3,7 +3,7 @@
 mod support;
 
 use lockgate_core::drift::drift;
-use lockgate_core::{Dialects, Drift, History, Row, State};
+use lockgate_core::{Audience, Dialects, Drift, History, Row, State};
 use support::{Words, checksum, row, set};
 
 /// The finished statements that the drift reports for this script.
@@ -44,4 +44,23 @@ fn an_unchanged_text_is_not_compared() {
     // A different migration with its number is reported as such.
     assert_eq!(edited("one+two", row(1, "b", "y+two", State::Partial, 1)), None);
     assert!(edited("one+two", row(1, "a", "y+two", State::Partial, 1)).is_some());
+}
+
+#[test]
+fn a_statement_whose_end_was_not_recorded_is_named() {
+    let words = Words { text: "one+two+three".to_owned(), outside: true, ..Words::new(1, "a") };
+    let set = set(Dialects::ALL, &[words]);
+    let says = |under_way| {
+        let row = Row { under_way, ..row(1, "a", "one+two+three", State::Partial, 1) };
+        let found = drift(&set, &History::Present(vec![row]));
+        (found[0].to_string(), found[0].help_for(Audience::CommandLine))
+    };
+    let (what, help) = says(None);
+    assert_eq!(what, "`0001_a` stopped half way, after 1 finished statement");
+    assert!(help.starts_with("`up` resumes where it stopped"), "{help}");
+    // Recorded as started and as finished.
+    assert_eq!(says(Some(1)).0, what);
+    let (what, help) = says(Some(2));
+    assert!(what.ends_with("; statement 2 was sent, and its end was not recorded"), "{what}");
+    assert!(help.starts_with("`up` looks whether statement 2 took effect, and resumes there"), "{help}");
 }

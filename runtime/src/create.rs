@@ -176,6 +176,9 @@ fn all_failures(errors: Vec<Error>, all: usize, history: Option<History>) -> Err
     };
     let first = if count > 1 { " (the first failure may explain those after it)" } else { "" };
     error.with_help(Wording::each(|audience| {
-        format!("correct them{first}: {} then goes on with the files that have not run", audience.from_create())
+        format!(
+            "correct them{first}, and build again: {} then goes on with the files that have not run",
+            audience.from_create()
+        )
     }))
 }

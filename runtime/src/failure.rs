@@ -135,7 +135,7 @@ pub(crate) fn uncommitted(cause: Cause, ran: &[String], report: &Report) -> Erro
     };
     match class {
         Class::Lost => error.with_help(STILL_RUNNING),
-        Class::Other => error.with_help("correct the migration that the cause names, then run again"),
+        Class::Other => error.with_help("correct the migration that the cause names, build again, then run again"),
         _ => error,
     }
 }
@@ -247,7 +247,7 @@ pub(crate) fn failed(run: &Run<'_>, stopped: FailedJob, kept: bool) -> Error {
     match &job.body {
         JobBody::Sql(sql) => {
             let FailedAt::Statement { index, .. } = at else {
-                return advised(error, at, class, sql.script.path(), released);
+                return advised(run, error, at, class, sql.script.path(), released);
             };
             let builds = sql.statements.get(index).is_some_and(|statement| {
                 statement.kind == StatementKind::CreateIndex
@@ -285,11 +285,11 @@ pub(crate) fn failed(run: &Run<'_>, stopped: FailedJob, kept: bool) -> Error {
                     }
                 }));
             }
-            advised(error, at, class, sql.script.path(), released)
+            advised(run, error, at, class, sql.script.path(), released)
         }
         JobBody::Rust(..) => {
             match run.migrations.set().find_any(job.entry.version).and_then(|of| of.script(job.action)) {
-                Some(script) => advised(error, at, class, script.path(), released),
+                Some(script) => advised(run, error, at, class, script.path(), released),
                 None => error,
             }
         }
@@ -319,7 +319,7 @@ fn wanted_locks(job: &Job, at: FailedAt) -> Vec<String> {
 }
 
 /// Adds the advice to correct the script, if that is what helps.
-fn advised(error: Error, at: FailedAt, class: Class, path: String, released: Option<Released>) -> Error {
+fn advised(run: &Run<'_>, error: Error, at: FailedAt, class: Class, path: String, released: Option<Released>) -> Error {
     let of_the_script = matches!(class, Class::Absent | Class::Syntax | Class::Other);
     match at {
         FailedAt::Bookkeeping if matches!(class, Class::Other | Class::Absent) => error.with_help(
@@ -329,7 +329,8 @@ fn advised(error: Error, at: FailedAt, class: Class, path: String, released: Opt
         FailedAt::Preparation | FailedAt::Bookkeeping => error,
         _ if of_the_script => match released {
             Some(released) => released.advise(error, class, &path),
-            None => error.with_help(format!("correct {path}, then run again")),
+            None if run.migrations.set().is_beside() => error.with_help(format!("correct {path}, then run again")),
+            None => error.with_help(format!("correct {path}, build again, then run again")),
         },
         _ => error,
     }
@@ -449,7 +450,7 @@ fn place(job: &Job, failure: &Failure) -> Option<Place> {
 /// Says what is in the database and what is not, one fact a line.
 fn state(run: &Run<'_>, stopped: &FailedJob, kept: bool) -> Vec<String> {
     let FailedJob { job, failure, recorded, history, left, .. } = stopped;
-    let row = history.as_ref().and_then(|history| history.row(job.entry.version));
+    let row = history.as_ref().map(|history| history.row(job.entry.version));
     let (id, lost) = (&job.id, failure.cause.class == Class::Lost);
     let nothing_before = recorded.as_ref().is_some_and(Vec::is_empty);
     if failure.at == FailedAt::Preparation && nothing_before && !lost {
@@ -496,14 +497,14 @@ fn state(run: &Run<'_>, stopped: &FailedJob, kept: bool) -> Vec<String> {
     lines
 }
 
-/// Says how far a script outside a transaction came.
-fn progress_outside(id: &str, statements: usize, failure: &Failure, row: Option<&Row>) -> String {
-    let partial = row.filter(|row| row.state != State::Applied);
-    match (failure.at, partial) {
-        _ if failure.cause.class == Class::Lost => format!(
+/// Says how far a script outside a transaction came. The row is the one after the failure, if the history could be read then.
+fn progress_outside(id: &str, statements: usize, failure: &Failure, row: Option<Option<&Row>>) -> String {
+    let known = row.filter(|_| failure.cause.class != Class::Lost);
+    match known.map(|row| row.filter(|row| row.state != State::Applied)) {
+        None => format!(
             "`status` shows how far `{id}` came; the statement after the last recorded one may have finished too"
         ),
-        (_, Some(row)) => {
+        Some(Some(row)) => {
             let done = row.statements_done;
             let mut line = format!("`{id}` is partial: {done} of its {statements} statements have finished and stay");
             if row.under_way.is_some_and(|number| number > done) && failure.cause.class != Class::InDoubt {
@@ -511,13 +512,20 @@ fn progress_outside(id: &str, statements: usize, failure: &Failure, row: Option<
             }
             line
         }
-        (_, None) => format!("nothing of `{id}` is in the database"),
+        Some(None) => format!("nothing of `{id}` is in the database"),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_a_script_whose_row_cannot_be_read_nothing_is_claimed() {
+        let failure = Failure::new(0, FailedAt::Begin, Cause::new(Class::Unreachable, "the server has stopped"));
+        assert!(progress_outside("0001_x", 3, &failure, None).starts_with("`status` shows how far `0001_x` came"));
+        assert_eq!(progress_outside("0001_x", 3, &failure, Some(None)), "nothing of `0001_x` is in the database");
+    }
 
     #[test]
     fn many_migrations_are_counted_and_few_are_listed() {

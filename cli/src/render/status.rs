@@ -206,7 +206,12 @@ mod tests {
             entry(4, "add_phone", None),
         ];
         let renamed = Drift::Renamed { id: "0002_create_books".to_owned(), recorded: "books".to_owned() };
-        let partial = Drift::Partial { id: "0003_reclaim_space".to_owned(), state: State::Partial, statements_done: 1 };
+        let partial = Drift::Partial {
+            id: "0003_reclaim_space".to_owned(),
+            state: State::Partial,
+            statements_done: 1,
+            in_doubt: None,
+        };
         let expected = "\
 2 migrations applied, 1 partial, 1 pending, 2 differences between program and database
 

@@ -125,7 +125,7 @@ async fn one_that_fails_leaves_the_migrations_before_it(db: Db) {
     let error = Migrator::new(migrations(&[USERS, broken, SEED])).apply(&mut db.open().await).await.unwrap_err();
     let report = format!("{error:?}");
     assert!(report.contains("R__zz_adults") && report.contains("migrations/R__zz_adults.sql:"), "{report}");
-    assert!(report.contains("correct migrations/R__zz_adults.sql, then run again"), "{report}");
+    assert!(report.contains("correct migrations/R__zz_adults.sql, build again, then run again"), "{report}");
     assert!(!report.contains("amend"), "{report}");
     assert_eq!(rows(&db).await, ["default create_users applied", "default/repeatable R__seed applied"]);
     // It runs once it is right, and a failure afterwards keeps what was there.

@@ -42,7 +42,7 @@ async fn the_third_statement_fails(db: Db) {
             "error[failed]: `0002_b` failed at statement 3 of 4",
             "4 |   INSERT INTO b SELECT '🚢ü', 1 FROM a;",
             "`0002_b` was rolled back: nothing of it is in the database",
-            "correct migrations/0002_b.sql, then run again",
+            "correct migrations/0002_b.sql, build again, then run again",
             "1 more was not tried",
         ],
     );
@@ -163,7 +163,7 @@ async fn a_failing_commit_does_not_undo_earlier_migrations(db: Db) {
             if db.is_sqlite() { "row 1 of c to p" } else { "Key (p)=(7) is not present in table \"p\"" },
             "`0003_c` was rolled back: nothing of it is in the database",
             "1 more was not tried",
-            "correct migrations/0003_c.sql, then run again",
+            "correct migrations/0003_c.sql, build again, then run again",
         ],
     );
     assert_eq!(db.objects().await, ["a", "p"]);

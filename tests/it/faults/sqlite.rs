@@ -134,7 +134,7 @@ async fn foreign_keys_that_a_rebuild_breaks_are_found_and_undone() {
             "`0003_loses` was rolled back: nothing of it is in the database",
             "applied and committed before it: 0001_tree, 0002_rebuild",
             "1 more was not tried",
-            "correct migrations/0003_loses.sql, then run again",
+            "correct migrations/0003_loses.sql, build again, then run again",
         ],
     );
     assert_eq!(db.history().await, ["1:applied", "2:applied"]);

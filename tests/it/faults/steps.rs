@@ -216,7 +216,7 @@ fn assert_step_reported(error: &lockgate::Error, cause: &str) {
             cause,
             "`0002_step` was rolled back",
             "applied and committed before it: 0001_a",
-            "correct migrations/0002_step.rs, then run again",
+            "correct migrations/0002_step.rs, build again, then run again",
         ],
     );
 }
