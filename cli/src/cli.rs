@@ -390,6 +390,8 @@ pub(crate) async fn stoppable(
         // Nothing runs before the answer.
         output.answered(false);
         CommandError::Declined("the question was not answered")
+    } else if output.only_waits() {
+        CommandError::StoppedWaiting { signal }
     } else {
         stopped(signal)
     };

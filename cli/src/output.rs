@@ -6,6 +6,8 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use lockgate::Event;
+
 use crate::answer::Answer;
 use crate::bar::Bar;
 use crate::command_error::CommandError;
@@ -29,6 +31,10 @@ struct Shared {
     failure: Option<io::Error>,
     /// Whether a question waits for its answer.
     asks: bool,
+    /// Whether a step of a run has begun.
+    has_begun: bool,
+    /// Whether a run waits for another one, and no step has begun before.
+    waits: bool,
 }
 
 impl Output {
@@ -46,6 +52,8 @@ impl Output {
                 notes: Box::new(anstream::AutoStream::auto(io::stderr())),
                 failure: None,
                 asks: false,
+                has_begun: false,
+                waits: false,
             })),
             format,
             width,
@@ -122,6 +130,18 @@ impl Output {
     /// Whether a question waits for its answer.
     pub(crate) fn asks(&self) -> bool {
         self.shared().asks
+    }
+
+    /// Takes note of an event of a run.
+    pub(crate) fn heard(&self, event: &Event) {
+        let mut shared = self.shared();
+        shared.has_begun |= matches!(event, Event::Started { .. });
+        shared.waits = matches!(event, Event::LockWaiting { .. }) && !shared.has_begun;
+    }
+
+    /// Whether a run waits for another one, and no step has begun before.
+    pub(crate) fn only_waits(&self) -> bool {
+        self.shared().waits
     }
 
     /// Whether somebody looks on at a terminal.

@@ -39,6 +39,7 @@ pub(crate) fn shown(output: &Output, migrator: Migrator, view: View) -> Migrator
     };
     let progress = Mutex::new(render::Progress::new(view.verbose, view.counts));
     migrator.on_event(move |event: &Event| {
+        output.heard(event);
         if output.format() == Format::Json {
             let is_shown = view.verbose || !matches!(event, Event::StatementStarted { .. });
             Line::event(event).iter().filter(|_| is_shown).for_each(|line| output.line(line));
