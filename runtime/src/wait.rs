@@ -186,16 +186,22 @@ pub(crate) fn existing(url: &str) -> String {
     }
 }
 
+/// The embedded migration that is half way, if there is one: a run works on it, or has stopped there.
+pub(crate) fn half_way(status: &Status) -> Option<Readiness> {
+    let is_half_way = |entry: &&Entry| entry.row.as_ref().is_some_and(|row| row.state != State::Applied);
+    let entry = status.entries.iter().filter(|entry| entry.embedded).find(is_half_way)?;
+    Some(match status.at_work.as_ref().filter(|at_work| at_work.id == entry.id) {
+        Some(at_work) => Readiness::Working { id: at_work.id.clone(), by: at_work.by.clone() },
+        None => Readiness::Partial { id: entry.id.clone() },
+    })
+}
+
 /// Whether a database with this status has every embedded migration.
 pub(crate) fn judge(status: &Status) -> Readiness {
-    let embedded = || status.entries.iter().filter(|entry| entry.embedded);
-    let stopped = |entry: &&Entry| entry.row.as_ref().is_some_and(|row| row.state != State::Applied);
-    if let Some(partial) = embedded().find(stopped) {
-        return match status.at_work.as_ref().filter(|at_work| at_work.id == partial.id) {
-            Some(at_work) => Readiness::Working { id: at_work.id.clone(), by: at_work.by.clone() },
-            None => Readiness::Partial { id: partial.id.clone() },
-        };
+    if let Some(half_way) = half_way(status) {
+        return half_way;
     }
+    let embedded = || status.entries.iter().filter(|entry| entry.embedded);
     let missing = embedded().filter(|entry| entry.row.is_none() && !entry.skipped).map(|entry| entry.id.clone());
     let missing: Vec<String> = missing.chain(status.pending_repeatables().map(|script| script.id.clone())).collect();
     // A repeatable script that has changed needs the next run and nobody's attention.

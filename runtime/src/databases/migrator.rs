@@ -513,8 +513,8 @@ impl DatabasesMigrator {
 
 /// Whether a service may work on a database: not before its bootstraps have run.
 fn readiness(site: &Site<'_>, survey: Survey) -> Readiness {
-    if let Some(id) = survey.half_done {
-        return Readiness::Partial { id };
+    if let Some(half_way) = survey.half_way {
+        return half_way;
     }
     let (migrations, bootstraps) = (site.of.migrations().len(), site.of.bootstraps().len());
     match wait::judge(&survey.status) {

@@ -15,6 +15,7 @@ use crate::history_table::{TableName, identifier};
 use crate::migrations::Migrations;
 use crate::migrator::Migrator;
 use crate::mirror;
+use crate::wait::{self, Readiness};
 
 /// What follows the name of the set, where the history of a database records its bootstraps.
 const BOOTSTRAPS: &str = "/bootstraps";
@@ -61,8 +62,8 @@ pub(super) struct Survey {
     pub(super) bootstraps: Result<Plan, Error>,
     /// Those that have not run to their end.
     pub(super) waiting: Vec<String>,
-    /// The one that has stopped half way.
-    pub(super) half_done: Option<String>,
+    /// The one that is half way: a run works on it, or has stopped there.
+    pub(super) half_way: Option<Readiness>,
     /// Bootstraps that are recorded, and made a database that was dropped before the last of them had run.
     pub(super) dropped: Vec<String>,
     /// Bootstraps that are not recorded, although the database exists.
@@ -184,7 +185,7 @@ impl Site<'_> {
             unfinished: false,
             bootstraps: decided(&self.running()),
             waiting: self.of.bootstraps().iter().map(|bootstrap| bootstrap.id().to_owned()).collect(),
-            half_done: None,
+            half_way: None,
             dropped: Vec::new(),
             left_out: Vec::new(),
             status: lockgate_core::status(self.of.migrations().set(), &History::Absent),
@@ -258,7 +259,7 @@ impl Site<'_> {
             unfinished: false,
             bootstraps: Ok(none()?.leading(|_| false)),
             waiting: Vec::new(),
-            half_done: None,
+            half_way: None,
             dropped: Vec::new(),
             left_out: unrecorded,
             status,
@@ -283,7 +284,7 @@ impl Site<'_> {
         survey.unfinished = true;
         survey.bootstraps = self.decided_in_maintenance(plan)?;
         survey.waiting = waiting(&begun);
-        survey.half_done = half_done(&begun);
+        survey.half_way = wait::half_way(&begun);
         survey.left_out.clear();
         Ok(survey)
     }
@@ -311,7 +312,7 @@ impl Site<'_> {
             unfinished: begun.current().is_some() && !is_over,
             bootstraps,
             waiting,
-            half_done: half_done(&begun),
+            half_way: wait::half_way(&begun),
             dropped,
             left_out: Vec::new(),
             status,
@@ -581,13 +582,6 @@ fn waiting(begun: &Status) -> Vec<String> {
     let has_run = |row: &Row| row.state == State::Applied;
     let rest = begun.entries.iter().filter(|entry| !entry.skipped && !entry.row.as_ref().is_some_and(has_run));
     rest.map(|entry| entry.id.clone()).collect()
-}
-
-/// The bootstrap that has stopped half way.
-fn half_done(begun: &Status) -> Option<String> {
-    let is_partial = |row: &Row| row.state != State::Applied;
-    let stopped = begun.entries.iter().find(|entry| entry.row.as_ref().is_some_and(is_partial));
-    stopped.map(|entry| entry.id.clone())
 }
 
 /// The roles in the names of patches, the newest first.

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use lockgate::wait::Readiness;
 use lockgate::{DatabasesMigrator, ErrorKind, Event};
 
 use super::{PATCHES, Server, migrator};
@@ -80,6 +81,39 @@ async fn a_wrong_password_is_not_taken_for_a_missing_database() {
     let nobody = "postgres://postgres:x@127.0.0.1:1";
     let error = migrator(&PATCHES).apply(nobody).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unreachable);
+}
+
+/// Its row looks the same as that of a run that died.
+#[tokio::test]
+async fn a_bootstrap_that_a_run_is_working_on_is_not_called_stopped() {
+    let Some(server) = Server::new().await else { return };
+    let patches = databases(&[
+        POLICY,
+        (
+            "audit.00000000.0001.postgres.make.sql",
+            "-- lockgate: no-transaction\nCREATE DATABASE audit OWNER auditor;\nCREATE DATABASE other;\n",
+        ),
+        ("audit.00000001.0001.auditor.a.sql", "CREATE TABLE a (id INT);\n"),
+    ]);
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    // Whoever looks between the two statements, in another session.
+    let look = {
+        let (seen, url) = (Arc::clone(&seen), server.url());
+        move |event: &Event| {
+            if let Event::StatementFinished { statements_done: 1, .. } = event {
+                let ready = std::thread::scope(|scope| {
+                    let look = async { migrator(patches).ready(&url).await.unwrap() };
+                    scope.spawn(|| crate::support::app::wait(look)).join().unwrap()
+                });
+                seen.lock().unwrap().extend(ready);
+            }
+        }
+    };
+    migrator(patches).options(|options| options.on_event(look)).apply(&server.url()).await.unwrap();
+    let seen = seen.lock().unwrap();
+    let [(database, Readiness::Working { id, by })] = &seen[..] else { panic!("{seen:?}") };
+    assert_eq!((*database, id.as_str()), ("audit", "audit.00000000.0001.postgres.make"));
+    assert!(by.starts_with("pid "), "{by}");
 }
 
 #[tokio::test]
