@@ -159,7 +159,9 @@ pub(crate) fn built(package: &str) -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("this crate is a member of the workspace");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let built = Command::new(cargo)
-        .args(["build", "--quiet", "--package", package, "--message-format", "json-render-diagnostics"])
+        // The second package makes the build share what the tests have built.
+        .args(["build", "--quiet", "--package", package, "--package", "lockgate-dependencies"])
+        .args(["--message-format", "json-render-diagnostics"])
         .current_dir(root)
         .stderr(Stdio::inherit())
         .output()

@@ -167,7 +167,9 @@ pub(crate) fn xtask() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let words = "build --package lockgate-xtask --bin cargo-lockgate --features full --message-format=json";
+        // The second package makes the build share what the tests have built.
+        let words = "build --package lockgate-xtask --bin cargo-lockgate --package lockgate-dependencies \
+                     --features full,lockgate-dependencies/own --message-format=json";
         let output =
             Command::new(cargo).args(words.split(' ')).current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
