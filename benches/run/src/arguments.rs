@@ -10,12 +10,13 @@ usage: cargo run --release --manifest-path benches/Cargo.toml -- [WHAT] [OPTION]
 what (default: a fresh apply and an up-to-date start, as seconds and as ratios to lockgate)
   --startup            round trips, messages and commits of both, counted by a proxy
   --tests              the cost of a migrated database for each test
+  --backup             backups and restores of a database of so many megabytes, and `pg_dump` and `pg_restore` alone
   --compile            `cargo check` over an empty folder, after an edit, and the size of the binary
 
 options
   --latency 20ms       only PostgreSQL, through a proxy that makes each round trip this much longer
   -n 100,1000          the numbers of migrations (default 100,1000,5000; with --latency and --startup 100;
-                       with --compile 5000, with --tests 12,100)
+                       with --compile 5000, with --tests 12,100, with --backup 1000)
   --runs K             the median of K runs (default 5)
   --only NAME,NAME     of lockgate, sqlx, refinery, diesel, shell, include_str
   --backend NAME       only postgres or only sqlite
@@ -27,6 +28,7 @@ pub(crate) enum Mode {
     Startup,
     Compile,
     Tests,
+    Backup,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +72,7 @@ impl Arguments {
                 "--startup" => mode = Mode::Startup,
                 "--compile" => mode = Mode::Compile,
                 "--latency" => latency = Some(milliseconds(&value()?)?),
+                "--backup" => mode = Mode::Backup,
                 "--tests" => mode = Mode::Tests,
                 "-n" => sizes = Some(numbers(&value()?)?),
                 "--runs" => {
@@ -92,6 +95,7 @@ impl Arguments {
             Mode::Apply | Mode::Startup => vec![100],
             Mode::Compile => vec![5000],
             Mode::Tests => vec![12, 100],
+            Mode::Backup => vec![1000],
         });
         Ok(Some(Self { mode, latency, sizes, runs, only, backends }))
     }

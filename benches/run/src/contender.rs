@@ -177,7 +177,7 @@ fn to_strings(numbers: &[usize]) -> Vec<String> {
     numbers.iter().map(ToString::to_string).collect()
 }
 
-fn benches() -> PathBuf {
+pub(crate) fn benches() -> PathBuf {
     let run = Path::new(env!("CARGO_MANIFEST_DIR"));
     run.parent().expect("run/ is in benches/").to_owned()
 }

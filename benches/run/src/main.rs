@@ -3,6 +3,7 @@
 
 mod apply;
 mod arguments;
+mod backup;
 mod compile;
 mod contender;
 mod migrations;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         Mode::Startup => startup::run(&arguments),
         Mode::Compile => compile::run(&arguments),
         Mode::Tests => tests::run(&arguments),
+        Mode::Backup => backup::run(&arguments),
     };
     match outcome {
         Ok(table) => {

@@ -8,7 +8,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use lockgate_harness::server::{Options, Postgres};
+use lockgate_testing::server::{Options, Postgres};
 
 use crate::Outcome;
 use crate::arguments::Backend;

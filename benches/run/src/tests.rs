@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use lockgate_harness::server::{Options, Postgres};
+use lockgate_testing::server::{Options, Postgres};
 
 use crate::Outcome;
 use crate::arguments::{Arguments, Backend};
