@@ -263,6 +263,7 @@ impl DatabasesCli {
                 let answer = verb.without_database(|| self.cli.command());
                 return answer.expect("a verb without a database answers without one");
             }
+            Task::One(Verb::Doctor(arguments)) => return self.doctor(output, options, arguments).await,
             Task::One(verb) => return self.on_one(output, options, &verb).await,
             Task::RepairBootstraps(arguments) => {
                 return self.repair_bootstraps(output, options, &Verb::Repair(arguments)).await;
@@ -417,6 +418,26 @@ impl DatabasesCli {
             *database = Some(name.to_owned());
         }
         Ok(answer)
+    }
+
+    /// Examines one database as the user of the URL, and the bootstraps and roles that a run would need. The database may be
+    /// missing.
+    async fn doctor(
+        &self,
+        output: Output,
+        options: &DatabasesOptions,
+        arguments: doctor::Arguments,
+    ) -> Result<Answer, CommandError> {
+        let One { databases, name, invocation, server, _tunnel } = self.one(output, options, "doctor").await?;
+        let of = databases.get(name).expect("it was found by its name");
+        let mut found = match Verb::Doctor(arguments).run(&invocation).await {
+            Ok(Answer { body: Body::Examined(findings), .. }) => findings,
+            Err(CommandError::Lockgate(error)) if of.is_absent(&error) => Vec::new(),
+            Ok(_) => unreachable!("doctor answers with findings"),
+            Err(error) => return Err(error.of_database(of).on_database(name)),
+        };
+        found.extend(self.migrator(options, databases).examine(server.reveal(), name).await?);
+        Ok(doctor::answer(found))
     }
 
     /// Corrects the history of bootstraps in the database of the URL, as the user of the URL.

@@ -4,6 +4,8 @@ use std::fmt;
 
 use lockgate_core::Audience;
 
+#[cfg(feature = "databases")]
+use crate::error::Error;
 use crate::error::{Cause, Wording};
 
 /// How bad a finding is.
@@ -62,6 +64,28 @@ impl Finding {
         let advice = audience(Audience::Rust).is_some().then(|| Wording::each(|of| audience(of).unwrap_or_default()));
         let (fact, advice) = (Wording::from(cause.to_string()), advice.into_iter().collect());
         Self { check, verdict: Verdict::Problem, fact, advice }
+    }
+
+    /// A problem that an error reports, with its advice.
+    #[cfg(feature = "databases")]
+    pub(crate) fn of_error(check: &'static str, error: &Error) -> Self {
+        let fact = Wording::each(|audience| {
+            let report = error.report_for(audience);
+            let reasons = report.reasons().map(|(reason, _)| reason);
+            let more: Vec<&str> = report.database_message().into_iter().chain(reasons).collect();
+            if more.is_empty() {
+                report.summary().to_owned()
+            } else {
+                format!("{}: {}", report.summary(), more.join("; "))
+            }
+        });
+        let advice = Wording::each(|audience| {
+            let report = error.report_for(audience);
+            let of_reasons = report.reasons().map(|(_, help)| help);
+            let each: Vec<&str> = report.help().iter().map(String::as_str).chain(of_reasons).collect();
+            each.join("; ")
+        });
+        Self::problem(check, fact, advice)
     }
 
     pub(crate) fn with_advice(mut self, advice: impl Into<Wording>) -> Self {

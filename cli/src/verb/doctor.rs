@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lockgate::doctor::{self, Examination, Verdict};
+use lockgate::doctor::{self, Examination, Finding, Verdict};
 
 use crate::answer::{Answer, Body};
 use crate::command_error::CommandError;
@@ -32,7 +32,12 @@ pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> R
         Some(file) => doctor::examine_missing_file(&migrator, &file, examination).await?,
         _ => doctor::examine(&migrator, &mut invocation.connect(Access::Read).await?, examination).await?,
     };
+    Ok(answer(findings))
+}
+
+/// The answer with these findings.
+pub(crate) fn answer(findings: Vec<Finding>) -> Answer {
     let has_problem = findings.iter().any(|finding| finding.verdict() == Verdict::Problem);
     let exit = if has_problem { Exit::Refused } else { Exit::Done };
-    Ok(Answer { exit, body: Body::Examined(findings) })
+    Answer { exit, body: Body::Examined(findings) }
 }

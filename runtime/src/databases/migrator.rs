@@ -18,6 +18,7 @@ use super::server::{Login, Server};
 use super::set::{DatabaseMigrations, Databases};
 use super::survey::{self, Roles, Site, Survey};
 use crate::error::{Error, ErrorKind};
+use crate::finding::Finding;
 use crate::history_table::TableName;
 use crate::migrations::Migrations;
 use crate::migrator::Migrator;
@@ -355,6 +356,40 @@ impl DatabasesMigrator {
         let sites = one.sites(&server)?;
         let site = sites.first().expect("a database that is not known is an error");
         as_roles::planned(site, &site.own(), goal).await.map_err(|error| error.on_database(site.name()))
+    }
+
+    /// What could stop [`apply`](Self::apply) on a database besides what [`doctor::examine`](crate::doctor::examine) finds
+    /// there: its bootstraps, and the logins and rights of the roles with something to do. The database may be missing.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) for a database without patches, and
+    /// [`ErrorKind::Unreachable`](crate::ErrorKind::Unreachable). Everything else is a finding.
+    pub async fn examine(&self, server: &str, database: &str) -> Result<Vec<Finding>, Error> {
+        let (server, one) = (self.server(server)?, self.clone().only(database));
+        let sites = one.sites(&server)?;
+        let site = sites.first().expect("a database that is not known is an error");
+        let survey = match site.survey().await {
+            Err(error) if error.kind() == ErrorKind::Unreachable => return Err(error),
+            Err(error) => return Ok(vec![Finding::of_error("roles", &error)]),
+            Ok(survey) => survey,
+        };
+        let bootstraps = match &survey.bootstraps {
+            Err(error) => Finding::of_error("bootstraps", error),
+            Ok(_) if !survey.left_out.is_empty() => Finding::warning(
+                "bootstraps",
+                format!("not recorded, and left out because the database exists: {}", survey.left_out.join(", ")),
+                "if the database has what they make, nothing is to be done; if not, make it by hand",
+            ),
+            Ok(plan) if plan.is_empty() => Finding::ok("bootstraps", "none is pending"),
+            Ok(plan) => Finding::ok("bootstraps", format!("{} to run, and nothing is in the way", plan.steps.len())),
+        };
+        let roles = match site.check(&survey).await {
+            Err(error) if error.kind() == ErrorKind::Unreachable => return Err(error),
+            Err(error) => Finding::of_error("roles", &error),
+            Ok(()) => Finding::ok("roles", "every role with something to do may do it"),
+        };
+        Ok(vec![bootstraps, roles])
     }
 
     /// The migrator of the bootstraps of a database. While bootstraps run, their history is in the database of the

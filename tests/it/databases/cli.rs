@@ -84,6 +84,36 @@ async fn an_operator_brings_a_virgin_server_up() {
 }
 
 #[tokio::test]
+async fn doctor_examines_the_roles_and_the_bootstraps_of_a_database() {
+    let Some(server) = Server::new().await else { return };
+    let says = |answer: &Answer, code: i32, lines: &[&str]| {
+        assert_eq!(answer.code, Some(code), "{answer:#?}");
+        let out = answer.out.split_whitespace().collect::<Vec<_>>().join(" ");
+        for line in lines {
+            assert!(out.contains(line), "{line}: {answer:#?}");
+        }
+    };
+    // The database is not there yet.
+    let doctor = ["doctor", "--database", "billing"];
+    let virgin = ["1 to run, and nothing is in the way", "every role with something to do may do it"];
+    says(&patches(&server, &doctor), 0, &virgin);
+    let wrong = |command: &mut Command| {
+        for role in ROLES {
+            command.env(format!("{}_PASSWORD", role.to_uppercase()), "wrong");
+        }
+    };
+    let refused = run(&server.url(), &doctor, wrong);
+    says(&refused, 3, &["problem", "roles", "the role `billing_owner`"]);
+    assert!(!refused.out.contains("secret"), "{refused:#?}");
+    assert!(!server.exists("billing").await);
+
+    assert_eq!(patches(&server, &["up"]).code, Some(0));
+    says(&patches(&server, &doctor), 0, &["nothing is pending", "none is pending"]);
+    // Nothing is pending, so no role has anything to do.
+    says(&run(&server.url(), &doctor, wrong), 0, &["every role with something to do may do it"]);
+}
+
+#[tokio::test]
 async fn json_names_the_database() {
     let Some(server) = Server::with_databases().await else { return };
     let json = |arguments: &[&str]| last(&patches(&server, &[arguments, &["--format", "json"]].concat()));
