@@ -340,6 +340,7 @@ mod tests {
             Reason::OwnTransaction { id: id() },
             Reason::NotEmbedded { id: id(), version },
             Reason::NothingInDoubt { id: id() },
+            Reason::NotInDoubt { id: id(), number: 2 },
             Reason::OtherStage { asked: Stage::Test, database: None },
             Reason::OtherStage { asked: Stage::Test, database: Some(Stage::Production) },
             Reason::ProtectedStage { stage: Stage::Production },
@@ -367,6 +368,7 @@ mod tests {
                 | Reason::NotRecorded { .. }
                 | Reason::NotEmbedded { .. }
                 | Reason::NothingInDoubt { .. }
+                | Reason::NotInDoubt { .. }
                 | Reason::OtherStage { .. }
                 | Reason::ProtectedStage { .. }
                 | Reason::MarkedOtherwise { .. }

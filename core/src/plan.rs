@@ -15,7 +15,8 @@ use crate::action::{Action, Direction};
 use crate::destination::{Destination, DownTo, UpTo};
 use crate::drift::{self, Drift};
 use crate::{
-    Audience, Dialect, Dialects, Digest, History, Migration, Row, Set, Stage, State, Version, other_tools, patch,
+    Audience, Body, Dialect, Dialects, Digest, History, Migration, Row, Script, Set, Stage, State, Version,
+    other_tools, patch, unit,
 };
 
 /// What to do if the history has versions newer than every embedded one. A newer build migrated the database, and
@@ -239,6 +240,13 @@ pub enum Reason {
         /// The migration.
         id: String,
     },
+    /// The statement whose outcome is unknown cannot be the one that the script has in its place now.
+    NotInDoubt {
+        /// The migration.
+        id: String,
+        /// The statement, counted from 1.
+        number: u32,
+    },
     /// The database is not marked with the stage that was asked for.
     OtherStage {
         /// The stage that was asked for.
@@ -383,6 +391,11 @@ impl Reason {
                 format!("{} lists the recorded migrations", audience.status())
             }
             Self::NothingInDoubt { .. } => format!("check with {}, then run again", audience.status()),
+            Self::NotInDoubt { .. } => {
+                "restore the statements before it as they were when it was sent, build again, and record \
+                                        its outcome; you may change them afterwards"
+                    .to_owned()
+            }
             Self::OtherStage { asked, database: None } => {
                 format!("connect to the right database; if this is the one, mark it: {}", audience.mark_stage(*asked))
             }
@@ -494,6 +507,11 @@ impl fmt::Display for Reason {
             Self::NothingInDoubt { id } => {
                 write!(f, "`{id}` has no statement with an unknown outcome")
             }
+            Self::NotInDoubt { id, number } => write!(
+                f,
+                "statement {number} of `{id}` was sent and its end was not recorded, but the script has another statement there \
+                 now"
+            ),
             Self::AlreadyCreated { newest } => {
                 write!(f, "the migrations up to `{newest}` are recorded, so the database is made already")
             }
@@ -764,6 +782,10 @@ pub fn repair(set: &Set, history: &History, dialect: Dialect, repair: Repair) ->
                 Some(number) if matches!(repair, Repair::Finished(_)) => {
                     let going_up = row.state == State::Partial;
                     let script = if going_up { Some(migration.up()) } else { migration.down() };
+                    if script.is_some_and(|script| !may_be_in_doubt(&script, number, dialect)) {
+                        reasons.push(Reason::NotInDoubt { id: migration.id().to_owned(), number });
+                        return finish(steps, Vec::new(), history, reasons);
+                    }
                     let sums = script.map(|script| script.finished(dialect)).unwrap_or_default();
                     let finished = sums.get(number as usize - 1).copied();
                     steps.push(step(&migration, Action::Settle { statements_done: number, finished }));
@@ -779,6 +801,15 @@ pub fn repair(set: &Set, history: &History, dialect: Dialect, repair: Repair) ->
         },
     }
     finish(steps, Vec::new(), history, reasons)
+}
+
+/// Whether this statement of a script, counted from 1, may be the one that was sent and whose end was not recorded.
+fn may_be_in_doubt(script: &Script, number: u32, dialect: Dialect) -> bool {
+    let Body::Sql(text) = script.body() else { return true };
+    let statements = script.statements(dialect);
+    let Some(statement) = statements.get((number as usize).saturating_sub(1)) else { return false };
+    // What a variable makes of a statement is not known here.
+    script.has_psql() || unit::may_be_announced(dialect, text, statement)
 }
 
 fn finish(steps: Vec<Step>, tolerated: Vec<Drift>, history: &History, reasons: Vec<Reason>) -> Result<Plan, Refusal> {
@@ -896,7 +927,7 @@ fn possible(set: &Set, history: &History, request: &Request) -> usize {
     goes_to
 }
 
-fn refuse_outside(script: &crate::Script, migration: &Migration, request: &Request, reasons: &mut Vec<Reason>) {
+fn refuse_outside(script: &Script, migration: &Migration, request: &Request, reasons: &mut Vec<Reason>) {
     let whole_run = request.atomicity == Atomicity::WholeRun;
     if whole_run && !script.is_transactional() {
         reasons.push(Reason::OutsideTransaction { id: migration.id().to_owned() });

@@ -66,24 +66,41 @@ fn unit(dialect: Dialect, text: &str, statements: &[Statement], at: usize) -> (u
         Some(Control::Begin | Control::Savepoint(_)) => (block(dialect, text, statements, at), UnitKind::Block),
         Some(Control::Commit | Control::Rollback | Control::Prepare | Control::Chain) => (at + 1, UnitKind::Block),
         Some(Control::Release(_) | Control::RollbackTo) => (at + 1, UnitKind::Transaction),
-        None if is_alone(statement) => (at + 1, UnitKind::Alone),
-        None if is_session(statement) => (at + 1, UnitKind::Session),
+        None if is_alone(dialect, text, statement) => (at + 1, UnitKind::Alone),
+        None if is_session(dialect, text, statement) => (at + 1, UnitKind::Session),
         None => (at + 1, UnitKind::Transaction),
     }
 }
 
+/// What writes rows within a query: `WITH u AS (UPDATE …) SELECT …`, `SELECT … INTO t`.
+const WRITES: [&str; 5] = ["delete", "insert", "into", "merge", "update"];
+
 /// Whether the statement must be sent alone, outside every transaction of Lockgate's.
-fn is_alone(statement: &Statement) -> bool {
+fn is_alone(dialect: Dialect, text: &str, statement: &Statement) -> bool {
     let outside = statement.flags.contains(StatementFlags::OUTSIDE_TRANSACTION);
-    statement.kind == StatementKind::Call || (outside && !is_session(statement))
+    statement.kind == StatementKind::Call || (outside && !is_session(dialect, text, statement))
 }
 
-/// Whether the statement changes only the session. A called function may change more.
-fn is_session(statement: &Statement) -> bool {
+/// Whether the history may say of this statement that it was sent and that its end is not known: it runs alone, ends a
+/// transaction of the script for later, or runs code, which the database may have refused in a transaction.
+pub(crate) fn may_be_announced(dialect: Dialect, text: &str, statement: &Statement) -> bool {
+    is_alone(dialect, text, statement)
+        || statement.flags.contains(StatementFlags::RUNS_CODE)
+        || control(dialect, text, statement) == Some(Control::Prepare)
+}
+
+/// Whether the statement changes only the session. A called function may change more, and so may a part of a query that
+/// writes.
+fn is_session(dialect: Dialect, text: &str, statement: &Statement) -> bool {
     statement.flags.contains(StatementFlags::SESSION_STATE)
         && match statement.kind {
             StatementKind::Session | StatementKind::Pragma | StatementKind::Other => true,
-            StatementKind::Select => !statement.flags.contains(StatementFlags::RUNS_CODE),
+            StatementKind::Select => {
+                !statement.flags.contains(StatementFlags::RUNS_CODE)
+                    && !tokens(dialect, &text[statement.range.clone()])
+                        .iter()
+                        .any(|token| WRITES.iter().any(|word| token.is(word)))
+            }
             _ => false,
         }
 }
@@ -118,7 +135,9 @@ fn savepoints(dialect: Dialect, text: &str, statements: &[Statement], at: usize)
             Some(Control::Begin | Control::Commit | Control::Rollback | Control::Prepare | Control::Chain) => {
                 return index;
             }
-            None if is_alone(statement) || statement.flags.contains(StatementFlags::OUTSIDE_TRANSACTION) => {
+            None if is_alone(dialect, text, statement)
+                || statement.flags.contains(StatementFlags::OUTSIDE_TRANSACTION) =>
+            {
                 return index;
             }
             None => continue,

@@ -56,7 +56,7 @@ impl Words {
             let start = texts.len();
             let mut statements = Vec::new();
             for word in words.split('+') {
-                let (from, flags) = (texts.len() - start, StatementFlags::NONE);
+                let (from, flags) = (texts.len() - start, StatementFlags::RUNS_CODE);
                 texts.push_str(&format!("{word};\n"));
                 let range = from..texts.len() - start - 1;
                 statements.push(Statement { range, kind: StatementKind::Other, flags, data: None });

@@ -524,6 +524,82 @@ async fn a_call_that_commits_and_fails_is_a_persons_to_answer() {
 }
 
 /// The next run completes an interrupted DETACH PARTITION.
+/// The error of a deferred constraint names no place in the code, although the code has committed before.
+#[tokio::test]
+async fn code_that_fails_at_its_last_commit_is_a_persons_to_answer() {
+    let Some(database) = postgres::database() else { return };
+    let mut connection = database.connect().await;
+    let ground = "CREATE TABLE n (n INTEGER); INSERT INTO n VALUES (0); CREATE TABLE p (id INTEGER PRIMARY KEY);\n\
+                  CREATE TABLE c (p INTEGER REFERENCES p DEFERRABLE INITIALLY DEFERRED);";
+    let code = "-- lockgate: no-transaction\nDO $$ BEGIN\nUPDATE n SET n = n + 1;\nCOMMIT;\nUPDATE n SET n = n + 10;\n\
+                INSERT INTO c VALUES (9);\nEND $$;\n";
+    let migrator = Migrator::new(migrations(&[("0001_a.sql", ground), ("0002_x.sql", code)]));
+    let error = migrator.apply(&mut connection).await.unwrap_err();
+    reports(&error, ErrorKind::Failed, &["violates foreign key constraint", "the next run checks what the failed"]);
+    sqlx::query("INSERT INTO p VALUES (9)").execute(&mut connection).await.unwrap();
+    let error = migrator.apply(&mut connection).await.unwrap_err();
+    reports(&error, ErrorKind::Refused, &["it is unknown whether statement 1 of 1 of `0002_x` has finished"]);
+    let n: i32 = sqlx::query_scalar("SELECT n FROM n").fetch_one(&mut connection).await.unwrap();
+    assert_eq!(n, 1, "the code ran once");
+    // A mistake in the call itself is none of the code's.
+    let call = "-- lockgate: no-transaction\nCALL absent();\n";
+    let set = [("0001_a.sql", ground), ("0002_x.sql", code), ("0003_y.sql", call)];
+    migrator.repair(&mut connection, Repair::Finished(Version::new(2).unwrap())).await.unwrap();
+    let error = Migrator::new(migrations(&set)).apply(&mut connection).await.unwrap_err();
+    reports(&error, ErrorKind::Failed, &["procedure absent() does not exist"]);
+    let error = Migrator::new(migrations(&set)).apply(&mut connection).await.unwrap_err();
+    reports(&error, ErrorKind::Failed, &["procedure absent() does not exist"]);
+}
+
+/// Whoever corrects the script may write a statement before the one whose outcome is unknown.
+#[tokio::test]
+async fn nothing_is_sent_before_a_statement_whose_outcome_is_unknown() {
+    let ground = "CREATE TABLE n (n INTEGER); INSERT INTO n VALUES (0);";
+    let script = |inserted: &str| {
+        format!(
+            "-- lockgate: no-transaction\nUPDATE n SET n = n + 1;\n{inserted}DO $$ BEGIN\nUPDATE n SET n = n + 10;\nCOMMIT;\n\
+             PERFORM 1 / 0;\nEND $$;\nUPDATE n SET n = n + 100;\n"
+        )
+    };
+    for inserted in ["UPDATE n SET n = n + 1000;\n", "SET lock_timeout = '5s';\n", "BEGIN;\nCOMMIT;\n"] {
+        let Some(database) = postgres::database() else { return };
+        let mut connection = database.connect().await;
+        let set = |inserted| migrations(&[("0001_a.sql", ground), ("0002_x.sql", &script(inserted))]);
+        Migrator::new(set("")).apply(&mut connection).await.unwrap_err();
+        let edited = Migrator::new(set(inserted));
+        for _ in 0..2 {
+            let error = edited.apply(&mut connection).await.unwrap_err();
+            reports(&error, ErrorKind::Refused, &["it is unknown whether statement 2"]);
+        }
+        // What is in its place now has never run.
+        let error = edited.repair(&mut connection, Repair::Finished(Version::new(2).unwrap())).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Refused);
+        assert!(error.report().to_string().contains("the script has another statement there now"), "{error:?}");
+        let n: i32 = sqlx::query_scalar("SELECT n FROM n").fetch_one(&mut connection).await.unwrap();
+        assert_eq!(n, 11, "{inserted}");
+        Migrator::new(set("")).repair(&mut connection, Repair::Finished(Version::new(2).unwrap())).await.unwrap();
+        Migrator::new(set("")).apply(&mut connection).await.unwrap();
+        let n: i32 = sqlx::query_scalar("SELECT n FROM n").fetch_one(&mut connection).await.unwrap();
+        assert_eq!(n, 111, "{inserted}");
+    }
+}
+
+#[tokio::test]
+async fn a_query_that_writes_and_sets_the_session_is_not_sent_again() {
+    let Some(database) = postgres::database() else { return };
+    let mut connection = database.connect().await;
+    let ground = "CREATE TABLE n (n INTEGER); INSERT INTO n VALUES (0);";
+    let script = "-- lockgate: no-transaction\n\
+                  WITH u AS (UPDATE n SET n = n + 1 RETURNING n) SELECT set_config('my.x', n::text, false) FROM u;\n\
+                  DO $$ BEGIN PERFORM 1; END $$;\nSELECT 1 / 0;\n";
+    let migrator = Migrator::new(migrations(&[("0001_a.sql", ground), ("0002_x.sql", script)]));
+    for _ in 0..3 {
+        migrator.apply(&mut connection).await.unwrap_err();
+        let n: i32 = sqlx::query_scalar("SELECT n FROM n").fetch_one(&mut connection).await.unwrap();
+        assert_eq!(n, 1);
+    }
+}
+
 #[tokio::test]
 async fn a_partition_that_is_half_detached_is_detached_by_the_next_run() {
     let Some(database) = postgres::database() else { return };

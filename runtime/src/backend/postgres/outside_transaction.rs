@@ -7,7 +7,7 @@ use std::slice;
 use std::time::Duration;
 
 use lockgate_core::unit::{self, Control};
-use lockgate_core::{Action, Dialect, Probe, State, StatementFlags, StatementKind, Unit, UnitKind, Version};
+use lockgate_core::{Action, Dialect, Probe, State, Statement, StatementFlags, StatementKind, Unit, UnitKind, Version};
 use sqlx::Row;
 
 use super::catalogue::Answer;
@@ -86,6 +86,34 @@ impl Claim<'_> {
     }
 }
 
+/// The failure if another statement would be sent before the one whose outcome is unknown: its record would remove that
+/// one's.
+fn sent_before_doubt(claim: &Claim<'_>, units: &[Unit], done: usize) -> Option<Failure> {
+    let number = claim.under_way.and_then(|number| usize::try_from(number).ok()).filter(|number| *number > done)?;
+    let next = units.iter().filter(|unit| unit.statements.end > done).find_map(|unit| {
+        let mut left = unit.statements.start.max(done)..unit.statements.end;
+        let first = left.find(|index| claim.sql.statements[*index].is_sent())?;
+        Some(prepares(claim.sql, unit).unwrap_or(first) + 1)
+    });
+    if next == Some(number) {
+        return None;
+    }
+    let message = format!(
+        "statement {number} was sent by an earlier run, and its end was not recorded. Another statement is to be sent before \
+         it now: the script, or a variable of it, has changed since"
+    );
+    Some(at_statement(number - 1, Cause::new(Class::InDoubt, message)))
+}
+
+/// Whether code that a statement outside a transaction ran may have committed before it failed. If the server refused the
+/// call itself, no code ran: it names a mistake in the statement (class 42), and no place in the code. An error at the last
+/// commit has no place either.
+fn may_have_committed(statement: &Statement, cause: &Cause) -> bool {
+    let is_of_call =
+        cause.code.as_deref().is_some_and(|code| code.starts_with("SQLSTATE 42")) && cause.context.is_none();
+    statement.flags.contains(StatementFlags::RUNS_CODE) && !is_of_call
+}
+
 /// The session of an earlier run has not ended.
 pub(super) fn still_at_work() -> Cause {
     Cause::new(Class::Busy, "another session is still working on it, perhaps for a run that was killed")
@@ -110,7 +138,6 @@ impl PostgresBackend<'_> {
         if self.dirty {
             self.renew().await.map_err(|cause| Failure::new(0, FailedAt::Begin, cause))?;
         }
-        progress(Progress::Started(0..1));
         (self.elsewhere, self.started_there) = (None, None);
         // Set first, in case this future is dropped.
         self.dirty = true;
@@ -126,6 +153,7 @@ impl PostgresBackend<'_> {
                 return Err(failure);
             }
         };
+        progress(Progress::Started(0..1));
         // The claim waited for the disk, and so made earlier commits durable.
         progress(Progress::Committed(0));
         let ran = self.run_units(&claim, &units, progress).await;
@@ -175,6 +203,9 @@ impl PostgresBackend<'_> {
                 }
             }
         }
+        if let Some(failure) = sent_before_doubt(claim, units, done) {
+            return Err(failure);
+        }
         for unit in units.iter().filter(|unit| unit.statements.end > done) {
             // If the text was split differently when it was recorded, resume where the record says.
             let unit = Unit { statements: unit.statements.start.max(done)..unit.statements.end, kind: unit.kind };
@@ -198,7 +229,11 @@ impl PostgresBackend<'_> {
         }
         let outside = claim.sql.statements[first].flags.contains(StatementFlags::OUTSIDE_TRANSACTION);
         let of_transaction = sets_transaction_mode(claim.sql, &claim.sql.statements[first]);
+        let target = prepares(claim.sql, unit).unwrap_or(first);
         match unit.kind {
+            _ if claim.under_way.and_then(|number| usize::try_from(number).ok()) == Some(target + 1) => {
+                self.run_announced(claim, unit, first).await
+            }
             UnitKind::Alone => self.run_announced(claim, unit, first).await,
             // Outside a transaction it has no effect. In ours it would have one.
             UnitKind::Session | UnitKind::Transaction if outside || of_transaction => {
@@ -525,7 +560,7 @@ impl PostgresBackend<'_> {
     /// because deferred triggers run at the commit.
     pub(super) fn keep(&self, sql: &Sql) -> Vec<String> {
         let mut settings = Vec::new();
-        let changes = |statement: &lockgate_core::Statement| {
+        let changes = |statement: &Statement| {
             let flags = statement.flags;
             flags.contains(StatementFlags::SESSION_STATE) || flags.contains(StatementFlags::RUNS_CODE)
         };
@@ -720,7 +755,7 @@ impl PostgresBackend<'_> {
                 Probe::Index { .. } | Probe::Rebuilt(_) | Probe::Detached(_) => {
                     elsewhere.backend.is_half_made(&effect).await.unwrap_or(true)
                 }
-                _ => statement.flags.contains(StatementFlags::RUNS_CODE) && failure.cause.context.is_some(),
+                _ => may_have_committed(statement, &failure.cause),
             };
             // What ran in a transaction was rolled back.
             return half && self.started_there.as_ref().is_some_and(String::is_empty);
@@ -729,9 +764,7 @@ impl PostgresBackend<'_> {
             effect @ (Probe::Index { .. } | Probe::Rebuilt(_) | Probe::Detached(_)) => {
                 self.is_half_made(&effect).await.unwrap_or(true)
             }
-            // Code outside a transaction may have committed before it failed. If the server refused the call itself, no
-            // code ran.
-            _ => statement.flags.contains(StatementFlags::RUNS_CODE) && failure.cause.context.is_some(),
+            _ => may_have_committed(statement, &failure.cause),
         }
     }
 
@@ -861,7 +894,7 @@ fn names_role(sql: &Sql) -> bool {
 }
 
 /// Whether a statement sets the mode of its transaction: isolation, read-only or deferrable.
-fn sets_transaction_mode(sql: &Sql, statement: &lockgate_core::Statement) -> bool {
+fn sets_transaction_mode(sql: &Sql, statement: &Statement) -> bool {
     const OF_IT: [&str; 4] =
         ["transaction", "transaction_read_only", "transaction_isolation", "transaction_deferrable"];
     let code = sql.text.get(statement.range.clone()).unwrap_or_default();
@@ -990,7 +1023,7 @@ fn closes(sql: &Sql, unit: &Unit) -> Option<usize> {
 }
 
 /// Whether a statement makes its transaction read-only or read-write. `None` if it does neither.
-fn reads_only(sql: &Sql, statement: &lockgate_core::Statement) -> Option<bool> {
+fn reads_only(sql: &Sql, statement: &Statement) -> Option<bool> {
     if !matches!(statement.kind, StatementKind::Transaction | StatementKind::Session) {
         return None;
     }
