@@ -134,7 +134,7 @@ impl Row {
     }
 
     /// The statement, counted from 1, that was sent and whose end was not recorded, if the migration stopped there.
-    pub(crate) fn in_doubt(&self) -> Option<u32> {
+    pub fn in_doubt(&self) -> Option<u32> {
         self.under_way.filter(|number| self.state != State::Applied && *number > self.statements_done)
     }
 

@@ -265,7 +265,7 @@ async fn locked(
         told_before: std::mem::take(&mut told.started),
         started: Vec::new(),
     };
-    match run_all(backend, run, &jobs, &mut watch, report).await {
+    match run_all(backend, run, &history, &jobs, &mut watch, report).await {
         Ok(()) => {
             if let Some(beside) = run.beside
                 && let Err(cause) = beside.after(backend).await
@@ -312,8 +312,8 @@ async fn locked(
             }
             // An earlier attempt of this run, before it planned again, may have committed migrations too.
             if let Some(recorded) = &mut stopped.recorded {
-                let earlier = report.steps.iter().map(|step| &step.id).filter(|id| !recorded.contains(id));
-                let earlier: Vec<String> = earlier.cloned().collect();
+                let earlier = report.steps.iter().map(|step| (step.action, step.id.clone()));
+                let earlier: Vec<_> = earlier.filter(|step| !recorded.contains(step)).collect();
                 recorded.splice(..0, earlier);
             }
             Err(failure::failed(run, *stopped, kept))
@@ -348,6 +348,7 @@ enum Stopped {
 async fn run_all(
     backend: &mut dyn Backend,
     run: &Run<'_>,
+    before: &History,
     jobs: &[Job],
     watch: &mut Watch<'_, '_>,
     report: &mut Report,
@@ -414,13 +415,17 @@ async fn run_all(
         let history = backend.read(&run.history_table).await.ok();
         let recorded = history.as_ref().map(|history| {
             let before = (0..failed_at).filter(|at| is_recorded(&jobs[*at..failed_at], history));
-            before.map(|at| jobs[at].id.clone()).collect()
+            before.map(|at| (jobs[at].action, jobs[at].id.clone())).collect()
         });
-        // Another run has applied this migration meanwhile, and ours failed because of that.
+        // Another run has applied this migration meanwhile, and ours failed because of that. What is as it was before this
+        // run is nobody's work: a run may revert a migration and apply it again.
+        let version = jobs[failed_at].entry.version;
         if !outside
             && failure.transaction_status == TransactionStatus::RolledBack
             && failure.cause.class != Class::Lost
-            && history.as_ref().is_some_and(|history| is_recorded(&jobs[failed_at..=failed_at], history))
+            && history.as_ref().is_some_and(|now| {
+                is_recorded(&jobs[failed_at..=failed_at], now) && now.row(version) != before.row(version)
+            })
         {
             return Err(Stopped::Overtaken { by: None });
         }

@@ -2,7 +2,7 @@
 //! when.
 
 use lockgate_core::patch::Patch;
-use lockgate_core::{Audience, Direction, History, Row, State, StatementFlags, StatementKind, Touch};
+use lockgate_core::{Action, Audience, Direction, History, Row, State, StatementFlags, StatementKind, Touch};
 
 use crate::backend::{FailedAt, Failure, Job, JobBody, LockFailure, TransactionStatus};
 use crate::error::{Cause, Class, Error, ErrorKind, Place, UNCHANGED, Wording};
@@ -16,7 +16,7 @@ pub(crate) struct FailedJob {
     pub(crate) failed_at: usize,
     pub(crate) failure: Failure,
     /// The earlier jobs of this run that are recorded, if that is known.
-    pub(crate) recorded: Option<Vec<String>>,
+    pub(crate) recorded: Option<Vec<(Action, String)>>,
     /// The history after the failure, if it could be read.
     pub(crate) history: Option<History>,
     pub(crate) blockers: Vec<String>,
@@ -67,20 +67,25 @@ const NOT_TRIED: &str = "not tried";
 
 /// Says what a run had committed before a failure.
 fn before(report: &Report) -> String {
-    let (past, ids) = past(report);
-    format!("{past} and committed before it: {ids}")
+    each_past("and committed before it", report.steps.iter().map(|step| (step.action, step.id.as_str())))
 }
 
 /// Says what a run has committed.
 fn done(report: &Report) -> String {
-    let (past, ids) = past(report);
-    format!("{past} and committed: {ids}")
+    each_past("and committed", report.steps.iter().map(|step| (step.action, step.id.as_str())))
 }
 
-fn past(report: &Report) -> (&'static str, String) {
-    let past = report.steps.first().map_or("done", |step| step.action.past());
-    let ids: Vec<&str> = report.steps.iter().map(|step| step.id.as_str()).collect();
-    (past, listed(&ids))
+/// What became of these migrations: `reverted and committed: 0002_b; applied and committed: 0003_c`.
+fn each_past<'a>(what: &str, steps: impl Iterator<Item = (Action, &'a str)>) -> String {
+    let mut each: Vec<(&str, Vec<&str>)> = Vec::new();
+    for (action, id) in steps {
+        match each.iter_mut().find(|(past, _)| *past == action.past()) {
+            Some((_, ids)) => ids.push(id),
+            None => each.push((action.past(), vec![id])),
+        }
+    }
+    let each = each.iter().map(|(past, ids)| format!("{past} {what}: {}", listed(ids)));
+    each.collect::<Vec<_>>().join("; ")
 }
 
 /// These migrations by their names; of many, how many they are, and the first and the last that ran.
@@ -463,9 +468,18 @@ fn state(run: &Run<'_>, stopped: &FailedJob, kept: bool) -> Vec<String> {
         return vec![line.to_owned()];
     }
     let mut lines = vec![match &job.body {
-        JobBody::Sql(sql) if !sql.script.is_transactional() => progress_outside(id, sql.statements.len(), failure, row),
+        JobBody::Sql(sql) if !sql.script.is_transactional() => {
+            progress_outside(job, sql.statements.len(), failure, row)
+        }
         _ => match failure.transaction_status {
-            TransactionStatus::RolledBack => format!("`{id}` was rolled back: nothing of it is in the database"),
+            TransactionStatus::RolledBack => match (job.action.direction(), row.flatten()) {
+                (None, _) => format!("the history of `{id}` is as it was"),
+                (Some(Direction::Down), _) => format!("the revert of `{id}` was rolled back: it is applied, as before"),
+                (Some(Direction::Up), Some(row)) if row.state == State::Applied => {
+                    format!("`{id}` was rolled back: it is applied, as before")
+                }
+                (Some(Direction::Up), _) => format!("`{id}` was rolled back: nothing of it is in the database"),
+            },
             TransactionStatus::Committed => format!(
                 "what `{id}` did before it ended the transaction is committed, but `{id}` is not recorded as \
                  applied"
@@ -489,7 +503,7 @@ fn state(run: &Run<'_>, stopped: &FailedJob, kept: bool) -> Vec<String> {
         }
         None => "a migration before it in this run is committed exactly if `status` lists it as applied".to_owned(),
         Some(before) if before.is_empty() => NOTHING_BEFORE.to_owned(),
-        Some(before) => format!("{} and committed before it: {}", job.action.past(), listed(before)),
+        Some(before) => each_past("and committed before it", before.iter().map(|(action, id)| (*action, id.as_str()))),
     });
     if *left > 0 {
         lines.push(format!("{left} more {} {NOT_TRIED}", if *left == 1 { "was" } else { "were" }));
@@ -498,34 +512,44 @@ fn state(run: &Run<'_>, stopped: &FailedJob, kept: bool) -> Vec<String> {
 }
 
 /// Says how far a script outside a transaction came. The row is the one after the failure, if the history could be read then.
-fn progress_outside(id: &str, statements: usize, failure: &Failure, row: Option<Option<&Row>>) -> String {
-    let known = row.filter(|_| failure.cause.class != Class::Lost);
-    match known.map(|row| row.filter(|row| row.state != State::Applied)) {
-        None => format!(
+fn progress_outside(job: &Job, statements: usize, failure: &Failure, row: Option<Option<&Row>>) -> String {
+    let (id, class) = (&job.id, failure.cause.class);
+    let Some(row) = row.filter(|_| class != Class::Lost) else {
+        return format!(
             "`status` shows how far `{id}` came; the statement after the last recorded one may have finished too"
-        ),
-        Some(Some(row)) => {
-            let done = row.statements_done;
-            let mut line = format!("`{id}` is partial: {done} of its {statements} statements have finished and stay");
-            if row.under_way.is_some_and(|number| number > done) && failure.cause.class != Class::InDoubt {
+        );
+    };
+    // The script is read before the row is claimed.
+    let ran = match failure.at {
+        FailedAt::Statement { .. } => class != Class::Syntax,
+        FailedAt::Bookkeeping => class == Class::Other,
+        _ => false,
+    };
+    match (row, job.goes_up()) {
+        (Some(row), true) if row.state == State::Applied => format!("`{id}` is applied: another run has finished it"),
+        (Some(row), false) if row.state == State::Applied => {
+            format!("nothing of `{id}` was reverted: it is applied, as before")
+        }
+        (Some(row), goes_up) => {
+            let (what, done) = (if goes_up { "" } else { "the revert of " }, row.statements_done);
+            let mut line =
+                format!("{what}`{id}` is partial: {done} of its {statements} statements have finished and stay");
+            if row.in_doubt().is_some() && class != Class::InDoubt {
                 line.push_str("; the next run checks what the failed statement left in the database");
             }
             line
         }
-        Some(None) => format!("nothing of `{id}` is in the database"),
+        (None, true) if ran => {
+            format!("the row of `{id}` in the history is gone; what it did before that is in the database")
+        }
+        (None, true) => format!("nothing of `{id}` is in the database"),
+        (None, false) => format!("`{id}` is reverted: another run has finished that"),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn of_a_script_whose_row_cannot_be_read_nothing_is_claimed() {
-        let failure = Failure::new(0, FailedAt::Begin, Cause::new(Class::Unreachable, "the server has stopped"));
-        assert!(progress_outside("0001_x", 3, &failure, None).starts_with("`status` shows how far `0001_x` came"));
-        assert_eq!(progress_outside("0001_x", 3, &failure, Some(None)), "nothing of `0001_x` is in the database");
-    }
 
     #[test]
     fn many_migrations_are_counted_and_few_are_listed() {

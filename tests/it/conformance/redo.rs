@@ -1,6 +1,7 @@
 //! `redo`: the newest migrations down and up again, as one plan under one lock.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use lockgate::{Action, Atomicity, ErrorKind, Event, Migrations, Migrator};
 
@@ -12,6 +13,7 @@ backends! {
     an_edited_draft_is_applied_with_its_new_text,
     what_cannot_be_applied_again_stays_reverted_and_is_said,
     a_whole_run_that_fails_leaves_everything_as_it_was,
+    a_failure_after_the_revert_is_shown_and_nothing_untrue_is_said,
     what_cannot_be_reverted_is_refused,
 }
 
@@ -87,6 +89,28 @@ async fn a_whole_run_that_fails_leaves_everything_as_it_was(db: Db) {
     assert_eq!(error.kind(), ErrorKind::Failed);
     assert_eq!(db.history().await, ["1:applied", "2:applied", "3:applied"]);
     assert_eq!(db.objects().await, ["a", "b", "c"]);
+}
+
+/// The script is the same, and its data is in the way.
+async fn a_failure_after_the_revert_is_shown_and_nothing_untrue_is_said(db: Db) {
+    let set = migrations(&[
+        ("0001_a.up.sql", "CREATE TABLE a (id INTEGER PRIMARY KEY);"),
+        ("0001_a.down.sql", "DROP TABLE a;"),
+        ("0002_b.up.sql", "INSERT INTO a VALUES (1);"),
+        ("0002_b.down.sql", "DELETE FROM a WHERE id = 9;"),
+    ]);
+    db.apply(set).await;
+    let mut database = db.open().await;
+    let whole = Migrator::new(set).atomicity(Atomicity::WholeRun).lock_wait(Duration::from_secs(60));
+    let error = whole.redo(&mut database, 1).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Failed, "{error:?}");
+    assert!(error.report().to_string().contains("`0002_b` was rolled back: it is applied, as before"), "{error:?}");
+    assert_eq!(db.history().await, ["1:applied", "2:applied"]);
+    let error = Migrator::new(set).redo(&mut database, 1).await.unwrap_err();
+    let report = error.report().to_string();
+    assert!(report.contains("`0002_b` was rolled back: nothing of it is in the database"), "{report}");
+    assert!(report.contains("reverted and committed before it: 0002_b"), "{report}");
+    assert_eq!(db.history().await, ["1:applied"]);
 }
 
 async fn what_cannot_be_reverted_is_refused(db: Db) {
