@@ -169,8 +169,8 @@ impl CommandError {
             ],
             Self::Stopped { postgres, .. } => {
                 let unknown = "the outcome is unknown: a migration is applied exactly if `status` lists it as applied";
-                let server = "PostgreSQL 14 or newer notices within a second that its client is gone, and stops; an \
-                              older server goes on with what it was sent";
+                let server = "PostgreSQL 14 or newer notices within a second that its client is gone, and rolls the \
+                              transaction back; an older server, and a statement outside a transaction, go on to their end";
                 let lines = [Some(unknown), postgres.then_some(server)];
                 lines.into_iter().flatten().map(str::to_owned).collect()
             }

@@ -389,7 +389,10 @@ impl DatabasesMigrator {
             Err(error) => Finding::of_error("roles", &error),
             Ok(()) => Finding::ok("roles", "every role with something to do may do it"),
         };
-        Ok(vec![bootstraps, roles])
+        let absent = (!survey.exists).then(|| {
+            Finding::ok("database", format!("the database `{database}` does not exist yet: its bootstraps make it"))
+        });
+        Ok(absent.into_iter().chain([bootstraps, roles]).collect())
     }
 
     /// The migrator of the bootstraps of a database. While bootstraps run, their history is in the database of the

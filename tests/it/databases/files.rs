@@ -65,7 +65,6 @@ async fn a_database_that_was_made_by_hand_after_its_drop_has_not_had_its_bootstr
     for arguments in [
         vec!["drift"],
         vec!["history"],
-        vec!["doctor"],
         vec!["down", "1"],
         vec!["redo"],
         vec!["repair", "--accept-edited", "--reason", "why"],
