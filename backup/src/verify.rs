@@ -58,7 +58,7 @@ async fn of_postgres(subject: &Subject<'_>, meta: Meta) -> Result<Verified, Erro
     use crate::meta::major;
     use crate::names::identifier;
     use crate::postgres::connection;
-    use crate::restore::postgres::{check, create, fill};
+    use crate::restore::postgres::{check, create, fill, give_to_owner_of_history};
     use lockgate_testing::server::{Options, Postgres};
 
     let of_backup = meta.server_major().unwrap_or_default();
@@ -107,6 +107,7 @@ async fn of_postgres(subject: &Subject<'_>, meta: Meta) -> Result<Verified, Erro
     }
     create(session, "restored", None, meta.locale.as_ref(), None).await?;
     fill(subject, &meta, &client, (&url, "restored"), &[]).await?;
+    give_to_owner_of_history(subject, &server.url("restored"), session, "restored").await?;
     check(subject, &meta, &server.url("restored"), session, false).await?;
     let _ = administrator.close().await;
     let on = format!("PostgreSQL {major_here}.{minor}");

@@ -160,23 +160,34 @@ pub(super) async fn restore(subject: &Subject<'_>, options: &Options, meta: Meta
     let new = made_name(&name, RESTORING);
     let made = async {
         drop_database(session, &new).await?;
-        let owner = old.as_ref().map(|old| old.owner.clone());
+        let owner = match &old {
+            Some(old) => Some(old.owner.clone()),
+            None => owner_of_new(subject, session).await?,
+        };
         let target = old.as_ref().map(|old| &old.locale).or(meta.locale.as_ref());
         let place = old.as_ref().map(|old| &*old.tablespace);
         create(session, &new, owner.as_deref(), target, place).await?;
         let ignored = fill(subject, meta, &client, (&url, &new), &options.ignored).await?;
+        let of_history = give_to_owner_of_history(subject, &beside(&url, &new), session, &new).await?;
         check(subject, meta, &beside(&url, &new), session, !ignored.is_empty()).await?;
+        let mut database = Database::connect(&beside(&url, &new)).await?;
+        if let Some(owner) = &of_history {
+            // Triggers of the history run with the rights of its owner, and not with those of a superuser.
+            let what = format!("the role `{owner}` cannot be used");
+            run(connection(&mut database)?, &what, format!("SET ROLE {}", identifier(owner))).await?;
+        }
+        if let (None, Some(stage)) = (&old, options.stage) {
+            subject.migrator.mark_stage(&mut database, stage).await?;
+        }
+        if let (Some(_), Some(owner)) = (&of_history, &owner) {
+            give(session, &new, owner).await?;
+        }
         if let Some(old) = &old {
             take_over(session, old, &new).await?;
-        }
-        let mut database = Database::connect(&beside(&url, &new)).await?;
-        match (&old, options.stage) {
-            (None, Some(stage)) => drop(subject.migrator.mark_stage(&mut database, stage).await?),
-            (Some(old), _) if old.stage.is_some_and(Stage::is_protected) => {
+            if old.stage.is_some_and(Stage::is_protected) {
                 let detail = format!("replaced by the backup `{}`", meta.key);
                 lockgate::__private::log_replaced(subject.migrator, &mut database, &detail).await?;
             }
-            (Some(_) | None, _) => {}
         }
         database.close().await?;
         swap(session, &name, &new, old.is_some(), options.disconnect).await.map(|kept| (kept, ignored))
@@ -391,6 +402,53 @@ async fn drop_database(session: &mut PgConnection, name: &str) -> Result<(), Err
     Err(failed.expect("every attempt has failed"))
 }
 
+/// The owner of a database that did not exist before: the role of the database URL, if it exists and may be given the
+/// database. `None` for a superuser, who may be another than the owner of the restored tables.
+async fn owner_of_new(subject: &Subject<'_>, session: &mut PgConnection) -> Result<Option<String>, Error> {
+    let console = Console::of(subject.url)?;
+    let command = console.command();
+    let role = command.get_envs().find(|(name, _)| *name == "PGUSER").and_then(|(_, role)| role?.to_str());
+    let Some(role) = role else { return Ok(None) };
+    // Since PostgreSQL 16, being a member of a role is not enough.
+    let sql = "SELECT r.rolname::text FROM pg_roles r WHERE r.rolname = $1 AND NOT r.rolsuper \
+         AND pg_has_role(current_user, r.oid, 'USAGE') AND pg_has_role(current_user, r.oid, \
+         CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END)";
+    let found = sqlx::query_scalar(sql).bind(role).fetch_optional(session).await;
+    found.map_err(|error| Error::of_driver("the roles cannot be read", &error))
+}
+
+async fn give(session: &mut PgConnection, name: &str, owner: &str) -> Result<(), Error> {
+    let sql = format!("ALTER DATABASE {} OWNER TO {}", identifier(name), identifier(owner));
+    run(session, &format!("the database `{name}` cannot be given to `{owner}`"), sql).await
+}
+
+/// Gives a restored database to the owner of its history, and returns this role. A superuser trusts a history only if
+/// it belongs to the owner of the database. `None` if the history is trusted anyway, or if there is none.
+pub(crate) async fn give_to_owner_of_history(
+    subject: &Subject<'_>,
+    url: &str,
+    administrator: &mut PgConnection,
+    name: &str,
+) -> Result<Option<String>, Error> {
+    let mut database = Database::connect(url).await?;
+    let sql = "SELECT o.rolname::text FROM pg_class c JOIN pg_roles o ON o.oid = c.relowner \
+         WHERE c.relkind = 'r' AND c.relname = ANY ($1) AND NOT o.rolsuper \
+         AND (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) \
+         ORDER BY array_position($1, c.relname::text) DESC LIMIT 1";
+    let tables = lockgate::__private::history_tables(subject.migrator);
+    let tables: Vec<&str> = tables.iter().map(|table| table.rsplit('.').next().unwrap_or(table)).collect();
+    let owner: Option<String> = sqlx::query_scalar(sql)
+        .bind(&tables)
+        .fetch_optional(connection(&mut database)?)
+        .await
+        .map_err(|error| Error::of_driver("the owner of the history cannot be read", &error))?;
+    database.close().await?;
+    if let Some(owner) = &owner {
+        give(administrator, name, owner).await?;
+    }
+    Ok(owner)
+}
+
 /// Creates a database with this encoding and collation.
 pub(crate) async fn create(
     session: &mut PgConnection,
@@ -535,7 +593,10 @@ pub(crate) async fn check(
     // The new database is not marked yet.
     let migrator = lockgate::__private::of_any_stage(subject.migrator);
     let tables = crate::postgres::tables(connection(&mut database)?).await?;
-    let status = migrator.status(&mut database).await?;
+    // Advice about the history is for a database that is in use, and not for a copy that was just made.
+    let unread =
+        |error: Error| Error::new(error.kind(), format!("the restored copy cannot be read: {}", error.summary()));
+    let status = migrator.status(&mut database).await.map_err(|error| unread(error.into()))?;
     let head = status.current().map(|entry| entry.id.clone());
     let version: String = sqlx::query_scalar("SHOW server_version")
         .fetch_one(administrator)
@@ -544,7 +605,7 @@ pub(crate) async fn check(
     // Releases write some definitions differently, and objects whose errors were ignored are missing.
     let schema = match has_ignored || major(&version) != meta.server_major() {
         true => None,
-        false => crate::schema::digest(&migrator, &mut database).await?,
+        false => crate::schema::digest(&migrator, &mut database).await.map_err(unread)?,
     };
     database.close().await?;
     compare(meta, head.as_deref(), &tables, schema.as_deref())?;

@@ -623,3 +623,102 @@ async fn a_backup_of_a_damaged_file_says_so() {
     assert!(error.report().contains("restore a backup from before the damage"), "{error:?}");
     assert!(!error.report().contains("TMPDIR"), "{error:?}");
 }
+
+/// The URL of an ordinary role, which owns the tables of the place, and the database too if it `owns_database`.
+async fn of_ordinary_role(place: &Place, owns_database: bool) -> String {
+    let (name, role) = (&place.name, format!("{}_app", place.name));
+    place
+        .sql(&format!("CREATE ROLE {role} LOGIN CREATEDB PASSWORD 'app'; GRANT CREATE ON SCHEMA public TO {role}"))
+        .await;
+    if owns_database {
+        place.sql(&format!("ALTER DATABASE {name} OWNER TO {role}")).await;
+    }
+    let (_, host) = place.url.split_once('@').unwrap();
+    let url = format!("postgres://{role}:app@{host}");
+    let mut database = Database::connect(&url).await.unwrap();
+    migrator().apply(&mut database).await.unwrap();
+    database.close().await.unwrap();
+    execute(&url, "INSERT INTO books (id, title) VALUES (1, 'x')").await;
+    url
+}
+
+/// Restores with this URL, and returns the role that the database belongs to.
+async fn restored_as(place: &Place, url: &str, options: &Options, why: Option<&str>) -> Result<String, Error> {
+    use sqlx::Connection;
+
+    let mut migrator = migrator().stage(options.stage.unwrap());
+    if let Some(why) = why {
+        migrator = migrator.override_stage(why);
+    }
+    let store = place.store();
+    let subject = Subject { url, migrator: &migrator, store: &store, on_event: &|_| () };
+    restore::restore(&subject, options).await?;
+    assert_eq!(place.number("SELECT count(*) FROM books").await, 1);
+    let mut session = sqlx::PgConnection::connect(&place.url).await.unwrap();
+    let sql = "SELECT pg_get_userbyid(datdba)::text FROM pg_database WHERE datname = current_database()";
+    let owner = sqlx::query_scalar(sql).fetch_one(&mut session).await.unwrap();
+    session.close().await.unwrap();
+    Ok(owner)
+}
+
+#[tokio::test]
+async fn a_backup_whose_history_belongs_to_an_ordinary_role_is_verified() {
+    for owns_database in [true, false] {
+        let Some(place) = Place::postgres().await else { return };
+        of_ordinary_role(&place, owns_database).await;
+        place.sql(&format!("ALTER DATABASE {0} OWNER TO {0}_app", place.name)).await;
+        place.backup(&place.store()).await.unwrap();
+        let choice = Choice::default();
+        let verified = place
+            .with(&migrator(), &place.store(), async |subject| lockgate_backup::verify(&subject, &choice).await)
+            .await
+            .unwrap();
+        assert!(verified.has_compared_schema, "{verified:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_backup_of_an_ordinary_role_is_restored_where_no_database_exists() {
+    let Some(place) = Place::postgres().await else { return };
+    let url = of_ordinary_role(&place, true).await;
+    let role = format!("{}_app", place.name);
+    place.backup(&place.store()).await.unwrap();
+    let admin = cluster().unwrap().url("postgres");
+    let drop = format!("DROP DATABASE {} WITH (FORCE)", place.name);
+    let mut with_admin = options(Stage::Staging);
+    with_admin.admin_url = Some(admin.clone());
+    // The role itself, an administrator for the role, and an administrator alone.
+    for (url, options) in
+        [(&url, &options(Stage::Staging)), (&url, &with_admin), (&place.url, &options(Stage::Staging))]
+    {
+        execute(&admin, &drop).await;
+        assert_eq!(restored_as(&place, url, options, None).await.unwrap(), role);
+        for url in [url, &place.url] {
+            let mut database = Database::connect(url).await.unwrap();
+            assert_eq!(migrator().stage_of(&mut database).await.unwrap(), Some(Stage::Staging));
+            assert!(migrator().status(&mut database).await.unwrap().current().is_some());
+            database.close().await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn tables_of_an_ordinary_role_in_the_database_of_a_superuser_are_restored() {
+    let Some(place) = Place::postgres().await else { return };
+    let url = of_ordinary_role(&place, false).await;
+    place.sql(&format!("COMMENT ON DATABASE {} IS 'lockgate: production'", place.name)).await;
+    let mut database = Database::connect(&url).await.unwrap();
+    assert_eq!(migrator().stage_of(&mut database).await.unwrap(), Some(Stage::Production));
+    database.close().await.unwrap();
+    let (migrator, store) = (migrator(), place.store());
+    let subject = Subject { url: &url, migrator: &migrator, store: &store, on_event: &|_| () };
+    lockgate_backup::create(&subject, lockgate_backup::Purpose::Asked).await.unwrap();
+    place.sql("DELETE FROM books").await;
+    let mut options = options(Stage::Production);
+    options.admin_url = Some(cluster().unwrap().url("postgres"));
+    assert_eq!(restored_as(&place, &url, &options, Some("the rows are lost")).await.unwrap(), "postgres");
+    let mut database = Database::connect(&url).await.unwrap();
+    let log = format!("{:?}", migrator.log(&mut database, 1).await.unwrap());
+    assert!(log.contains("the rows are lost"), "{log}");
+    database.close().await.unwrap();
+}
