@@ -38,7 +38,8 @@ struct Old {
     owner: String,
     comment: Option<String>,
     locale: Locale,
-    tablespace: String,
+    /// `None` if it is the one in which new databases are.
+    tablespace: Option<String>,
     stage: Option<Stage>,
 }
 
@@ -165,7 +166,7 @@ pub(super) async fn restore(subject: &Subject<'_>, options: &Options, meta: Meta
             None => owner_of_new(subject, session).await?,
         };
         let target = old.as_ref().map(|old| &old.locale).or(meta.locale.as_ref());
-        let place = old.as_ref().map(|old| &*old.tablespace);
+        let place = old.as_ref().and_then(|old| old.tablespace.as_deref());
         create(session, &new, owner.as_deref(), target, place).await?;
         let ignored = fill(subject, meta, &client, (&url, &new), &options.ignored).await?;
         let of_history = give_to_owner_of_history(subject, &beside(&url, &new), session, &new).await?;
@@ -286,6 +287,20 @@ async fn examine(
                 "name a role that may: `--admin-url postgres://postgres@host/postgres`",
             );
         }
+        if let Some(space) = &found.tablespace {
+            let may = "SELECT has_tablespace_privilege(current_user, $1, 'CREATE')";
+            let may: bool = sqlx::query_scalar(may).bind(space).fetch_one(&mut *session).await.map_err(read)?;
+            if !may {
+                obstacles.add(
+                    format!("the role `{role}` may not create a database in the tablespace `{space}` of `{name}`"),
+                    format!(
+                        "let a superuser allow it: `GRANT CREATE ON TABLESPACE {} TO {}`",
+                        identifier(space),
+                        identifier(&role)
+                    ),
+                );
+            }
+        }
         let sessions = sessions(session, name).await?;
         if !sessions.is_empty() && !options.disconnect {
             obstacles.add(
@@ -329,10 +344,12 @@ async fn examine(
 /// The database to be replaced, and whether it is empty. A wrong or protected stage is an error.
 async fn old(subject: &Subject<'_>, session: &mut PgConnection, name: &str) -> Result<Option<(Old, bool)>, Error> {
     let read = |error: sqlx::Error| Error::of_driver("the server cannot be read", &error);
-    let found: Option<(i64, String, Option<String>, String, String, String)> = sqlx::query_as(
+    let found: Option<(i64, String, Option<String>, String, String, Option<String>)> = sqlx::query_as(
         "SELECT d.oid::int8, pg_get_userbyid(d.datdba)::text, shobj_description(d.oid, 'pg_database'), \
-         pg_encoding_to_char(d.encoding)::text, to_jsonb(d)::text, t.spcname::text \
-         FROM pg_database d JOIN pg_tablespace t ON t.oid = d.dattablespace WHERE d.datname = $1",
+         pg_encoding_to_char(d.encoding)::text, to_jsonb(d)::text, \
+         (SELECT t.spcname::text FROM pg_tablespace t WHERE t.oid = d.dattablespace AND t.oid <> \
+         (SELECT dattablespace FROM pg_database WHERE datname = 'template0')) \
+         FROM pg_database d WHERE d.datname = $1",
     )
     .bind(name)
     .fetch_optional(session)

@@ -722,3 +722,39 @@ async fn tables_of_an_ordinary_role_in_the_database_of_a_superuser_are_restored(
     assert!(log.contains("the rows are lost"), "{log}");
     database.close().await.unwrap();
 }
+
+#[tokio::test]
+async fn an_ordinary_role_restores_its_database() {
+    let Some(place) = Place::postgres().await else { return };
+    let url = of_ordinary_role(&place, true).await;
+    let mut database = Database::connect(&url).await.unwrap();
+    migrator().mark_stage(&mut database, Stage::Development).await.unwrap();
+    database.close().await.unwrap();
+    place.backup(&place.store()).await.unwrap();
+    place.sql("DELETE FROM books").await;
+    let owner = restored_as(&place, &url, &options(Stage::Development), None).await.unwrap();
+    assert_eq!(owner, format!("{}_app", place.name));
+
+    // In a tablespace that the role may not use, a dry run says so.
+    let (name, space) = (&place.name, format!("{}_space", place.name));
+    let admin = cluster().unwrap().url("postgres");
+    let mut session = <sqlx::PgConnection as sqlx::Connection>::connect(&admin).await.unwrap();
+    for sql in [
+        "SET allow_in_place_tablespaces = on".to_owned(),
+        format!("CREATE TABLESPACE {space} LOCATION ''"),
+        format!("ALTER DATABASE {name} SET TABLESPACE {space}"),
+    ] {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut session).await.unwrap();
+    }
+    let mut dry = options(Stage::Development);
+    dry.dry_run = true;
+    let error = restored_as(&place, &url, &dry, None).await.unwrap_err();
+    assert!(error.report().contains(&format!("`GRANT CREATE ON TABLESPACE \"{space}\"")), "{error:?}");
+    execute(&admin, &format!("GRANT CREATE ON TABLESPACE {space} TO {name}_app")).await;
+    restored_as(&place, &url, &options(Stage::Development), None).await.unwrap();
+    let placed = format!(
+        "SELECT count(*) FROM pg_database d JOIN pg_tablespace t ON t.oid = d.dattablespace \
+         WHERE d.datname = '{name}' AND t.spcname = '{space}'"
+    );
+    assert_eq!(number(&admin, &placed).await, 1);
+}
