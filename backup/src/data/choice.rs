@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use lockgate::Dialect;
+
 use crate::error::Error;
 use crate::names::TableName;
 
@@ -37,6 +39,67 @@ impl FromStr for Condition {
             Some(_) | None => Err("write the table and the condition: `users=id < 100`".to_owned()),
         }
     }
+}
+
+impl Condition {
+    /// Refuses what could end the parentheses in which a dump writes the condition.
+    ///
+    /// # Errors
+    ///
+    /// If the condition has a comment, a semicolon outside of quotes, or parentheses or quotes without a counterpart.
+    pub(super) fn check(&self, dialect: Dialect) -> Result<(), Error> {
+        match fault(&self.sql, dialect) {
+            None => Ok(()),
+            Some(fault) => Err(Error::usage(format!("the condition of `{}` for `--where` {fault}", self.table))
+                .state("nothing was dumped")
+                .help("write one expression, as after WHERE: `users=id < 100 AND name <> ''`")),
+        }
+    }
+}
+
+/// Why a text is not one expression, by its tokens alone: the database checks the rest.
+fn fault(sql: &str, dialect: Dialect) -> Option<&'static str> {
+    const OPEN_QUOTE: &str = "has a quote that is not closed";
+    let is_postgres = dialect == Dialect::Postgres;
+    let is_of_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '$') || !c.is_ascii();
+    let mut depth = 0_usize;
+    let mut rest = sql;
+    while let Some(first) = rest.chars().next() {
+        let mut length = first.len_utf8();
+        match first {
+            '(' => depth += 1,
+            ')' if depth == 0 => return Some("closes a parenthesis that it has not opened"),
+            ')' => depth -= 1,
+            ';' => return Some("has a semicolon"),
+            '-' if rest.starts_with("--") => return Some("has a comment"),
+            '/' if rest.starts_with("/*") => return Some("has a comment"),
+            '$' if is_postgres => return Some("has a `$` outside of quotes"),
+            '\'' | '"' => match quoted(rest, first) {
+                Some(end) => length = end,
+                None => return Some(OPEN_QUOTE),
+            },
+            '`' | '[' if !is_postgres => match quoted(rest, if first == '[' { ']' } else { first }) {
+                Some(end) => length = end,
+                None => return Some(OPEN_QUOTE),
+            },
+            _ if is_of_name(first) && !first.is_ascii_digit() => {
+                length = rest.find(|c| !is_of_name(c)).unwrap_or(rest.len());
+                // In such a string alone, a backslash quotes the next character.
+                if is_postgres && rest[..length].eq_ignore_ascii_case("e") && rest[length..].starts_with('\'') {
+                    return Some("has a string `E'…'`");
+                }
+            }
+            _ => {}
+        }
+        rest = &rest[length..];
+    }
+    (depth > 0).then_some("opens a parenthesis that it does not close")
+}
+
+/// The length of the quoted text at the beginning. Two quotes in it mean one; they are read as the end of a quoted text
+/// and the beginning of another, which comes to the same.
+fn quoted(text: &str, end: char) -> Option<usize> {
+    text.char_indices().skip(1).find(|(_, c)| *c == end).map(|(at, c)| at + c.len_utf8())
 }
 
 impl fmt::Display for Condition {
@@ -144,5 +207,40 @@ mod tests {
             assert!(error.contains(message), "{error}");
         }
         assert!("users".parse::<Condition>().is_err() && "=true".parse::<Condition>().is_err());
+    }
+
+    #[test]
+    fn a_condition_is_one_expression() {
+        let says = |sql: &str, dialect: Dialect| {
+            let condition = Condition { table: "users".to_owned(), sql: sql.to_owned() };
+            condition.check(dialect).err().map(|error| error.report())
+        };
+        for sql in ["a = 1", "a IN (1, (2))", "a = 'it''s; )--' AND \"b)\" > '('", "(SELECT true)", "e = ''"] {
+            for dialect in [Dialect::Postgres, Dialect::Sqlite] {
+                assert_eq!(says(sql, dialect), None, "{sql}");
+            }
+        }
+        for (sql, of_postgres, of_sqlite) in [
+            ("1=1); DROP TABLE copies; --", "closes a parenthesis", "closes a parenthesis"),
+            ("false) UNION SELECT 1 FROM (t", "closes a parenthesis", "closes a parenthesis"),
+            ("true; SELECT 1", "has a semicolon", "has a semicolon"),
+            ("true -- x", "has a comment", "has a comment"),
+            ("true /* x", "has a comment", "has a comment"),
+            ("(true", "that it does not close", "that it does not close"),
+            ("a = 'x", "has a quote", "has a quote"),
+            // A backslash quotes nothing for SQLite, and in PostgreSQL only in such a string.
+            ("a = E'\\') UNION SELECT ('", "has a string `E'…'`", "closes a parenthesis"),
+            ("ae'\\') UNION SELECT ('", "closes a parenthesis", "closes a parenthesis"),
+            ("a = $$'$$) OR ('", "has a `$`", ""),
+            ("a = [(]", "that it does not close", ""),
+            ("a = `)`", "closes a parenthesis", ""),
+        ] {
+            for (dialect, said) in [(Dialect::Postgres, of_postgres), (Dialect::Sqlite, of_sqlite)] {
+                match says(sql, dialect) {
+                    Some(report) => assert!(!said.is_empty() && report.contains(said), "{sql}: {report}"),
+                    None => assert!(said.is_empty(), "{sql}"),
+                }
+            }
+        }
     }
 }

@@ -80,6 +80,9 @@ impl Tables {
 /// the file fails. The file is then incomplete, and [`load`] refuses it.
 pub async fn dump(database: &mut Database, options: &DumpOptions, file: &mut dyn Write) -> Result<Tables, Error> {
     let head = options.head(database.dialect());
+    for condition in &options.choice.conditions {
+        condition.check(head.dialect)?;
+    }
     match head.dialect {
         #[cfg(feature = "postgres")]
         Dialect::Postgres => postgres::dump(connected(database.postgres())?, options, &head, file).await,

@@ -115,8 +115,7 @@ async fn copy_out(
     let list: Vec<String> = table.columns.iter().map(|column| names::identifier(column)).collect();
     // The rows of a partitioned table are in its partitions; those of a table that others inherit from are its own.
     let from = if table.is_partitioned { name.clone() } else { format!("ONLY {name}") };
-    // The line break is needed because the condition may end with a comment.
-    let condition = condition.map(|sql| format!(" WHERE ({sql}\n)")).unwrap_or_default();
+    let condition = condition.map(|sql| format!(" WHERE ({sql})")).unwrap_or_default();
     let statement = format!("COPY (SELECT {} FROM {from}{condition}) TO STDOUT", list.join(", "));
     file::write(file, format!("COPY {name} {columns} FROM stdin;\n").as_bytes())?;
     let failed = |error: &sqlx::Error| Error::of_driver(format!("`{}` cannot be read", table.name), error);

@@ -33,9 +33,14 @@ pub(super) async fn dump(
     head: &Head,
     file: &mut dyn Write,
 ) -> Result<Tables, Error> {
-    execute(connection, "BEGIN").await.map_err(unread)?;
+    let was_read_only: bool =
+        sqlx::query_scalar("PRAGMA query_only").fetch_one(&mut *connection).await.map_err(unread)?;
+    execute(connection, "PRAGMA query_only = ON; BEGIN").await.map_err(unread)?;
     let dumped = dump_in_snapshot(connection, options, head, file).await;
     let ended = execute(connection, "COMMIT").await;
+    if !was_read_only {
+        execute(connection, "PRAGMA query_only = OFF").await.map_err(unread)?;
+    }
     let dumped = dumped?;
     ended.map_err(unread)?;
     Ok(dumped)
@@ -102,7 +107,7 @@ async fn write_rows(
     file: &mut dyn Write,
 ) -> Result<u64, Error> {
     let list: Vec<String> = table.columns.iter().map(|column| names::identifier(column)).collect();
-    let condition = condition.map(|sql| format!(" WHERE ({sql}\n)")).unwrap_or_default();
+    let condition = condition.map(|sql| format!(" WHERE ({sql})")).unwrap_or_default();
     let question = format!("SELECT {} FROM {}{condition}", list.join(", "), table.name.quoted());
     let start = format!("INSERT INTO {} {} VALUES (", table.name.quoted(), names::columns(&table.columns));
     let failed = |error: sqlx::Error| Error::of_driver(format!("`{}` cannot be read", table.name), &error);

@@ -173,8 +173,12 @@ async fn some_tables_and_some_rows_are_chosen() {
         },
         ..DumpOptions::default()
     };
-    let (file, tables) =
-        source.dump(&choice(&["kinds", "clubs", "a_people"], &[], &["kinds=id > 4 -- late"])).await.unwrap();
+    let (file, tables) = source.dump(&choice(&["kinds", "clubs", "a_people"], &[], &["kinds=id > 4"])).await.unwrap();
+    for sql in ["kinds=false) UNION SELECT what FROM audit WHERE (true", "kinds=true) TO STDOUT; DROP TABLE kinds; --"]
+    {
+        let error = source.dump(&choice(&[], &[], &[sql])).await.unwrap_err().report();
+        assert!(error.contains("the condition of `kinds` for `--where` closes a parenthesis"), "{error}");
+    }
     let mut rows: Vec<_> = tables.rows.iter().map(|(name, count)| (name.as_str(), *count)).collect();
     rows.sort_unstable();
     assert_eq!(rows, [("public.a_people", 2), ("public.clubs", 1), ("public.kinds", 2)]);

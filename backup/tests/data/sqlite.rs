@@ -96,7 +96,7 @@ async fn some_tables_and_some_rows_are_chosen() {
     let choice = Choice {
         only: vec!["kinds".to_owned(), "pairs".to_owned()],
         exclude: vec!["pairs".to_owned()],
-        conditions: vec!["kinds=id IN (2, 4) -- some".parse().unwrap()],
+        conditions: vec!["kinds=id IN (2, 4)".parse().unwrap()],
     };
     let (file, tables) = source.dump(&DumpOptions { choice, ..DumpOptions::default() }).await.unwrap();
     assert_eq!(tables.rows, [("kinds".to_owned(), 2)]);
@@ -106,6 +106,26 @@ async fn some_tables_and_some_rows_are_chosen() {
     source.run("CREATE VIRTUAL TABLE words USING fts5(word)").await;
     let error = source.dump(&DumpOptions::default()).await.unwrap_err().report();
     assert!(error.contains("`words` is a virtual table"), "{error}");
+}
+
+#[tokio::test]
+async fn a_condition_changes_nothing_and_chooses_rows_of_its_table_alone() {
+    let source = filled().await;
+    for sql in [
+        "kinds=1=1); DROP TABLE pairs; --",
+        "kinds=1=1); DROP TABLE pairs; SELECT (1",
+        "kinds=false) UNION ALL SELECT 1, 2, 3, 4, 5, what FROM audit WHERE (true",
+    ] {
+        let choice = Choice { conditions: vec![sql.parse().unwrap()], ..Choice::default() };
+        let error = source.dump(&DumpOptions { choice, ..DumpOptions::default() }).await.unwrap_err().report();
+        assert!(error.contains("the condition of `kinds` for `--where` closes a parenthesis"), "{error}");
+    }
+    assert_eq!(source.texts("SELECT a || b FROM pairs ORDER BY 1").await, ["a", "b"]);
+    // After a dump, the same connection writes.
+    let mut database = source.open().await;
+    lockgate_backup::data::dump(&mut database, &DumpOptions::default(), &mut Vec::new()).await.unwrap();
+    sqlx::raw_sql("DELETE FROM pairs").execute(database.sqlite().unwrap()).await.unwrap();
+    database.close().await.unwrap();
 }
 
 #[tokio::test]
