@@ -84,7 +84,7 @@ async fn apply(subject: &Subject<'_>, destination: UpTo, before: &Meta) -> Resul
 
 /// The command that restores a backup in place.
 fn restore(subject: &Subject<'_>, meta: &Meta) -> String {
-    let store = shell_word(&subject.store.to_string());
+    let store = shell_word(subject.store.place());
     let command = format!("restore {} --store {store} --stage", meta.key);
     match meta.stage.as_deref().map(str::parse::<Stage>) {
         Some(Ok(stage)) if stage.is_protected() => format!("`{command} {stage} --override-stage \"why\"`"),

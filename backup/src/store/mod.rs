@@ -50,6 +50,11 @@ impl Store {
         Self { objects, prefix: Path::default(), shown: shown.into(), folder: None }
     }
 
+    /// The folder or the URL, as `--store` names it.
+    pub(crate) fn place(&self) -> &str {
+        &self.shown
+    }
+
     /// Its folder, if it is a folder, for messages that say where a dump is.
     pub fn folder(&self) -> Option<&std::path::Path> {
         self.folder.as_deref()

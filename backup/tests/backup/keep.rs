@@ -311,7 +311,8 @@ async fn a_step_that_fails_stops_a_deploy_which_is_resumed_later() {
         let failed = deployed(&place, &fails, false).await.unwrap_err();
         assert_eq!(failed.kind(), ErrorKind::Failed);
         let advice = format!("{:?}", place.events.lock().unwrap());
-        assert!(advice.contains("`deploy --resume`") && advice.contains(" --store "), "{advice}");
+        let back = format!(" --store {} --stage", store_folder.display());
+        assert!(advice.contains("`deploy --resume`") && advice.contains(&back), "{advice}");
         // A scheduled backup between does not matter.
         let between =
             async |subject: lockgate_backup::Subject<'_>| lockgate_backup::create(&subject, Purpose::Asked).await;
