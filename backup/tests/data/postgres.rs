@@ -196,6 +196,12 @@ async fn some_tables_and_some_rows_are_chosen() {
     let error = source.dump(&choice(&["kind"], &[], &[])).await.unwrap_err().report();
     assert!(error.contains("there is no table `kind` for `--only`"), "{error}");
 
+    // A sequence that a default uses, although no column owns it.
+    source.run("ALTER TABLE audit ADD COLUMN number BIGINT DEFAULT nextval('alone')").await;
+    let (file, _) = source.dump(&choice(&["audit"], &[], &[])).await.unwrap();
+    assert!(file.contains("alone") && !file.contains("unused"), "{file}");
+    source.run("ALTER TABLE audit DROP COLUMN number").await;
+
     // Rows whose partners were left out are not loaded.
     let (file, _) = source.dump(&choice(&["a_loans"], &[], &[])).await.unwrap();
     let target = Place::with(Dialect::Postgres, SCHEMA).await.unwrap();

@@ -116,7 +116,7 @@ pub(super) async fn materialized_views(connection: &mut PgConnection) -> Result<
     rows.iter().map(|row| Ok(TableName { schema: Some(row.try_get(0)?), name: row.try_get(1)? })).collect()
 }
 
-/// Returns the statements that set the sequences of these tables, or all sequences but those of `bookkeeping`.
+/// Returns the statements that set the sequences that columns of these tables own or use as their default, or all sequences but those of `bookkeeping`.
 pub(super) async fn sequences(
     connection: &mut PgConnection,
     tables: Option<&[i64]>,
@@ -124,10 +124,14 @@ pub(super) async fn sequences(
 ) -> Result<Vec<String>, sqlx::Error> {
     const OF: &str = "SELECT 1 FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass \
                       AND d.objid = c.oid AND d.deptype IN ('a', 'i') AND d.refobjid::int8 = ANY";
+    const USED: &str = "SELECT 1 FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_attrdef a ON a.oid = d.objid \
+                        WHERE d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass \
+                        AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = c.oid \
+                        AND a.adrelid::int8 = ANY";
     let question = format!(
         "SELECT n.nspname, c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
          WHERE c.relkind = 'S' AND c.relpersistence <> 't' AND {OWN} AND NOT EXISTS ({OF} ($2)) \
-         AND ($1::int8[] IS NULL OR EXISTS ({OF} ($1))) ORDER BY 1, 2"
+         AND ($1::int8[] IS NULL OR EXISTS ({OF} ($1)) OR EXISTS ({USED} ($1))) ORDER BY 1, 2"
     );
     let rows = sqlx::query(AssertSqlSafe(question)).bind(tables).bind(bookkeeping).fetch_all(&mut *connection).await?;
     let mut statements = Vec::with_capacity(rows.len());
