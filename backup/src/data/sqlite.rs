@@ -57,8 +57,14 @@ async fn dump_in_snapshot(
         return Err(Error::refused(format!("the encoding of the database is {encoding}, and a dump is UTF-8"))
             .help("convert the database to UTF-8: `sqlite3 old.db .dump | sqlite3 new.db`"));
     }
-    let names = tables(connection, &options.bookkeeping).await?;
+    let (names, virtual_tables) = tables(connection, &options.bookkeeping).await?;
     let chosen = options.choice.of(&names)?;
+    if let Some((name, _)) = chosen.iter().find(|(name, _)| virtual_tables.contains(name)) {
+        return Err(Error::refused(format!("`{name}` is a virtual table, which a dump cannot contain")).help(format!(
+            "omit it: `--exclude {}`; or copy the whole database with `backup create`",
+            names::shell_word(&name.name)
+        )));
+    }
     Head { tables: chosen.iter().map(|(name, _)| (*name).clone()).collect(), ..head.clone() }.write(file)?;
     for line in BEGIN {
         file::write(file, format!("{line}\n").as_bytes())?;
@@ -74,23 +80,28 @@ async fn dump_in_snapshot(
     Ok(dumped)
 }
 
-/// Returns the tables with data of their own. A virtual table is refused, because its data cannot be dumped as rows.
-async fn tables(connection: &mut SqliteConnection, bookkeeping: &[String]) -> Result<Vec<TableName>, Error> {
+/// Returns the tables, without those in which a virtual table keeps its data, and the virtual ones among them. Their data
+/// cannot be dumped as rows.
+async fn tables(
+    connection: &mut SqliteConnection,
+    bookkeeping: &[String],
+) -> Result<(Vec<TableName>, Vec<TableName>), Error> {
     let question = "SELECT name, type FROM pragma_table_list WHERE schema = 'main' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' \
                     AND type IN ('table', 'virtual') ORDER BY name";
     let rows = sqlx::query(question).fetch_all(connection).await.map_err(unread)?;
-    let mut names = Vec::with_capacity(rows.len());
+    let (mut names, mut virtual_tables) = (Vec::with_capacity(rows.len()), Vec::new());
     for row in rows {
         let (name, kind): (String, String) = (row.try_get(0).map_err(unread)?, row.try_get(1).map_err(unread)?);
+        if bookkeeping.contains(&name) {
+            continue;
+        }
+        let name = TableName { schema: None, name };
         if kind == "virtual" {
-            return Err(Error::refused(format!("`{name}` is a virtual table, which a dump cannot contain"))
-                .help("copy the whole database with `backup create`"));
+            virtual_tables.push(name.clone());
         }
-        if !bookkeeping.contains(&name) {
-            names.push(TableName { schema: None, name });
-        }
+        names.push(name);
     }
-    Ok(names)
+    Ok((names, virtual_tables))
 }
 
 async fn table(connection: &mut SqliteConnection, name: &TableName) -> Result<Table, Error> {

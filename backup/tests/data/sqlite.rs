@@ -105,7 +105,13 @@ async fn some_tables_and_some_rows_are_chosen() {
 
     source.run("CREATE VIRTUAL TABLE words USING fts5(word)").await;
     let error = source.dump(&DumpOptions::default()).await.unwrap_err().report();
-    assert!(error.contains("`words` is a virtual table"), "{error}");
+    assert!(error.contains("`words` is a virtual table") && error.contains("`--exclude words`"), "{error}");
+    let only = Choice { only: vec!["pairs".to_owned()], ..Choice::default() };
+    let without = Choice { exclude: vec!["words".to_owned()], ..Choice::default() };
+    for (choice, count) in [(only, 1), (without, 5)] {
+        let (file, tables) = source.dump(&DumpOptions { choice, ..DumpOptions::default() }).await.unwrap();
+        assert!(tables.rows.len() == count && !file.contains("words"), "{tables:?}");
+    }
 }
 
 #[tokio::test]
