@@ -243,9 +243,8 @@ pub(crate) fn administrator(
 /// The database of another stage: `DATABASE_PRODUCTION_URL`.
 #[cfg(feature = "backup")]
 pub(crate) fn of_stage(stage: lockgate::Stage, variables: &Variables<'_>) -> Result<DatabaseUrl, CommandError> {
-    let word = format!("{}_URL", stage.as_str().to_ascii_uppercase());
-    let name = variables.name(&word);
-    let Some(url) = variables.value(&word)? else {
+    let name = variable_of_stage(stage, variables);
+    let Some(url) = variables.value(&word_of_stage(stage))? else {
         return Err(CommandError::usage(
             format!("there is no database for the stage {stage}: {name} is not set"),
             format!("set {name} to the URL of that database"),
@@ -254,6 +253,17 @@ pub(crate) fn of_stage(stage: lockgate::Stage, variables: &Variables<'_>) -> Res
     let Ok(url): Result<DatabaseUrl, _> = url.parse();
     lockgate::__private::understood(url.reveal())?;
     Ok(url)
+}
+
+/// The variable of a stage: `DATABASE_PRODUCTION_URL`.
+#[cfg(feature = "backup")]
+pub(crate) fn variable_of_stage(stage: lockgate::Stage, variables: &Variables<'_>) -> String {
+    variables.name(&word_of_stage(stage))
+}
+
+#[cfg(feature = "backup")]
+fn word_of_stage(stage: lockgate::Stage) -> String {
+    format!("{}_URL", stage.as_str().to_ascii_uppercase())
 }
 
 fn both(url: &str, parts: &[String], verb: &str) -> CommandError {

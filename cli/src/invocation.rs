@@ -107,6 +107,12 @@ impl<'a> Invocation<'a> {
         connect::of_stage(stage, &Variables::of_process(self.variables))
     }
 
+    /// The variable that names it.
+    #[cfg(feature = "backup")]
+    pub(crate) fn variable_of_stage(&self, stage: lockgate::Stage) -> String {
+        connect::variable_of_stage(stage, &Variables::of_process(self.variables))
+    }
+
     /// Connects to another database.
     #[cfg(feature = "backup")]
     pub(crate) async fn connect_to(&self, url: &DatabaseUrl) -> Result<Database, CommandError> {

@@ -206,6 +206,20 @@ fn a_stage_is_refreshed_from_another(production: &Place) {
     refused("staging", "test", with_script, 2, "DATABASE_STAGING_URL is not set");
     refused("production", "test", &[], 2, "--script <FILE>|--unchanged");
 
+    // The advice is about the other database, and not about this one.
+    let unmarked = another(production);
+    for (place, said) in [
+        (&unmarked, "`mark-stage staging --database-url \"$DATABASE_STAGING_URL\"`"),
+        (production, "is marked as production, but staging was asked for"),
+    ] {
+        let mut command =
+            target.command(&["refresh", "--from", "staging", "--to", "test", "--keep", &kept, "--unchanged"]);
+        let answer = crate::support::app::answer(command.env("DATABASE_STAGING_URL", place.url()).output().unwrap());
+        let is_named = answer.err.contains(said) && answer.err.contains("DATABASE_STAGING_URL");
+        assert!(answer.code == Some(3) && is_named && !answer.err.contains("`mark-stage staging`"), "{answer:#?}");
+        assert!(!std::path::Path::new(&kept).exists());
+    }
+
     // A script that fails puts everything back, and nothing needs to be kept.
     let failed = refresh("production", "test", &["--script", &bad]);
     assert!(failed.code == Some(1) && failed.err.contains("the script fails"), "{failed:#?}");

@@ -3,15 +3,17 @@
 use std::fs;
 use std::path::PathBuf;
 
-use lockgate::Stage;
+use lockgate::{Database, Stage};
+use lockgate_backup::Error;
 use lockgate_backup::data::NewFile;
-use lockgate_backup::refresh::Refresh;
+use lockgate_backup::refresh::{Refresh, is_forbidden};
 
 use super::Caution;
 use crate::answer::{Answer, Body, Refreshed};
 use crate::command_error::CommandError;
 use crate::confirm;
 use crate::invocation::{Access, Invocation};
+use crate::url::DatabaseUrl;
 
 /// The arguments of `refresh`.
 #[derive(clap::Args, Clone, Debug)]
@@ -49,6 +51,9 @@ pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> R
     let mut source = invocation.connect_to(&url).await?;
     let mut target = invocation.connect(Access::Write).await?;
     let migrator = invocation.migrator();
+    if !is_forbidden(arguments.from, arguments.to) {
+        check_source(invocation, &url, &mut source, arguments.from).await?;
+    }
     if arguments.caution.asks(invocation) {
         let question = format!(
             "this replaces every row of {} ({}) by those of {url} ({})",
@@ -63,4 +68,25 @@ pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> R
     let tables = refresh.run(&mut source, &mut target, kept).await?;
     invocation.output().note(&format!("the old rows of {to} are in `{}`", arguments.keep.display()));
     Ok(Answer::done(Body::Refreshed(Refreshed { from, to, tables: tables.rows })))
+}
+
+/// Checks the stage of the other database. Advice from the migrator would be about the one of the database URL.
+async fn check_source(
+    invocation: &Invocation<'_>,
+    url: &DatabaseUrl,
+    source: &mut Database,
+    stage: Stage,
+) -> Result<(), CommandError> {
+    let migrator = lockgate::__private::of_any_stage(&invocation.migrator());
+    let variable = invocation.variable_of_stage(stage);
+    let error = match migrator.stage_of(source).await? {
+        Some(found) if found == stage => return Ok(()),
+        Some(found) => Error::refused(format!("{url} is marked as {found}, but {stage} was asked for"))
+            .help(format!("set {variable} to the URL of the database of {stage}")),
+        None => Error::refused(format!("{url} is not marked with a stage, but {stage} was asked for")).help(format!(
+            "set {variable} to the URL of the database of {stage}; if this is the one, mark it: `mark-stage {stage} \
+             --database-url \"${variable}\"`"
+        )),
+    };
+    Err(error.state("nothing was changed").into())
 }
