@@ -104,3 +104,7 @@ fn a_schedule_has_no_secret_and_is_shown_before_it_is_installed() {
     let said = String::from_utf8_lossy(&no_cron.stderr).into_owned();
     assert!(said.contains("`crontab` does not start") && said.contains("`--systemd`"), "{said}");
 }
+    for url in ["sqlite://library.db?mode=rw", "sqlite:./library.db"] {
+        let shown = install(&["--database-url", url]);
+        assert!(shown.out.contains(&format!("sqlite://{}/library.db", place.folder().display())), "{shown:#?}");
+    }

@@ -118,7 +118,7 @@ fn database(invocation: &Invocation<'_>, has_variables: bool) -> Result<Vec<Stri
                  --password-file FILE`, or with `--systemd` give it in `--environment-file FILE`",
             ));
         }
-        add("--database-url", Some(url.reveal().to_owned()));
+        add("--database-url", Some(absolute_url(url.reveal())));
     }
     add("--host", options.host.clone());
     add("--port", options.port.map(|port| port.to_string()));
@@ -169,6 +169,17 @@ fn check_prune(invocation: &Invocation<'_>, install: &Install) -> Result<(), Com
 
 fn absolute(path: &std::path::Path) -> String {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
+}
+
+/// The URL with an absolute path, if it is one of SQLite: the schedule runs in another folder.
+fn absolute_url(url: &str) -> String {
+    const ESCAPED: &percent_encoding::AsciiSet = &percent_encoding::CONTROLS.add(b' ').add(b'#').add(b'%').add(b'?');
+    let rest = url.strip_prefix("sqlite:").map(|rest| rest.strip_prefix("//").unwrap_or(rest));
+    let is_relative = |rest: &&str| !rest.starts_with('/') && !rest.starts_with(":memory:") && !rest.is_empty();
+    let (Some(rest), Ok(folder)) = (rest.filter(is_relative), std::env::current_dir()) else { return url.to_owned() };
+    let folder = folder.display().to_string();
+    let folder = percent_encoding::utf8_percent_encode(&folder, ESCAPED);
+    format!("sqlite://{folder}/{}", rest.strip_prefix("./").unwrap_or(rest))
 }
 
 pub(super) fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> Result<Answer, CommandError> {
