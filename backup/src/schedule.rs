@@ -300,14 +300,19 @@ fn unit(path: &Path) -> Result<Option<String>, Error> {
     }
 }
 
-fn systemctl(is_of_user: bool, arguments: &[&str]) -> Result<(), Error> {
+/// Runs `systemctl`. `again` is what to run after the cause of a failure is gone; `None`: the same call.
+fn systemctl(is_of_user: bool, arguments: &[&str], again: Option<&str>) -> Result<(), Error> {
     let mut command = Command::new("systemctl");
     if is_of_user {
         command.arg("--user");
     }
     let shown = format!("systemctl {}{}", if is_of_user { "--user " } else { "" }, arguments.join(" "));
     let failed = |what: String| {
-        Error::failed(format!("`{shown}` fails: {what}")).help(format!("correct the cause, and run it: `{shown}`"))
+        let help = match again {
+            Some(again) => format!("correct the cause, and run the same command again: `{again}`"),
+            None => format!("correct the cause, and run it: `{shown}`"),
+        };
+        Error::failed(format!("`{shown}` fails: {what}")).help(help)
     };
     let output = command.args(arguments).env("LC_ALL", "C").stdin(Stdio::null()).output();
     let output = output.map_err(|error| failed(error.to_string()))?;
@@ -351,8 +356,10 @@ pub fn install(clock: &Clock, schedule: &Schedule, dry_run: bool) -> Result<Vec<
                     std::fs::write(path, text).map_err(|error| failed(path, error))?;
                 }
                 let name = format!("lockgate-backup-{}.timer", schedule.name);
-                systemctl(*is_of_user, &["daemon-reload"])?;
-                systemctl(*is_of_user, &["enable", "--now", &name])?;
+                // Reloading alone would not enable the timer.
+                let again = Some("schedule install … --write");
+                systemctl(*is_of_user, &["daemon-reload"], again)?;
+                systemctl(*is_of_user, &["enable", "--now", &name], again)?;
             }
             let change = |(path, before, after): (PathBuf, Option<String>, String)| Change {
                 target: path.display().to_string(),
@@ -408,7 +415,7 @@ pub fn remove(clock: &Clock, name: &str, dry_run: bool) -> Result<Vec<Change>, E
         Clock::Crontab => write_crontab(&replaced(&crontab()?, name, None)?)?,
         Clock::Systemd { folder, is_of_user } => {
             // The files are deleted even if the timer cannot be stopped.
-            let stopped = systemctl(*is_of_user, &["disable", "--now", &format!("lockgate-backup-{name}.timer")]);
+            let stopped = systemctl(*is_of_user, &["disable", "--now", &format!("lockgate-backup-{name}.timer")], None);
             for path in units(folder, name) {
                 match std::fs::remove_file(&path) {
                     Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -418,7 +425,7 @@ pub fn remove(clock: &Clock, name: &str, dry_run: bool) -> Result<Vec<Change>, E
                 }
             }
             stopped?;
-            systemctl(*is_of_user, &["daemon-reload"])?;
+            systemctl(*is_of_user, &["daemon-reload"], None)?;
         }
     }
     Ok(found)

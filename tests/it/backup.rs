@@ -108,3 +108,9 @@ fn a_schedule_has_no_secret_and_is_shown_before_it_is_installed() {
         let shown = install(&["--database-url", url]);
         assert!(shown.out.contains(&format!("sqlite://{}/library.db", place.folder().display())), "{shown:#?}");
     }
+    // The timer is enabled by the same command, after the cause is gone.
+    let words = ["schedule", "install", "--at", "hourly", "--store", "backups", "--systemd", "--unit-folder"];
+    let more = [units.to_str().unwrap(), "--database-url", "sqlite://library.db", "--write"];
+    let failed = place.command(&[&words[..], &more].concat()).env("PATH", "/nowhere").output().unwrap();
+    let said = String::from_utf8_lossy(&failed.stderr).into_owned();
+    assert!(said.contains("`schedule install … --write`") && !said.contains("run it"), "{said}");
