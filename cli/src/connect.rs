@@ -211,6 +211,23 @@ pub(crate) fn administrator(
     flag: Option<&DatabaseUrl>,
     variables: &Variables<'_>,
 ) -> Result<(DatabaseUrl, String), CommandError> {
+    let found = administrator_if_any(flag, variables)?;
+    found.ok_or_else(|| {
+        CommandError::usage(
+            "there is no administrator's URL",
+            format!(
+                "set {}, or write `--admin-url URL`: `postgres://postgres@host/postgres`",
+                variables.name("ADMIN_URL")
+            ),
+        )
+    })
+}
+
+/// The same. `None` if neither names one.
+pub(crate) fn administrator_if_any(
+    flag: Option<&DatabaseUrl>,
+    variables: &Variables<'_>,
+) -> Result<Option<(DatabaseUrl, String)>, CommandError> {
     let name = variables.name("ADMIN_URL");
     let given = match flag {
         Some(url) => Some((url.clone(), "--admin-url".to_owned())),
@@ -218,12 +235,7 @@ pub(crate) fn administrator(
             Ok(url) => (url, name.clone()),
         }),
     };
-    let (url, given_by) = given.ok_or_else(|| {
-        CommandError::usage(
-            "there is no administrator's URL",
-            format!("set {name}, or write `--admin-url URL`: `postgres://postgres@host/postgres`"),
-        )
-    })?;
+    let Some((url, given_by)) = given else { return Ok(None) };
     if url.reveal().starts_with("sqlite:") {
         return Err(CommandError::usage(
             "the administrator's URL is one of SQLite, which has no administrator",
@@ -237,7 +249,7 @@ pub(crate) fn administrator(
         ));
     }
     lockgate::__private::understood(url.reveal()).map_err(|error| error.of_administrator(&given_by))?;
-    Ok((url, given_by))
+    Ok(Some((url, given_by)))
 }
 
 /// The database of another stage: `DATABASE_PRODUCTION_URL`.

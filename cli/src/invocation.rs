@@ -96,6 +96,13 @@ impl<'a> Invocation<'a> {
         connect::administrator(flag, &Variables::of_process(self.variables))
     }
 
+    /// The same for a command that needs no administrator: `None` if neither names one.
+    #[cfg(feature = "backup")]
+    pub(crate) fn administrator_if_any(&self, flag: Option<&DatabaseUrl>) -> Result<Option<DatabaseUrl>, CommandError> {
+        let found = connect::administrator_if_any(flag, &Variables::of_process(self.variables))?;
+        Ok(found.map(|(url, _)| url))
+    }
+
     /// Why a protected stage is changed, if somebody said so.
     pub(crate) fn overrides(&self) -> Option<&str> {
         self.options.override_stage.as_deref()

@@ -62,6 +62,12 @@ fn the_wrong_place_is_refused_with_what_to_type_and_nothing_changes() {
         refused(&["restore", "--store", "backups", "--stage", "development"], 3, &["is marked as production"]);
         refused(&["restore", "--store", "backups", "--stage", "production"], 3, &["--override-stage"]);
         let other = if place.is_sqlite() { "postgres://localhost:1/x" } else { "sqlite://other.db" };
+        let words = ["restore", "--store", "backups", "--stage", "production", "--dry-run", "--override-stage", "why"];
+        let administrator =
+            place.command(&words).env("DATABASE_ADMIN_URL", "mysql://root@localhost/x").output().unwrap();
+        let said = String::from_utf8_lossy(&administrator.stderr).into_owned();
+        let is_read = said.contains("`DATABASE_ADMIN_URL` is not a URL of PostgreSQL");
+        assert!(is_read != place.is_sqlite() && administrator.status.success() == place.is_sqlite(), "{said}");
         let wrong = place.app(&["restore", "--store", "backups", "--database-url", other, "--database", "library"]);
         assert!(matches!(wrong.code, Some(3 | 4)), "{wrong:#?}");
         assert_eq!(place.schema(), before);
@@ -98,19 +104,19 @@ fn a_schedule_has_no_secret_and_is_shown_before_it_is_installed() {
     assert!(shown.out.contains("OnCalendar=*-*-* 03:15:00"), "{shown:#?}");
     assert!(shown.out.contains("backup create --store /"), "{shown:#?}");
     assert!(shown.err.contains("nothing was changed: add `--write` to do this"), "{shown:#?}");
-    assert!(!units.exists());
-    // Without cron there is another way.
-    let no_cron = place.command(&["schedule", "show"]).env("PATH", "/nowhere").output().unwrap();
-    let said = String::from_utf8_lossy(&no_cron.stderr).into_owned();
-    assert!(said.contains("`crontab` does not start") && said.contains("`--systemd`"), "{said}");
-}
     for url in ["sqlite://library.db?mode=rw", "sqlite:./library.db"] {
         let shown = install(&["--database-url", url]);
         assert!(shown.out.contains(&format!("sqlite://{}/library.db", place.folder().display())), "{shown:#?}");
     }
+    assert!(!units.exists());
     // The timer is enabled by the same command, after the cause is gone.
     let words = ["schedule", "install", "--at", "hourly", "--store", "backups", "--systemd", "--unit-folder"];
     let more = [units.to_str().unwrap(), "--database-url", "sqlite://library.db", "--write"];
     let failed = place.command(&[&words[..], &more].concat()).env("PATH", "/nowhere").output().unwrap();
     let said = String::from_utf8_lossy(&failed.stderr).into_owned();
     assert!(said.contains("`schedule install … --write`") && !said.contains("run it"), "{said}");
+    // Without cron there is another way.
+    let no_cron = place.command(&["schedule", "show"]).env("PATH", "/nowhere").output().unwrap();
+    let said = String::from_utf8_lossy(&no_cron.stderr).into_owned();
+    assert!(said.contains("`crontab` does not start") && said.contains("`--systemd`"), "{said}");
+}

@@ -118,9 +118,9 @@ async fn check_server(subject: &Subject<'_>, name: &str, session: &mut PgConnect
                 if is_same {
                     return Ok(());
                 }
-                let what = format!("`--admin-url` is of another server than the database URL of `{name}`");
+                let what = format!("the administrator's URL is of another server than the database URL of `{name}`");
                 return Err(Error::refused(what).state("nothing was changed").help(
-                    "name a role of the same server: `--admin-url postgres://postgres@HOST/postgres`, with the host and \
+                    "name a role of the same server in DATABASE_ADMIN_URL, or with `--admin-url postgres://postgres@HOST/postgres`, with the host and \
                      port of the database URL",
                 ));
             }

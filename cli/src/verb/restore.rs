@@ -27,7 +27,8 @@ pub struct Arguments {
     /// may be given several times (PostgreSQL)
     #[arg(long = "ignore-error", value_name = "SQLSTATE:OBJECT")]
     pub ignored: Vec<Ignored>,
-    /// The URL of a role that may create databases, if the role of the database URL may not (PostgreSQL)
+    /// The URL of a role that may create databases, if the role of the database URL may not; by default that of the
+    /// variable DATABASE_ADMIN_URL, whose prefix is that of DATABASE_URL (PostgreSQL)
     #[arg(id = "lockgate_admin_url", long = "admin-url", value_name = "URL")]
     pub admin_url: Option<DatabaseUrl>,
     /// Restore nothing, but drop the old databases (or delete the old files) that earlier restores have kept
@@ -54,7 +55,13 @@ pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> R
         Some(_) => through(invocation.url(), url),
         None => Ok(url.reveal().to_owned()),
     };
-    options.admin_url = arguments.admin_url.as_ref().map(admin_url).transpose()?;
+    // SQLite has no administrator, and the variable may be for other databases.
+    let is_sqlite = invocation.url().starts_with("sqlite:");
+    let administrator = match is_sqlite && arguments.admin_url.is_none() {
+        true => None,
+        false => invocation.administrator_if_any(arguments.admin_url.as_ref())?,
+    };
+    options.admin_url = administrator.as_ref().map(admin_url).transpose()?;
     options.disconnect = arguments.disconnect;
     options.ignored.clone_from(&arguments.ignored);
     options.dry_run = arguments.dry_run;
