@@ -116,7 +116,8 @@ pub(super) async fn materialized_views(connection: &mut PgConnection) -> Result<
     rows.iter().map(|row| Ok(TableName { schema: Some(row.try_get(0)?), name: row.try_get(1)? })).collect()
 }
 
-/// Returns the statements that set the sequences that columns of these tables own or use as their default, or all sequences but those of `bookkeeping`.
+/// Returns the statements that set the sequences that columns of these tables own or use as their default, or all
+/// sequences but those of `bookkeeping`.
 pub(super) async fn sequences(
     connection: &mut PgConnection,
     tables: Option<&[i64]>,
