@@ -341,10 +341,13 @@ async fn examine(
     Ok((client.expect("without it, there is an obstacle"), old.map(|(old, _)| old)))
 }
 
+/// The number, the owner, the comment, the encoding, the row of the catalogue, and the tablespace.
+type FoundOld = (i64, String, Option<String>, String, String, Option<String>);
+
 /// The database to be replaced, and whether it is empty. A wrong or protected stage is an error.
 async fn old(subject: &Subject<'_>, session: &mut PgConnection, name: &str) -> Result<Option<(Old, bool)>, Error> {
     let read = |error: sqlx::Error| Error::of_driver("the server cannot be read", &error);
-    let found: Option<(i64, String, Option<String>, String, String, Option<String>)> = sqlx::query_as(
+    let found: Option<FoundOld> = sqlx::query_as(
         "SELECT d.oid::int8, pg_get_userbyid(d.datdba)::text, shobj_description(d.oid, 'pg_database'), \
          pg_encoding_to_char(d.encoding)::text, to_jsonb(d)::text, \
          (SELECT t.spcname::text FROM pg_tablespace t WHERE t.oid = d.dattablespace AND t.oid <> \
