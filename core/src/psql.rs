@@ -156,6 +156,15 @@ impl Program {
         self.places.iter().filter(within).any(|place| place.variable.form == Form::Plain)
     }
 
+    /// The variable that a statement begins with, if its value is written as it is.
+    #[cfg(feature = "psql")]
+    fn leading(&self, text: &str, statement: &Range<usize>) -> Option<&Place> {
+        let first = self.places.partition_point(|place| place.range.start < statement.start);
+        let place = self.places.get(first).filter(|place| place.range.end <= statement.end)?;
+        let before = text[statement.start..place.range.start].trim_start_matches('(');
+        (before.trim().is_empty() && place.variable.form == Form::Plain).then_some(place)
+    }
+
     /// The part that this byte is in, and where in its file it is.
     pub fn part(&self, byte: usize, len: usize) -> Option<(Part, usize)> {
         let index = self.parts.partition_point(|part| part.start <= byte).checked_sub(1)?;

@@ -155,6 +155,13 @@ fn unexpandable(id: &str, refused: &Unexpandable) -> Error {
              change the rest of it"
         ))
         .with_help(format!("write `:'{name}'` for a string or `:\"{name}\"` for a name")),
+        Refused::Transaction => Error::usage(format!(
+            "the value of the variable `{name}` in `{id}` makes a statement that begins or ends a transaction"
+        ))
+        .with_help(
+            "write the statement without a variable, in a script with `-- lockgate: no-transaction`: where a transaction \
+             ends must be known before the first statement runs",
+        ),
         Refused::NotBoolean => {
             let what = if name.is_empty() { "the condition".to_owned() } else { format!("the condition on `{name}`") };
             Error::usage(format!("{what} in `{id}` is neither true nor false"))

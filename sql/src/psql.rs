@@ -9,7 +9,8 @@ use std::ops::Range;
 
 use lockgate_core::psql::{Form, Piece, Place, Program, Variable, What, is_name};
 
-use crate::split;
+use crate::Split;
+use crate::split::{self, PsqlStatements};
 
 /// The commands that are read, for messages.
 pub const COMMANDS: [&str; 13] = [
@@ -102,7 +103,7 @@ pub fn read(text: &str, connect: Connect<'_>) -> Script {
 
 /// The text with something in the place of each variable that a parser takes: a string for a string, a name for a name. It
 /// has the length of the text.
-pub fn masked(text: &str, places: &[Place]) -> String {
+fn masked(text: &str, places: &[Place]) -> String {
     let mut masked = String::with_capacity(text.len());
     let mut at = 0;
     for place in places {
@@ -118,6 +119,18 @@ pub fn masked(text: &str, places: &[Place]) -> String {
     }
     masked.push_str(&text[at..]);
     masked
+}
+
+/// Splits a text with these variables into statements, and returns it as [`masked`] too. A variable at the beginning of a
+/// statement belongs to it with its colon. If its value is written as it is, the text does not show what the statement is:
+/// it is masked by a name that is no keyword.
+pub fn split(text: &str, places: &[Place]) -> (String, Split) {
+    let mut masked = masked(text, places);
+    let PsqlStatements { split, leading } = split::psql_statements(&masked, places);
+    for colon in leading {
+        masked.replace_range(colon..=colon, "_");
+    }
+    (masked, split)
 }
 
 /// The variables that have no value where they are used, because nothing before sets them: each with its name. `declared` are

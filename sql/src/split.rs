@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use lockgate_core::psql::Place;
+use lockgate_core::psql::{Form, Place};
 use lockgate_core::{Dialect, Statement, StatementFlags, StatementKind};
 
 use super::blocks::Blocks;
@@ -15,7 +15,21 @@ use super::{PROBLEM_CODES, Problem, Split};
 const DELIMITER_MAX: usize = 15;
 
 pub(super) fn split(dialect: Dialect, text: &str) -> Split {
-    splitter(dialect, text, None).0
+    splitter(dialect, text, None, &[]).out
+}
+
+/// What [`psql_statements`] found.
+pub(super) struct PsqlStatements {
+    pub(super) split: Split,
+    /// Where each colon of a variable is that begins a statement and whose value is written as it is.
+    pub(super) leading: Vec<usize>,
+}
+
+/// Splits a script whose variables are masked. Each variable is a word that no keyword is, and belongs to its statement with
+/// its colon.
+pub(super) fn psql_statements(masked: &str, places: &[Place]) -> PsqlStatements {
+    let Splitter { out, leading, .. } = splitter(Dialect::Postgres, masked, None, places);
+    PsqlStatements { split: out, leading }
 }
 
 /// What [`psql_lines`] found besides statements.
@@ -31,12 +45,14 @@ pub(super) struct PsqlLines {
 
 /// Finds psql's variables and commands in a script.
 pub(super) fn psql_lines(text: &str) -> PsqlLines {
-    splitter(Dialect::Postgres, text, Some(PsqlLines::default())).1.unwrap_or_default()
+    splitter(Dialect::Postgres, text, Some(PsqlLines::default()), &[]).psql.unwrap_or_default()
 }
 
-fn splitter(dialect: Dialect, text: &str, psql: Option<PsqlLines>) -> (Split, Option<PsqlLines>) {
+fn splitter<'a>(dialect: Dialect, text: &'a str, psql: Option<PsqlLines>, places: &'a [Place]) -> Splitter<'a> {
     let mut splitter = Splitter {
         psql,
+        places,
+        leading: Vec::new(),
         dialect,
         text,
         lexer: Lexer::new(dialect, text, 0),
@@ -57,7 +73,7 @@ fn splitter(dialect: Dialect, text: &str, psql: Option<PsqlLines>) -> (Split, Op
         );
     }
     splitter.run();
-    (splitter.out, splitter.psql)
+    splitter
 }
 
 /// The statement that is being read.
@@ -73,6 +89,10 @@ struct Current {
     set_config: bool,
     /// Whether it calls a function that is not known to be harmless.
     calls: bool,
+    /// Whether it begins with a variable whose value is written as it is, so that its text does not show what it is.
+    is_open: bool,
+    /// Whether it has had nothing but parentheses that open.
+    begins: bool,
     /// The token before this one, the first token of the name that it ends, and the token before that name.
     last: Token,
     name: Token,
@@ -104,6 +124,9 @@ struct Splitter<'a> {
     out: Split,
     /// What belongs to psql, if psql's lines are read.
     psql: Option<PsqlLines>,
+    /// The variables that are masked from here on.
+    places: &'a [Place],
+    leading: Vec<usize>,
 }
 
 impl Splitter<'_> {
@@ -112,6 +135,7 @@ impl Splitter<'_> {
             let token = self.lexer.next();
             match token.kind {
                 Kind::End => break,
+                _ if !self.places.is_empty() && self.is_masked(token) => self.masked(token),
                 Kind::Terminator if self.ends_here() => self.terminate(token),
                 Kind::Backslash => self.psql_line(token),
                 Kind::Other if self.psql.is_some() && self.lexer.is_byte(token, b':') => self.colon(token),
@@ -137,6 +161,26 @@ impl Splitter<'_> {
         self.token(token);
     }
 
+    /// Whether a variable was masked by this token.
+    fn is_masked(&mut self, token: Token) -> bool {
+        let passed = self.places.iter().take_while(|place| place.range.start + 1 < token.start).count();
+        self.places = &self.places[passed..];
+        self.places.first().is_some_and(|place| place.range.start + 1 == token.start)
+    }
+
+    /// Reads what a variable was masked by.
+    fn masked(&mut self, token: Token) {
+        let begins = self.current.is_none_or(|current| current.begins);
+        // With the blank in the place of the colon, it is no keyword.
+        let token = Token { start: token.start - 1, ..token };
+        self.token(token);
+        let form = self.places.first().map(|place| place.variable.form);
+        if let Some(current) = self.current.as_mut().filter(|_| begins && form == Some(Form::Plain)) {
+            current.is_open = true;
+            self.leading.push(token.start);
+        }
+    }
+
     /// Whether a terminator ends the statement, or belongs to a body.
     fn ends_here(&self) -> bool {
         let Some(current) = &self.current else { return true };
@@ -155,6 +199,8 @@ impl Splitter<'_> {
                 paren: 0,
                 set_config: false,
                 calls: false,
+                is_open: false,
+                begins: true,
                 last: Token { kind: Kind::End, ..token },
                 name: token,
                 before: Token { kind: Kind::End, ..token },
@@ -162,6 +208,7 @@ impl Splitter<'_> {
             }
         });
         current.end = token.end;
+        current.begins &= token.kind == Kind::Open;
         match token.kind {
             Kind::Open => {
                 if current.parens == 0 {
@@ -212,7 +259,10 @@ impl Splitter<'_> {
     /// Ends the statement at `end`; `data` is the range of its COPY data.
     fn finish(&mut self, current: Current, end: usize, data: Option<Range<usize>>) {
         let command = current.start..current.end;
-        let (kind, mut flags) = self.script.classify(command, current.set_config, current.calls);
+        let (kind, mut flags) = match current.is_open {
+            true => (StatementKind::Other, StatementFlags::NONE),
+            false => self.script.classify(command, current.set_config, current.calls),
+        };
         if let Copy::ToStdout | Copy::FromStdin { out: true } = current.copy {
             flags = flags.union(StatementFlags::COPY_OUT);
         }

@@ -198,6 +198,44 @@ SELECT 1 / :zero;
 }
 
 #[tokio::test]
+async fn a_variable_at_the_beginning_of_a_statement_is_written_as_in_psql() {
+    let script = "-- lockgate: psql
+\\set delete 'SELECT * '
+\\set commit 'INSERT INTO n VALUES '
+\\set end 'VALUES (1)'
+:delete FROM n;
+:commit(2);-- a comment
+/* another */:end;
+\\i part.psql
+:commit(4)
+";
+    let down = "-- lockgate: psql\n-- lockgate: variable drop\n:drop FROM n WHERE id > 1;\n";
+    for head in ["", "-- lockgate: no-transaction\n"] {
+        let Some(db) = Db::postgres() else { return };
+        db.execute("CREATE TABLE n AS SELECT 1 AS id").await;
+        let script = format!("{head}{script}");
+        let down = format!("{head}{down}");
+        let files = [("0001_a.sql", script.as_str()), ("0001_a.down.sql", &down), ("part.psql", ":commit(3);\n:end;")];
+        let migrator = Migrator::new(set(&files)).psql_variable("drop", "DELETE");
+        let mut database = db.open().await;
+        migrator.apply(&mut database).await.unwrap_or_else(|error| panic!("{error:?}"));
+        assert_eq!(db.texts("SELECT id::text FROM n ORDER BY id").await, ["1", "2", "3", "4"], "{head}");
+        migrator.revert(&mut database, lockgate::DownTo::Steps(1)).await.unwrap_or_else(|error| panic!("{error:?}"));
+        assert_eq!(db.texts("SELECT id::text FROM n").await, ["1"], "{head}");
+    }
+    for value in ["COMMIT", " commit and chain", "Prepare\tTransaction 'x'", "BEGIN"] {
+        let script = "-- lockgate: psql\n-- lockgate: variable v\nSELECT 1;\n:v;\n";
+        let migrator = Migrator::new(set(&[("0001_b.sql", script)])).psql_variable("v", value);
+        let error = migrator.apply(&mut Db::postgres().unwrap().open().await).await.unwrap_err();
+        reports(
+            &error,
+            ErrorKind::Usage,
+            &["`v` in `0001_b`", "begins or ends a transaction", "0001_b.sql:4:1", "nothing was changed"],
+        );
+    }
+}
+
+#[tokio::test]
 async fn an_error_names_the_line_of_the_file_and_never_the_value() {
     let Some(db) = Db::postgres() else { return };
     let secret = "hunter2 'x\\";

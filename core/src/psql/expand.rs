@@ -130,6 +130,8 @@ pub enum Refused {
     Nul,
     /// Its value, written as it is, would not stay inside the statement.
     LeavesStatement,
+    /// Its value makes a statement that begins or ends a transaction.
+    Transaction,
     /// The condition is neither true nor false.
     NotBoolean,
 }
@@ -249,6 +251,12 @@ impl Run<'_> {
             at = place.range.end;
         }
         self.verbatim(text, at..command.end);
+        if let Some(place) = program.leading(text, &command)
+            && controls_transaction(&self.out.text[start..])
+        {
+            let (byte, variable) = (place.range.start, place.variable.name.clone());
+            return Err(Box::new(Unexpandable { statement: index, byte, variable, refused: Refused::Transaction }));
+        }
         let data = statement.data.as_ref().map(|data| {
             let begin = self.out.text.len();
             self.verbatim(text, command.end..statement.range.end);
@@ -416,6 +424,15 @@ impl Run<'_> {
             Box::new(Unexpandable { statement: index, byte, variable: variable(), refused: Refused::NotBoolean })
         })
     }
+}
+
+/// Whether a statement begins or ends a transaction, or a part of one. Its first word says so.
+fn controls_transaction(statement: &str) -> bool {
+    const VERBS: [&str; 8] = ["begin", "start", "commit", "end", "rollback", "abort", "savepoint", "release"];
+    let mut words = statement.split(|c: char| !(c.is_alphanumeric() || c == '_')).filter(|word| !word.is_empty());
+    let first = words.next().unwrap_or_default().to_ascii_lowercase();
+    let prepares = first == "prepare" && words.next().is_some_and(|word| word.eq_ignore_ascii_case("transaction"));
+    prepares || VERBS.contains(&first.as_str())
 }
 
 /// A value as SQL, in the form in which a script names its variable.

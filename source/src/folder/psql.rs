@@ -6,7 +6,6 @@ use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use lockgate_core::Dialect;
 use lockgate_core::psql::{Command, Part, Place, Program, What};
 
 use super::directive::Directives;
@@ -14,8 +13,8 @@ use super::model::{Folder, relocate};
 use super::read;
 use crate::checksum::with_line_feeds;
 use crate::id::Id;
+use crate::sql::Split;
 use crate::sql::psql::{self, Connect};
-use crate::sql::{self, Split};
 use crate::{Code, Diagnostic};
 
 /// How many files a script may include, counting those that are included twice.
@@ -80,8 +79,7 @@ pub(super) fn assemble(
         (files, parts) = (Vec::new(), Vec::new());
     }
     let mut program = Program { declared, places, commands: Vec::new(), files, parts };
-    let mut masked = psql::masked(&text, &program.places);
-    let mut split = sql::split(Dialect::Postgres, &masked);
+    let (mut masked, mut split) = psql::split(&text, &program.places);
     let starts: BTreeMap<usize, usize> =
         split.statements.iter().enumerate().map(|(index, statement)| (statement.range.start, index)).collect();
     program.commands =
@@ -97,8 +95,7 @@ pub(super) fn assemble(
         )));
     }
     if program.places.len() < before {
-        masked = psql::masked(&text, &program.places);
-        split = sql::split(Dialect::Postgres, &masked);
+        (masked, split) = psql::split(&text, &program.places);
     }
     Assembled { text, masked, program, split, included, diagnostics }
 }
@@ -223,8 +220,7 @@ impl Assembler<'_> {
         };
         self.included.push((target.clone(), absolute));
         let script = psql::read(&text, self.connect);
-        let masked = psql::masked(&text, &script.places);
-        let problems = sql::split(Dialect::Postgres, &masked).problems;
+        let problems = psql::split(&text, &script.places).1.problems;
         let broken = !problems.is_empty();
         for problem in problems {
             self.error(Code::of_sql(problem.code), &target, &text, problem.range, problem.message, problem.help);

@@ -1,5 +1,7 @@
 //! What is read of psql, what is refused, and how it is masked.
 
+use lockgate_core::Statement;
+
 use super::*;
 
 /// The variables of a text as they are written.
@@ -158,6 +160,38 @@ fn a_masked_text_is_as_long_and_can_be_parsed() {
 }
 
 #[test]
+fn a_variable_at_the_beginning_belongs_to_its_statement() {
+    let statements = |text: &str| -> Vec<String> {
+        let (masked, found) = split(text, &read(text, Connect::Refused).places);
+        assert_eq!(found.problems, [], "{text}");
+        assert_eq!(masked.len(), text.len());
+        let shown = |of: &Statement| format!("{:?} {}", of.kind, &text[of.range.clone()]);
+        found.statements.iter().map(shown).collect()
+    };
+    for (text, expected) in [
+        (":delete FROM n;", &["Other :delete FROM n;"][..]),
+        (":commit;\n:end", &["Other :commit;", "Other :end"]),
+        ("\u{feff}:commit;", &["Other :commit;"]),
+        ("SELECT 1;:x;:y;", &["Select SELECT 1;", "Other :x;", "Other :y;"]),
+        ("-- :a\n/* :b */:drop TABLE t;", &["Other :drop TABLE t;"]),
+        ("\\set a 1\n:a:delete FROM n;", &["PsqlLine \\set a 1", "Other :a:delete FROM n;"]),
+        ("(:delete FROM n);", &["Other (:delete FROM n);"]),
+        (":'delete' x;:\"delete\" x;:{?delete};", &["Other :'delete' x;", "Other :\"delete\" x;", "Other :{?delete};"]),
+        ("COPY t FROM stdin;\n:delete\n\\.\n:delete;", &["Copy COPY t FROM stdin;\n:delete\n\\.", "Other :delete;"]),
+        // The value may be something else, so no data follow.
+        (":copy t FROM stdin;\nDELETE FROM n;", &["Other :copy t FROM stdin;", "Delete DELETE FROM n;"]),
+        ("COPY t FROM :stdin;\nDELETE FROM n;", &["Copy COPY t FROM :stdin;", "Delete DELETE FROM n;"]),
+        ("DELETE :from n;", &["Delete DELETE :from n;"]),
+        ("::delete FROM n;", &["Other ::delete FROM n;"]),
+    ] {
+        assert_eq!(statements(text), expected, "{text}");
+    }
+    let text = " :delete FROM n; DELETE FROM :n;";
+    let masked = split(text, &read(text, Connect::Refused).places).0;
+    assert_eq!(masked, " _delete FROM n; DELETE FROM  n;");
+}
+
+#[test]
 fn no_text_makes_the_reader_panic() {
     const PIECES: [&str; 24] = [
         "\\set a ",
@@ -193,6 +227,12 @@ fn no_text_makes_the_reader_panic() {
             text.push_str(PIECES[(state >> 33) as usize % PIECES.len()]);
         }
         let script = read(&text, Connect::Allowed);
-        assert_eq!(masked(&text, &script.places).len(), text.len(), "{text:?}");
+        let (masked, found) = split(&text, &script.places);
+        assert_eq!(masked.len(), text.len(), "{text:?}");
+        let cut = |place: &&Place| {
+            let (start, end) = (place.range.start, place.range.end);
+            found.statements.iter().any(|statement| start < statement.range.start && statement.range.start < end)
+        };
+        assert_eq!(script.places.iter().find(cut), None, "{text:?}");
     }
 }
