@@ -20,6 +20,10 @@ pub enum Probe {
         unique: bool,
         /// Its columns, if all of them are plain column names.
         columns: Option<Vec<String>>,
+        /// What follows the name of the table: the method, the columns, and all else that it is made of.
+        definition: String,
+        /// Whether an existing index of this name is enough: `IF NOT EXISTS`.
+        tolerant: bool,
     },
     /// `DROP INDEX CONCURRENTLY`: is this index gone?
     IndexGone(Path),
@@ -54,10 +58,11 @@ pub enum Object {
 impl Probe {
     /// Returns the probe for this statement of a PostgreSQL script.
     pub fn of(text: &str, statement: &Statement) -> Self {
-        let tokens = tokens(Dialect::Postgres, &text[statement.command()]);
+        let command = &text[statement.command()];
+        let tokens = tokens(Dialect::Postgres, command);
         let mut at = Cursor(&tokens);
         let found = match statement.kind {
-            StatementKind::CreateIndex => at.index(),
+            StatementKind::CreateIndex => at.index(command),
             StatementKind::DropIndex => at.dropped_index(),
             StatementKind::AlterTable => at.detached(),
             StatementKind::CreateOther if at.take("create") => at.object().map(|(of, name)| Self::Exists(of, name)),
@@ -119,13 +124,13 @@ impl Cursor<'_> {
     }
 
     /// `CREATE [UNIQUE] INDEX CONCURRENTLY [IF NOT EXISTS] name ON [ONLY] table [USING method] (columns…`
-    fn index(&mut self) -> Option<Probe> {
+    fn index(&mut self, command: &str) -> Option<Probe> {
         let _ = self.take("create");
         let unique = self.take("unique");
         if !self.take("index") || !self.take("concurrently") {
             return None;
         }
-        let _ = self.take("if") && self.take("not") && self.take("exists");
+        let tolerant = self.take("if") && self.take("not") && self.take("exists");
         // An index without a name gets one from the server.
         if self.0.first()?.is("on") {
             return None;
@@ -136,10 +141,11 @@ impl Cursor<'_> {
         }
         let _ = self.take("only");
         let table = self.path()?;
+        let definition = command[self.0.first()?.start..].to_owned();
         if self.take("using") {
             self.name()?;
         }
-        Some(Probe::Index { name, table, unique, columns: self.columns() })
+        Some(Probe::Index { name, table, unique, columns: self.columns(), definition, tolerant })
     }
 
     fn columns(&mut self) -> Option<Vec<String>> {

@@ -12,6 +12,8 @@ pub(crate) struct Token {
     /// In lower case, or unchanged where it was quoted.
     pub(crate) text: String,
     pub(crate) quoted: bool,
+    /// Where it begins.
+    pub(crate) start: usize,
 }
 
 impl Token {
@@ -24,8 +26,10 @@ impl Token {
 /// Returns the tokens of a statement in order, without comments. Each punctuation mark is a token.
 pub(crate) fn tokens(dialect: Dialect, text: &str) -> Vec<Token> {
     let mut found = Vec::new();
-    let mut rest = text;
+    let whole = text;
+    let mut rest = whole;
     while let Some(first) = rest.chars().next() {
+        let start = whole.len() - rest.len();
         if first.is_whitespace() {
             rest = &rest[first.len_utf8()..];
         } else if rest.starts_with("--") || (first == '#' && dialect == Dialect::Mysql) {
@@ -47,12 +51,12 @@ pub(crate) fn tokens(dialect: Dialect, text: &str) -> Vec<Token> {
                 text.push(close);
                 inner = &inner[1..];
             }
-            found.push(Token { text, quoted: true });
+            found.push(Token { text, quoted: true, start });
             rest = inner;
         } else {
             let word = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
             let end = rest.find(|c| !word(c)).unwrap_or(rest.len()).max(first.len_utf8());
-            found.push(Token { text: rest[..end].to_lowercase(), quoted: false });
+            found.push(Token { text: rest[..end].to_lowercase(), quoted: false, start });
             rest = &rest[end..];
         }
     }

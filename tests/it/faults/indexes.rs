@@ -212,6 +212,86 @@ async fn an_index_of_another_table_kind_or_columns_is_not_the_one_in_doubt() {
     }
 }
 
+/// The server finished an index for a killed run, and the script was edited before the next run: the index is not what the
+/// script says.
+#[tokio::test]
+async fn an_index_that_is_built_otherwise_is_not_the_one_in_doubt() {
+    let Some(db) = Db::postgres() else { return };
+    let ground = (
+        "0001_t.sql",
+        "CREATE TABLE \"on t USING x (a)\" (a INTEGER, b TEXT, \"b USING c\" INTEGER, dropped INTEGER);\n\
+         ALTER TABLE \"on t USING x (a)\" DROP COLUMN dropped;\n\
+         CREATE FUNCTION twice(INTEGER) RETURNS INTEGER IMMUTABLE LANGUAGE sql AS 'SELECT $1 * 2';",
+    );
+    let table = "\"on t USING x (a)\"";
+    let name = "\"i USING y\"";
+    let kinds = [
+        "(a) WHERE a > 5",
+        "(a) WHERE b::varchar IN ('x; --', 'y') AND a > 7 -- why\n",
+        "(a)",
+        "(a DESC)",
+        "(a NULLS FIRST)",
+        "(a) INCLUDE (b)",
+        "USING hash (a)",
+        "(b text_pattern_ops)",
+        "(b COLLATE \"C\")",
+        "(lower(b))",
+        "(upper(b))",
+        "(twice(a), (\"on t USING x (a)\".a + 1))",
+        "(\"b USING c\")",
+        "(a) WITH (fillfactor = 70)",
+    ];
+    db.apply(migrations(&[ground])).await;
+    for (at, built) in kinds.iter().enumerate() {
+        for (written, says) in
+            [(*built, None), (kinds[(at + 1) % kinds.len()], Some("relation \"i USING y\" already exists"))]
+        {
+            let script =
+                format!("-- lockgate: no-transaction\nCREATE INDEX CONCURRENTLY {name} ON public.{table} {written};\n");
+            let set = migrations(&[ground, ("0002_x.sql", &script)]);
+            announced(&db, set).await;
+            db.execute(&format!("CREATE INDEX {name} ON {table} {built}")).await;
+            let ran = Migrator::new(set).apply(&mut db.open().await).await;
+            match says {
+                None => drop(ran.unwrap_or_else(|error| panic!("{built}: {error:?}"))),
+                Some(says) => reports(&ran.expect_err(written), ErrorKind::Failed, &[says]),
+            }
+            assert_eq!(db.texts("SELECT relname::text FROM pg_class WHERE relpersistence = 't'").await, [""; 0]);
+            Migrator::new(set).repair(&mut db.open().await, Repair::Forget(Version::new(2).unwrap())).await.unwrap();
+            db.execute(&format!("DROP INDEX {name}")).await;
+        }
+    }
+}
+
+/// What the server cannot compare, or would leave alone, is a question.
+#[tokio::test]
+async fn an_index_that_cannot_be_compared_is_a_question() {
+    let ground = ("0001_t.sql", "CREATE TABLE t (a INTEGER);");
+    let unknown = "it is unknown whether statement 1 of 1 of `0002_x` has finished";
+    for (statement, built, forbids) in [
+        ("CREATE INDEX CONCURRENTLY IF NOT EXISTS i ON t (a) WHERE a > 7", "CREATE INDEX i ON t (a) WHERE a > 5", ""),
+        ("CREATE INDEX CONCURRENTLY i ON t (a)", "CREATE INDEX i ON t (a)", "EXCEPTION"),
+    ] {
+        let Some(db) = Db::postgres() else { return };
+        let script = format!("-- lockgate: no-transaction\n{statement};");
+        let set = migrations(&[ground, ("0002_x.sql", &script)]);
+        db.apply(migrations(&[ground])).await;
+        announced(&db, set).await;
+        db.execute(built).await;
+        if !forbids.is_empty() {
+            db.execute(
+                "CREATE FUNCTION forbid() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no copy'; \
+                 END $$; CREATE EVENT TRIGGER forbid ON ddl_command_start WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION \
+                 forbid()",
+            )
+            .await;
+        }
+        let error = Migrator::new(set).apply(&mut db.open().await).await.unwrap_err();
+        reports(&error, ErrorKind::Refused, &[unknown]);
+        assert_eq!(db.history().await, ["1:applied", "2:partial"], "{statement}");
+    }
+}
+
 /// The server may still be building the index for a killed run: it is neither dropped nor built twice.
 #[tokio::test]
 async fn an_index_that_is_being_built_is_waited_for() {

@@ -25,6 +25,21 @@ pub(super) enum Answer {
     Unknown,
 }
 
+/// What there is of the index that a statement builds.
+enum Index {
+    /// Nothing, or something that is not a valid index.
+    Missing,
+    /// Exactly this index, which is valid.
+    Same,
+    /// A valid index of its name that is built otherwise.
+    Other,
+    /// This index, which another session is still building.
+    Building,
+    /// A valid index of its name that the server cannot compare: this role may not make a temporary table, or the
+    /// statement cannot be run on a copy.
+    Incomparable,
+}
+
 /// An invalid index.
 #[derive(Clone, Debug)]
 pub(super) struct Invalid {
@@ -41,7 +56,17 @@ impl PostgresBackend<'_> {
         match probe {
             Probe::Repeatable => Ok(Answer::Send),
             Probe::Unknown => Ok(Answer::Unknown),
-            Probe::Index { name, table, unique, columns } => self.index(name, table, *unique, columns.as_deref()).await,
+            Probe::Index { name, table, unique, columns, definition, tolerant } => {
+                let columns = columns.as_deref();
+                match self.index(name, table, *unique, columns, definition).await? {
+                    // The server would leave an index alone that is not what the script says now.
+                    Index::Other if *tolerant => Ok(Answer::Unknown),
+                    Index::Other | Index::Missing => Ok(Answer::Send),
+                    Index::Same => Ok(Answer::Finished),
+                    Index::Building => Ok(Answer::Building),
+                    Index::Incomparable => Ok(Answer::Unknown),
+                }
+            }
             Probe::IndexGone(path) => self.finished(format!("{} IS NULL", relation(path))).await,
             Probe::Rebuilt(path) => {
                 let half_made = format!(
@@ -91,7 +116,8 @@ impl PostgresBackend<'_> {
         table: &Path,
         unique: bool,
         columns: Option<&[String]>,
-    ) -> Result<Answer, Cause> {
+        definition: &str,
+    ) -> Result<Index, Cause> {
         let question = format!(
             "SELECT i.indisvalid AND i.indisready AS valid, i.indisunique AS uniq, \
              (i.indrelid {EQ} {table}) AS of_table, \
@@ -99,6 +125,8 @@ impl PostgresBackend<'_> {
              FROM pg_catalog.unnest(i.indkey::smallint[]) WITH ORDINALITY AS k (attnum, place) \
              LEFT JOIN pg_catalog.pg_attribute t ON t.attrelid {EQ} i.indrelid AND t.attnum {EQ} k.attnum \
              WHERE NOT k.place {GREATER} i.indnkeyatts) AS columns, \
+             (SELECT {SHOWN} FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid {EQ} c.relnamespace \
+             WHERE c.oid {EQ} i.indrelid) AS on_table, i.indexrelid::bigint AS oid, \
              {SHOWN} AS shown, {building} AS building \
              FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid {EQ} i.indexrelid \
              JOIN pg_catalog.pg_namespace n ON n.oid {EQ} c.relnamespace \
@@ -110,21 +138,60 @@ impl PostgresBackend<'_> {
         );
         let rows = self.rows(question).await?;
         // If it is missing, or another object has its name, the server is asked again and reports that itself.
-        let Some(row) = rows.first() else { return Ok(Answer::Send) };
+        let Some(row) = rows.first() else { return Ok(Index::Missing) };
         let is = |column: &str| row.try_get::<bool, _>(column).unwrap_or(false);
         let found: String = row.try_get("columns").unwrap_or_default();
         let same_columns = columns.is_none_or(|columns| columns.join("\u{1f}") == found);
         if !is("of_table") || is("uniq") != unique || !same_columns {
-            return Ok(Answer::Send);
+            return Ok(if is("valid") { Index::Other } else { Index::Missing });
         }
         if is("valid") {
-            return Ok(Answer::Finished);
+            let on: String = row.try_get("on_table").unwrap_or_default();
+            let oid: i64 = row.try_get("oid").unwrap_or_default();
+            return self.compare_index(oid, &on, table, unique, definition).await;
         }
         if is("building") {
-            return Ok(Answer::Building);
+            return Ok(Index::Building);
         }
         self.drop_index(row.try_get("shown").unwrap_or_default()).await?;
-        Ok(Answer::Send)
+        Ok(Index::Missing)
+    }
+
+    /// Whether an index is the one that a statement builds. The server alone can say it, because it writes a predicate
+    /// in its own way: it makes the same index on an empty copy of the table, in a transaction that is rolled back.
+    async fn compare_index(
+        &mut self,
+        oid: i64,
+        on: &str,
+        table: &Path,
+        unique: bool,
+        definition: &str,
+    ) -> Result<Index, Cause> {
+        let name = table.last().map_or("", String::as_str);
+        // An expression may name the table, so the copy has its name.
+        let copy = format!("pg_temp.{}", identifier(name));
+        let unique = if unique { "UNIQUE " } else { "" };
+        let made = format!(
+            "{begin}; CREATE TEMPORARY TABLE {copy} (LIKE {on}); CREATE {unique}INDEX ON {copy} {definition}",
+            begin = sql::BEGIN
+        );
+        let same = format!(
+            "SELECT {old} {EQ} {new} AS same FROM pg_catalog.pg_index i WHERE i.indrelid {EQ} pg_catalog.to_regclass({})",
+            literal(&copy),
+            old = built(&format!("{oid}::pg_catalog.oid")),
+            new = built("i.indexrelid"),
+        );
+        let compared = match self.execute(made).await {
+            Ok(()) => self.rows(same).await,
+            Err(cause) => Err(cause),
+        };
+        self.roll_back().await?;
+        let same = compared.ok().and_then(|rows| rows.first().and_then(|row| row.try_get::<bool, _>("same").ok()));
+        Ok(match same {
+            Some(true) => Index::Same,
+            Some(false) => Index::Other,
+            None => Index::Incomparable,
+        })
     }
 
     /// Whether this statement, which failed, left something half done.
@@ -190,6 +257,11 @@ impl PostgresBackend<'_> {
 /// The qualified SQL name of the class `c` in the namespace `n`.
 pub(super) const SHOWN: &str =
     "pg_catalog.concat(pg_catalog.quote_ident(n.nspname), '.', pg_catalog.quote_ident(c.relname))";
+
+/// What an index is made of, as the server writes it, without its name and its table. Both may be quoted.
+fn built(oid: &str) -> String {
+    format!("pg_catalog.regexp_replace(pg_catalog.pg_get_indexdef({oid}), '^([^\"]|\"[^\"]*\")*? USING ', '')")
+}
 
 /// A query for the parent of this partition, and whether it is being detached.
 fn parent_of(path: &Path) -> String {
