@@ -431,7 +431,10 @@ impl DatabasesCli {
         let One { databases, name, invocation, server, _tunnel } = self.one(output, options, "doctor").await?;
         let of = databases.get(name).expect("it was found by its name");
         let mut found = match Verb::Doctor(arguments).run(&invocation).await {
-            Ok(Answer { body: Body::Examined(findings), .. }) => findings,
+            Ok(Answer { body: Body::Examined(findings), .. }) => {
+                let named = |advice: &str| lockgate::on_database(advice, name);
+                findings.into_iter().map(|finding| finding.advised(named)).collect()
+            }
             Err(CommandError::Lockgate(error)) if of.is_absent(&error) => Vec::new(),
             Ok(_) => unreachable!("doctor answers with findings"),
             Err(error) => return Err(error.of_database(of).on_database(name)),

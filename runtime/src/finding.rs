@@ -93,6 +93,19 @@ impl Finding {
         self
     }
 
+    /// The same finding, with the advice for a command line changed.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn advised(mut self, change: impl Fn(&str) -> String) -> Self {
+        for advice in &mut self.advice {
+            *advice = Wording::each(|audience| match audience {
+                Audience::CommandLine => change(advice.to(audience)),
+                Audience::Rust => advice.to(audience).to_owned(),
+            });
+        }
+        self
+    }
+
     /// What was looked at, as a stable word: `privileges`, `invalid-index`.
     pub fn check(&self) -> &'static str {
         self.check

@@ -214,6 +214,17 @@ async fn advice_about_one_of_several_databases_names_it() {
     let repair = patches(&server, &["repair", "--accept-edited", "--reason", "why", "--database", "catalog"]);
     assert_eq!(repair.code, Some(0), "{repair:#?}");
     assert_eq!(patches(&server, &["up"]).code, Some(0));
+
+    let invalid = "CREATE TABLE public.x (a integer); CREATE INDEX bad ON public.x (a); UPDATE pg_index SET indisvalid = \
+                   false WHERE indexrelid = 'public.bad'::regclass";
+    server.run("catalog", invalid).await;
+    let doctor = patches(&server, &["doctor", "--database", "catalog"]);
+    let said = doctor.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains("`repair --drop-invalid-index public.bad --database catalog`"), "{doctor:#?}");
+    let repair = patches(&server, &["repair", "--drop-invalid-index", "public.bad", "--database", "catalog"]);
+    assert_eq!(repair.code, Some(0), "{repair:#?}");
+    let doctor = patches(&server, &["doctor", "--database", "catalog"]);
+    assert!(doctor.out.contains("no index is INVALID"), "{doctor:#?}");
 }
 
 /// The folder is what the patterns have in common.
