@@ -23,8 +23,8 @@ pub(crate) enum Body {
     Plan(Planned),
     /// The state of the database.
     Status(Stand),
-    /// Every difference between program and database, and which of several databases it is.
-    Drift(Vec<Drift>, Option<String>),
+    /// Every difference between program and database, and what the commands in its advice must name.
+    Drift(Vec<Drift>, Aim),
     /// How the schema of the database compares with the one that the migrations make.
     #[cfg(feature = "schema")]
     SchemaDrift(Box<lockgate::SchemaDrift>),
@@ -80,6 +80,47 @@ pub(crate) enum Body {
     Refreshed(Refreshed),
     /// A text that is not about a database: a schema, a script for a shell, a page of the manual.
     Document(String),
+}
+
+/// What a command must name to work on what another one has worked on.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Aim {
+    /// One of several databases.
+    pub(crate) database: Option<String>,
+    /// The flags for the history, each with its value.
+    pub(crate) flags: Vec<String>,
+}
+
+impl Aim {
+    /// Advice whose commands name it.
+    pub(crate) fn advise(&self, advice: &str) -> String {
+        let named = self.database.as_ref().map(|database| lockgate::on_database(advice, database));
+        lockgate::with_flags(named.as_deref().unwrap_or(advice), &self.flags)
+    }
+}
+
+impl Answer {
+    /// The same answer, after these flags were typed: the commands in its advice carry them.
+    pub(crate) fn with_flags(self, flags: &[String]) -> Self {
+        let Self { exit, mut body } = self;
+        match &mut body {
+            Body::Drift(_, aim) => aim.flags = flags.to_vec(),
+            Body::Status(stand) => {
+                stand.aim.flags = flags.to_vec();
+                for refusal in &mut stand.refusals {
+                    *refusal = lockgate::with_flags(refusal, flags);
+                }
+            }
+            #[cfg(feature = "postgres")]
+            Body::Statuses(stands) => stands.flags = flags.to_vec(),
+            Body::Examined(findings) => {
+                let with_flags = |advice: &str| lockgate::with_flags(advice, flags);
+                *findings = std::mem::take(findings).into_iter().map(|finding| finding.advised(with_flags)).collect();
+            }
+            _ => {}
+        }
+        Self { exit, body }
+    }
 }
 
 /// What was done with backups.
@@ -163,6 +204,8 @@ pub(crate) struct Stand {
     pub(crate) mirror: Option<lockgate::MirrorStatus>,
     /// Why `up` would refuse to run, and what to do, besides the differences that the status has.
     pub(crate) refusals: Vec<String>,
+    /// What the commands in the advice must name.
+    pub(crate) aim: Aim,
     /// Whether to show every migration, however many there are.
     pub(crate) all: bool,
 }
@@ -183,6 +226,8 @@ pub(crate) struct DatabasePlanned {
 #[derive(Debug)]
 pub(crate) struct Stands {
     pub(crate) each: Vec<lockgate::DatabaseStatus>,
+    /// The flags for the histories, each with its value.
+    pub(crate) flags: Vec<String>,
     /// Whether to show every migration, however many there are.
     pub(crate) all: bool,
 }

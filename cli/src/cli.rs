@@ -247,12 +247,15 @@ impl Cli {
     /// says what is known. From then on these signals no longer end the process by themselves.
     pub async fn run(&self, options: &Options, verb: &Verb) -> Exit {
         let output = Output::standard(options.format);
-        let run = finished(output.clone(), verb.name(), self.answer(output.clone(), options, verb));
+        let flags = options.history_flags();
+        let answer = self.answer(output.clone(), options, verb);
+        let answer = async { with_flags(answer.await, &flags) };
+        let run = finished(output.clone(), verb.name(), answer);
         if !verb.is_stoppable() {
             return run.await;
         }
         let is_postgres = || self.choose(options).is_ok_and(|chosen| chosen.url.reveal().starts_with("postgres"));
-        stoppable(output, verb.name(), |signal| verb.stopped(signal, is_postgres), run).await
+        stoppable(output, verb.name(), |signal| verb.stopped(signal, is_postgres).with_flags(&flags), run).await
     }
 
     async fn answer(&self, output: Output, options: &Options, verb: &Verb) -> Result<Answer, CommandError> {
@@ -370,6 +373,15 @@ pub(crate) fn block_on<F: Future<Output = Exit>>(
     match std::thread::scope(|scope| scope.spawn(run).join()) {
         Ok(exit) => exit.into(),
         Err(panic) => std::panic::resume_unwind(panic),
+    }
+}
+
+/// The answer of a verb, or its error, whose advice repeats these flags.
+pub(crate) fn with_flags(answer: Result<Answer, CommandError>, flags: &[String]) -> Result<Answer, CommandError> {
+    match answer {
+        Ok(answer) if flags.is_empty() => Ok(answer),
+        Ok(answer) => Ok(answer.with_flags(flags)),
+        Err(error) => Err(error.with_flags(flags)),
     }
 }
 

@@ -19,7 +19,7 @@ pub(crate) enum CommandError {
     /// The operator was asked, and gave this answer.
     Declined(&'static str),
     /// A signal interrupted the run.
-    Stopped { signal: &'static str, postgres: bool },
+    Stopped { signal: &'static str, postgres: bool, flags: Vec<String> },
     /// A signal interrupted `wait`.
     StoppedWaiting { signal: &'static str },
     /// A signal interrupted a command of `lockgate-backup`.
@@ -55,6 +55,16 @@ pub(crate) enum DataCommand {
 impl CommandError {
     pub(crate) fn usage(message: impl Into<String>, help: impl Into<String>) -> Self {
         Self::Usage { message: message.into(), help: help.into() }
+    }
+
+    /// The same error, after these flags were typed: the commands in its advice carry them.
+    pub(crate) fn with_flags(self, flags: &[String]) -> Self {
+        match self {
+            Self::Lockgate(error) => Self::Lockgate(error.with_flags(flags)),
+            Self::Usage { message, help } => Self::Usage { message, help: lockgate::with_flags(&help, flags) },
+            Self::Stopped { signal, postgres, .. } => Self::Stopped { signal, postgres, flags: flags.to_vec() },
+            other => other,
+        }
     }
 
     /// The same error about one of several databases: the commands in its advice name the database.
@@ -213,12 +223,12 @@ impl CommandError {
                 }
                 .to_owned(),
             ],
-            Self::Stopped { postgres, .. } => {
-                let look = "`status` shows how far the run came";
+            Self::Stopped { postgres, flags, .. } => {
+                let look = lockgate::with_flags("`status` shows how far the run came", flags);
                 let server = "`SELECT pid, application_name, state, query_start FROM pg_stat_activity WHERE datname = \
                               current_database()` shows what still runs, and `SELECT pg_cancel_backend(pid)` stops it";
-                let lines = [Some(look), postgres.then_some(server)];
-                lines.into_iter().flatten().map(str::to_owned).collect()
+                let lines = [Some(look), postgres.then(|| server.to_owned())];
+                lines.into_iter().flatten().collect()
             }
             Self::Lockgate(error) => error.report_for(Audience::CommandLine).help().to_vec(),
         }

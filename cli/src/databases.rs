@@ -249,11 +249,15 @@ impl DatabasesCli {
             Task::Status(_) | Task::Plan(_) | Task::Ready | Task::Without(_) => false,
         };
         let waits = matches!(task, Task::Wait(_));
+        let flags = options.options.history_flags();
+        let of_history = flags.clone();
         let stopped = move |signal| match waits {
             true => CommandError::StoppedWaiting { signal },
-            false => CommandError::Stopped { signal, postgres: true },
+            false => CommandError::Stopped { signal, postgres: true, flags: Vec::new() }.with_flags(&of_history),
         };
-        let run = cli::finished(output.clone(), verb.name(), self.answer(output.clone(), options, task));
+        let answer = self.answer(output.clone(), options, task);
+        let answer = async { cli::with_flags(answer.await, &flags) };
+        let run = cli::finished(output.clone(), verb.name(), answer);
         if is_stoppable { cli::stoppable(output, verb.name(), stopped, run).await } else { run.await }
     }
 
@@ -296,7 +300,7 @@ impl DatabasesCli {
                 let each = migrator.status(url).await?;
                 let refuses = each.iter().any(|stand| stand.up_refuses);
                 let exit = if refuses { Exit::Refused } else { Exit::Done };
-                Ok(Answer { exit, body: Body::Statuses(Stands { each, all: arguments.all }) })
+                Ok(Answer { exit, body: Body::Statuses(Stands { each, flags: Vec::new(), all: arguments.all }) })
             }
             Task::Plan(arguments) => self.plan(&migrator, url, arguments.verbose, arguments.nothing).await,
             Task::Wait(arguments) => {
@@ -414,8 +418,8 @@ impl DatabasesCli {
         let One { databases, name, invocation, _tunnel, .. } = self.one(output, options, verb.name()).await?;
         let of = databases.get(name).expect("it was found by its name");
         let mut answer = verb.run(&invocation).await.map_err(|error| error.of_database(of).on_database(name))?;
-        if let Body::Drift(_, database) = &mut answer.body {
-            *database = Some(name.to_owned());
+        if let Body::Drift(_, aim) = &mut answer.body {
+            aim.database = Some(name.to_owned());
         }
         Ok(answer)
     }

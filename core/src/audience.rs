@@ -225,20 +225,52 @@ impl Audience {
 /// Advice for a command line of several databases: the commands in it that work on one database name it.
 pub fn on_database(advice: &str, database: &str) -> String {
     const ON_ONE: [&str; 8] = ["baseline", "doctor", "down", "drift", "history", "mark-stage", "redo", "repair"];
-    typed(advice, &ON_ONE, &format!("--database {database}"))
+    typed(advice, &ON_ONE, "--database", &format!("--database {database}"))
+}
+
+/// Advice for a command line on which these flags were typed, each with its value: the commands in it that work on a
+/// history carry them, because otherwise they would work on another one.
+pub fn with_flags(advice: &str, flags: &[String]) -> String {
+    const ON_HISTORY: [&str; 18] = [
+        "adopt",
+        "baseline",
+        "deploy",
+        "doctor",
+        "down",
+        "drift",
+        "history",
+        "manual",
+        "mark-stage",
+        "mirror",
+        "plan",
+        "ready",
+        "redo",
+        "repair",
+        "seed",
+        "status",
+        "up",
+        "wait",
+    ];
+    flags.iter().fold(advice.to_owned(), |advice, flag| {
+        typed(&advice, &ON_HISTORY, flag.split(' ').next().unwrap_or_default(), flag)
+    })
 }
 
 /// Advice about the bootstraps of a database, whose history is in another database while they run: commands that
 /// correct this history get `--bootstraps`.
 pub fn on_bootstraps(advice: &str, database: &str) -> String {
-    on_database(&typed(advice, &["repair"], &format!("--database {database} --bootstraps")), database)
+    on_database(&typed(advice, &["repair"], "--database", &format!("--database {database} --bootstraps")), database)
 }
 
-/// Adds these flags to commands with these verbs, unless they name a database.
-fn typed(advice: &str, verbs: &[&str], flags: &str) -> String {
+/// Adds these flags to commands with these verbs, unless they have this flag.
+fn typed(advice: &str, verbs: &[&str], unless: &str, flags: &str) -> String {
     let named = |code: &str| {
         let verb = code.split(' ').next().unwrap_or_default();
-        if verbs.contains(&verb) && !code.contains("--database") { format!("{code} {flags}") } else { code.to_owned() }
+        if verbs.contains(&verb) && !code.split(' ').any(|word| word == unless) {
+            format!("{code} {flags}")
+        } else {
+            code.to_owned()
+        }
     };
     // Between backticks is what is typed: every second piece.
     let pieces = advice.split('`').enumerate();
@@ -395,6 +427,17 @@ mod tests {
                 assert!(!called.contains(word), "`{word}` cannot be called: {called}");
             }
         }
+    }
+
+    #[test]
+    fn commands_on_a_history_have_the_flags_that_name_it() {
+        let flags = ["--set other".to_owned(), "--history-table 'a b'".to_owned()];
+        assert_eq!(
+            with_flags("`up` again, `repair --finished 1 2`, or `up --set x`; `SELECT up`, up, `--set y`", &flags),
+            "`up --set other --history-table 'a b'` again, `repair --finished 1 2 --set other --history-table 'a b'`, or \
+             `up --set x --history-table 'a b'`; `SELECT up`, up, `--set y`"
+        );
+        assert_eq!(with_flags("`up`", &[]), "`up`");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::fmt;
 use std::num::NonZero;
 use std::sync::Arc;
 
+use lockgate_core::audience::with_flags;
 #[cfg(feature = "postgres")]
 use lockgate_core::audience::{on_bootstraps, on_database};
 use lockgate_core::plan::Reason;
@@ -281,7 +282,16 @@ impl Error {
         })
     }
 
-    #[cfg(feature = "postgres")]
+    /// The same error for a command line on which these flags were typed: the commands in its advice carry them.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_flags(self, flags: &[String]) -> Self {
+        self.with_advice(|audience, help| match audience {
+            Audience::CommandLine => with_flags(help, flags),
+            Audience::Rust => help.to_owned(),
+        })
+    }
+
     fn with_advice(self, change: impl Fn(Audience, &str) -> String) -> Self {
         self.with(|audience, report| {
             let reasons = report.reasons.iter_mut().map(|(_, help)| help);

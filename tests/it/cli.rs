@@ -29,6 +29,7 @@ on_each! {
     usage_ends_with_2,
     a_refusal_exits_with_3,
     drift_is_shown_and_ends_with_3,
+    advice_names_the_set_and_the_history_table_that_were_typed,
     wait_ends_with_7_until_another_run_has_applied_everything,
     a_reader_that_goes_away_does_not_stop_a_run,
     a_signal_ends_a_run_with_what_is_known,
@@ -473,6 +474,42 @@ fn drift_is_shown_and_ends_with_3(place: &Place) {
     let status = place.app(&["status"]);
     assert!(status.out.contains("drift[ahead]: `13_of_tomorrow`"), "{status:#?}");
     assert!(status.out.contains("  13_of_tomorrow                 ahead    "), "{status:#?}");
+}
+
+/// Several histories have the same versions: what a message says corrects the one that the command was about.
+fn advice_names_the_set_and_the_history_table_that_were_typed(place: &Place) {
+    place.ok(&["up"]);
+    let edited = format!("v1:{}", "0".repeat(64));
+    let left = |table: &str, of: &str| {
+        let rows = place
+            .try_rows(&format!("SELECT checksum FROM {table} WHERE version = 1 AND {of} AND checksum = '{edited}'"));
+        rows.unwrap().len()
+    };
+    for (table, flags, of) in [
+        ("lockgate_history", &["--set", "other"][..], "set_name = 'other'"),
+        ("kept", &["--history-table", "kept"], "1 = 1"),
+        ("kept", &["--set", "it's", "--history-table", "kept"], "set_name = 'it''s'"),
+    ] {
+        let with = |arguments: &[&'static str]| [arguments, flags].concat();
+        place.ok(&with(&["baseline", "12"]));
+        for table in ["lockgate_history", table] {
+            place.try_rows(&format!("UPDATE {table} SET checksum = '{edited}' WHERE version = 1")).unwrap();
+        }
+        let typed = flags.join(" ").replace("it's", "'it'\\''s'");
+        let says = format!("`repair --accept-edited --reason \"why\" {typed}`");
+        for (arguments, code) in [(&["up"][..], 3), (&["status"], 3), (&["drift"], 9)] {
+            let answer = place.app(&with(arguments));
+            assert_eq!(answer.code, Some(code), "{answer:#?}");
+            assert!(format!("{}{}", answer.out, answer.err).contains(&says), "{arguments:?} {says}: {answer:#?}");
+        }
+        let (all, mine) = (left("lockgate_history", "1 = 1"), left(table, of));
+        assert_eq!(mine, 1, "{flags:?}");
+        place.ok(&with(&["repair", "--accept-edited", "--reason", "why"]));
+        assert_eq!(left(table, of), 0, "{flags:?}");
+        let corrected = usize::from(table == "lockgate_history");
+        assert_eq!(left("lockgate_history", "1 = 1"), all - corrected, "{flags:?}");
+        place.ok(&with(&["up"]));
+    }
 }
 
 fn a_reader_that_goes_away_does_not_stop_a_run(place: &Place) {

@@ -6,6 +6,8 @@ use lockgate::{Drift, ErrorKind};
 #[cfg(feature = "schema")]
 use lockgate::{SchemaDrift, SchemaVerdict};
 
+#[cfg(feature = "schema")]
+use crate::answer::Aim;
 use crate::answer::{Answer, Body, Marked};
 
 #[cfg(feature = "postgres")]
@@ -28,8 +30,9 @@ pub(crate) fn answer(answer: &Answer, width: Option<u16>) -> Text {
         }
         Body::Status(stand) => {
             let mut text = out(status::status(&stand.status, width, stand.all));
-            text.out
-                .extend(stand.status.drift.iter().map(|difference| format!("\n{}", drift(difference, None, width))));
+            text.out.extend(
+                stand.status.drift.iter().map(|difference| format!("\n{}", drift(difference, &stand.aim, width))),
+            );
             #[cfg(feature = "postgres")]
             text.out.extend(stand.mirror.as_ref().map(databases::mirrored));
             text.out.extend(stand.status.at_work.iter().map(|work| format!("\n{}", remark(&work.to_string()))));
@@ -55,7 +58,7 @@ pub(crate) fn answer(answer: &Answer, width: Option<u16>) -> Text {
         Body::Drift(differences, _) if differences.is_empty() => {
             out(paint(GOOD, "no difference between program and database"))
         }
-        Body::Drift(differences, database) => {
+        Body::Drift(differences, aim) => {
             let is_ahead = differences.iter().all(|drift| matches!(drift, Drift::Ahead { .. }));
             let head = if is_ahead {
                 format!("no drift: the database is ahead of the program by {}", count(differences.len(), "migration"))
@@ -63,7 +66,7 @@ pub(crate) fn answer(answer: &Answer, width: Option<u16>) -> Text {
                 format!("{} between program and database", count(differences.len(), "difference"))
             };
             let mut text = out(paint(BOLD, head));
-            let shown = |difference: &Drift| format!("\n{}", drift(difference, database.as_deref(), width));
+            let shown = |difference: &Drift| format!("\n{}", drift(difference, aim, width));
             text.out.extend(differences.iter().map(shown));
             text
         }
@@ -120,7 +123,8 @@ fn schema_drift(found: &SchemaDrift, width: Option<u16>) -> Text {
     };
     text.out.extend(found.changes.iter().flatten().map(|change| format!("\n{}", error::schema_change(change))));
     if let SchemaVerdict::NotAtHead { drift: differences, .. } = &found.verdict {
-        text.out.extend(differences.iter().map(|difference| format!("\n{}", drift(difference, None, width))));
+        text.out
+            .extend(differences.iter().map(|difference| format!("\n{}", drift(difference, &Aim::default(), width))));
     }
     text
 }

@@ -1,8 +1,8 @@
 //! Formats what is said of several databases: one table for all of them, and a line for what is special about one.
 
-use lockgate::{Audience, DatabasesReport, Drift, Status, on_bootstraps, patch};
+use lockgate::{Audience, DatabasesReport, Drift, Status, on_bootstraps, patch, with_flags};
 
-use crate::answer::{DatabasePlanned, Planned, Stands};
+use crate::answer::{Aim, DatabasePlanned, Planned, Stands};
 use crate::duration;
 
 use super::error::bootstraps_refused;
@@ -36,7 +36,7 @@ pub(super) fn plans(plans: &[DatabasePlanned], width: Option<u16>) -> Text {
 
 /// Where the databases stand.
 pub(super) fn statuses(stands: &Stands, width: Option<u16>) -> Text {
-    let Stands { each, all } = stands;
+    let Stands { each, flags, all } = stands;
     // The names have the database in them, so that one table can have them all.
     let together = Status {
         entries: each.iter().flat_map(|stand| stand.status.entries.iter().cloned()).collect(),
@@ -51,9 +51,10 @@ pub(super) fn statuses(stands: &Stands, width: Option<u16>) -> Text {
     };
     let mut text = Text { out: vec![table], notes: Vec::new() };
     for stand in each {
-        let shown = |difference: &Drift| format!("\n{}", drift(difference, Some(&stand.database), width));
+        let aim = Aim { database: Some(stand.database.clone()), flags: flags.clone() };
+        let shown = |difference: &Drift| format!("\n{}", drift(difference, &aim, width));
         text.out.extend(stand.status.drift.iter().map(shown));
-        let refused = stand.bootstraps_refused.iter().map(|reason| bootstraps_refused(reason, &stand.database, width));
+        let refused = stand.bootstraps_refused.iter().map(|reason| bootstraps_refused(reason, &aim, width));
         text.out.extend(refused.map(|refused| format!("\n{refused}")));
     }
     for stand in each {
@@ -69,7 +70,7 @@ pub(super) fn statuses(stands: &Stands, width: Option<u16>) -> Text {
         if !stand.dropped.is_empty() {
             let forget = stand.dropped.iter().rev().map(|id| {
                 let version = patch::Patch::parse(id).map_or(id.as_str(), |patch| patch.key());
-                on_bootstraps(&Audience::CommandLine.forget(version), &stand.database)
+                with_flags(&on_bootstraps(&Audience::CommandLine.forget(version), &stand.database), flags)
             });
             let forget = forget.collect::<Vec<_>>().join(", then ");
             text.notes.push(format!(

@@ -1,12 +1,13 @@
 //! Formats errors and drift: the runtime's report, with coloured keywords.
 
-use lockgate::{Audience, Drift, on_database};
+use lockgate::{Audience, Drift};
 #[cfg(feature = "postgres")]
 use lockgate::{Reason, on_bootstraps};
 
 #[cfg(feature = "schema")]
 use super::GOOD;
 use super::{BAD, BOLD, DIM, HELP, paint};
+use crate::answer::Aim;
 use crate::command_error::CommandError;
 
 /// On terminals narrower than this, the terminal breaks the lines.
@@ -17,21 +18,22 @@ pub(crate) fn command_error(error: &CommandError, width: Option<u16>) -> String 
     coloured(&error.report(), width)
 }
 
-/// Formats a difference between set and history, with its help. `database` is the one of several that it is in.
-pub(super) fn drift(drift: &Drift, database: Option<&str>, width: Option<u16>) -> String {
-    let help = drift.help_for(Audience::CommandLine);
-    let help = database.map_or_else(|| help.clone(), |database| on_database(&help, database));
+/// Formats a difference between set and history, with its help.
+pub(super) fn drift(drift: &Drift, aim: &Aim, width: Option<u16>) -> String {
+    let help = aim.advise(&drift.help_for(Audience::CommandLine));
     coloured(&format!("drift[{}]: {drift}\n  = help: {help}", drift.code()), width)
 }
 
 /// Formats why the bootstraps of a database would not run, with its help.
 #[cfg(feature = "postgres")]
-pub(super) fn bootstraps_refused(reason: &Reason, database: &str, width: Option<u16>) -> String {
+pub(super) fn bootstraps_refused(reason: &Reason, aim: &Aim, width: Option<u16>) -> String {
     let word = match reason {
         Reason::Drift(drift) => format!("drift[{}]", drift.code()),
         _ => "refused".to_owned(),
     };
-    let help = on_bootstraps(&reason.help_for(Audience::CommandLine), database);
+    let help = reason.help_for(Audience::CommandLine);
+    let help = on_bootstraps(&help, aim.database.as_deref().unwrap_or_default());
+    let help = lockgate::with_flags(&help, &aim.flags);
     coloured(&format!("{word}: {reason}\n  = help: {help}"), width)
 }
 

@@ -22,7 +22,7 @@ use serde::Serialize;
 
 #[cfg(feature = "backup")]
 use crate::answer::Kept;
-use crate::answer::{Answer, Body, Planned, Stand};
+use crate::answer::{Aim, Answer, Body, Planned, Stand};
 use crate::command_error::CommandError;
 use crate::exit::Exit;
 
@@ -868,7 +868,7 @@ impl Line {
             Body::Run(report) | Body::RanManual(report) => Shown::Run(Run::of(report)),
             Body::Plan(planned) => Shown::Plan(PlanValue::of(planned)),
             Body::Status(stand) => Shown::Status(Status::of(stand)),
-            Body::Drift(drift, _) => Shown::Drift(drift.iter().map(Difference::of).collect()),
+            Body::Drift(drift, aim) => Shown::Drift(drift.iter().map(|drift| Difference::aimed(drift, aim)).collect()),
             #[cfg(feature = "schema")]
             Body::SchemaDrift(drift) => Shown::SchemaDrift(SchemaDrift::of(drift)),
             Body::Manual(scripts) | Body::HasRun(scripts) => Shown::Manual(scripts.iter().map(Manual::of).collect()),
@@ -895,7 +895,9 @@ impl Line {
             #[cfg(feature = "postgres")]
             Body::Plans(plans) => Shown::Plans(plans.iter().map(DatabasePlanValue::of).collect()),
             #[cfg(feature = "postgres")]
-            Body::Statuses(stands) => Shown::Statuses(stands.each.iter().map(DatabaseStand::of).collect()),
+            Body::Statuses(stands) => {
+                Shown::Statuses(stands.each.iter().map(|stand| DatabaseStand::of(stand, &stands.flags)).collect())
+            }
             #[cfg(feature = "postgres")]
             Body::AllReady(each) => Shown::AllReady(
                 each.iter()
@@ -1016,11 +1018,12 @@ impl DatabasePlanValue {
 
 #[cfg(feature = "postgres")]
 impl DatabaseStand {
-    fn of(stand: &lockgate::DatabaseStatus) -> Self {
+    fn of(stand: &lockgate::DatabaseStatus, flags: &[String]) -> Self {
         let of_it = Stand {
             status: stand.status.clone(),
             up_refuses: stand.up_refuses,
             refusals: Vec::new(),
+            aim: Aim { database: Some(stand.database.clone()), flags: flags.to_vec() },
             mirror: stand.mirror.clone(),
             all: true,
         };
@@ -1150,7 +1153,7 @@ impl Status {
             stage: status.stage.map(Stage::as_str),
             migrations: status.entries.iter().map(Migration::of).collect(),
             repeatables: status.repeatables.iter().map(Repeatable::of).collect(),
-            drift: status.drift.iter().map(Difference::of).collect(),
+            drift: status.drift.iter().map(|drift| Difference::aimed(drift, &stand.aim)).collect(),
             #[cfg(feature = "postgres")]
             mirror: stand.mirror.as_ref().map(MirrorValue::of),
             #[cfg(not(feature = "postgres"))]
@@ -1310,6 +1313,12 @@ impl Difference {
             message: drift.to_string(),
             help: drift.help_for(Audience::CommandLine),
         }
+    }
+
+    /// The same, with help whose commands name what they are to work on.
+    fn aimed(drift: &Drift, aim: &Aim) -> Self {
+        let plain = Self::of(drift);
+        Self { help: aim.advise(&plain.help), ..plain }
     }
 }
 

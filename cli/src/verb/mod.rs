@@ -271,7 +271,7 @@ impl Verb {
             #[cfg(feature = "backup")]
             Self::Deploy(_) => CommandError::StoppedData { signal, what: DataCommand::Deploy },
             Self::Wait(_) => CommandError::StoppedWaiting { signal },
-            _ => CommandError::Stopped { signal, postgres: is_postgres() },
+            _ => CommandError::Stopped { signal, postgres: is_postgres(), flags: Vec::new() },
         }
     }
 
