@@ -17,20 +17,23 @@ fn path(parts: &[&str]) -> Vec<String> {
 
 #[test]
 fn an_index_is_known_by_name_table_and_columns() {
-    let index = |name: &str, table: &[&str], unique, columns: Option<&[&str]>| Probe::Index {
+    let index = |name: &str, table: &[&str], unique, columns: Option<&[&str]>, definition: &str| Probe::Index {
         name: name.to_owned(),
         table: path(table),
         unique,
         columns: columns.map(path),
+        definition: definition.to_owned(),
+        // Only one of them says IF NOT EXISTS.
+        tolerant: unique,
     };
     for (text, expected) in [
-        ("CREATE INDEX CONCURRENTLY t_a ON t (a, b);", index("t_a", &["t"], false, Some(&["a", "b"]))),
+        ("CREATE INDEX CONCURRENTLY t_a ON t (a, b);", index("t_a", &["t"], false, Some(&["a", "b"]), "(a, b);")),
         (
             "create unique index /* x */ concurrently if not exists \"T \"\"a\" on only App.\"T\" using btree (\"A\")",
-            index("T \"a", &["app", "T"], true, Some(&["A"])),
+            index("T \"a", &["app", "T"], true, Some(&["A"]), "using btree (\"A\")"),
         ),
-        ("CREATE INDEX CONCURRENTLY i ON t (lower(a))", index("i", &["t"], false, None)),
-        ("CREATE INDEX CONCURRENTLY i ON t (a DESC)", index("i", &["t"], false, None)),
+        ("CREATE INDEX CONCURRENTLY i ON t (lower(a)) WHERE b", index("i", &["t"], false, None, "(lower(a)) WHERE b")),
+        ("CREATE INDEX CONCURRENTLY i ON t (a DESC)", index("i", &["t"], false, None, "(a DESC)")),
     ] {
         assert_eq!(of(text), expected, "{text}");
     }
