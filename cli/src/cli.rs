@@ -248,7 +248,8 @@ impl Cli {
     pub async fn run(&self, options: &Options, verb: &Verb) -> Exit {
         let output = Output::standard(options.format);
         let flags = options.history_flags();
-        let answer = self.answer(output.clone(), options, verb);
+        // On the heap: it is too large to be in several futures on the stack of a thread.
+        let answer = Box::pin(self.answer(output.clone(), options, verb));
         let answer = async { with_flags(answer.await, &flags) };
         let run = finished(output.clone(), verb.name(), answer);
         if !verb.is_stoppable() {

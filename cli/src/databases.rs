@@ -255,7 +255,7 @@ impl DatabasesCli {
             true => CommandError::StoppedWaiting { signal },
             false => CommandError::Stopped { signal, postgres: true, flags: Vec::new() }.with_flags(&of_history),
         };
-        let answer = self.answer(output.clone(), options, task);
+        let answer = Box::pin(self.answer(output.clone(), options, task));
         let answer = async { cli::with_flags(answer.await, &flags) };
         let run = cli::finished(output.clone(), verb.name(), answer);
         if is_stoppable { cli::stoppable(output, verb.name(), stopped, run).await } else { run.await }
