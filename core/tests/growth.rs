@@ -26,8 +26,16 @@ fn grows<T>(make: impl Fn(i64) -> T, decide: impl Fn(i64, &T)) {
         decide(many, &made);
         used() - before
     };
-    let (few, more) = (work(FEW), work(FEW * TIMES));
-    assert!(more < few * 10, "{few} ns, then {more} ns");
+    // A busy machine makes some of them slow, and never one fast.
+    let mut seen = Vec::new();
+    for _ in 0..5 {
+        let (few, more) = (work(FEW), work(FEW * TIMES));
+        if more < few * 10 {
+            return;
+        }
+        seen.push((few, more));
+    }
+    panic!("nanoseconds for {FEW} and for {}: {seen:?}", FEW * TIMES);
 }
 
 fn embedded(from: i64, many: i64) -> Set {

@@ -5,9 +5,9 @@ use lockgate_core::{Audience, History, Refusal, create};
 
 use crate::backend::{Backend, Deadline, Intent};
 use crate::error::{Error, UNCHANGED, Wording};
+use crate::failure;
 use crate::history_table::HistoryTable;
 use crate::run::{Precondition, Run, patiently};
-use crate::{executor, failure};
 
 /// Refuses a run whose precondition does not hold, on a database with this history of its own.
 pub(crate) async fn check(backend: &mut dyn Backend, run: &Run<'_>, history: &History) -> Result<(), Error> {
@@ -62,6 +62,7 @@ async fn read(backend: &mut dyn Backend, run: &Run<'_>, other: &HistoryTable) ->
     let history =
         patiently(backend, run, Intent::Write, deadline, |backend| backend.read(other)).await.map_err(unread)?;
     // A backend holds what it writes against the history that it has read last.
-    executor::read_patiently(backend, run, Intent::Write, deadline).await.map_err(unread)?;
+    let own = patiently(backend, run, Intent::Write, deadline, |backend| backend.read(&run.history_table));
+    own.await.map_err(unread)?;
     Ok(history)
 }
