@@ -83,7 +83,7 @@ fn is_alone(dialect: Dialect, text: &str, statement: &Statement) -> bool {
 
 /// Whether the history may say of this statement that it was sent and that its end is not known: it runs alone, ends a
 /// transaction of the script for later, or runs code, which the database may have refused in a transaction.
-pub(crate) fn may_be_announced(dialect: Dialect, text: &str, statement: &Statement) -> bool {
+pub fn may_be_announced(dialect: Dialect, text: &str, statement: &Statement) -> bool {
     is_alone(dialect, text, statement)
         || statement.flags.contains(StatementFlags::RUNS_CODE)
         || control(dialect, text, statement) == Some(Control::Prepare)

@@ -93,14 +93,16 @@ fn sent_before_doubt(claim: &Claim<'_>, units: &[Unit], done: usize) -> Option<F
     let next = units.iter().filter(|unit| unit.statements.end > done).find_map(|unit| {
         let mut left = unit.statements.start.max(done)..unit.statements.end;
         let first = left.find(|index| claim.sql.statements[*index].is_sent())?;
-        Some(prepares(claim.sql, unit).unwrap_or(first) + 1)
+        Some(prepares(claim.sql, unit).unwrap_or(first))
     });
-    if next == Some(number) {
+    let may_be =
+        |index: usize| unit::may_be_announced(Dialect::Postgres, &claim.sql.text, &claim.sql.statements[index]);
+    if next.is_some_and(|index| index + 1 == number && may_be(index)) {
         return None;
     }
     let message = format!(
         "statement {number} was sent by an earlier run, and its end was not recorded. Another statement is to be sent before \
-         it now: the script, or a variable of it, has changed since"
+         it now, or in its place: the script, or a variable of it, has changed since"
     );
     Some(at_statement(number - 1, Cause::new(Class::InDoubt, message)))
 }
