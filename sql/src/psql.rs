@@ -121,8 +121,8 @@ fn masked(text: &str, places: &[Place]) -> String {
     masked
 }
 
-/// Splits a text with these variables into statements, and returns it as [`masked`] too. A variable at the beginning of a
-/// statement belongs to it with its colon. If its value is written as it is, the text does not show what the statement is:
+/// Splits a text with these variables into statements, and returns it too, with something in the place of each variable that
+/// a parser takes. It has the length of the text. A variable at the beginning of a statement belongs to it with its colon. If its value is written as it is, the text does not show what the statement is:
 /// it is masked by a name that is no keyword.
 pub fn split(text: &str, places: &[Place]) -> (String, Split) {
     let mut masked = masked(text, places);
