@@ -300,26 +300,23 @@ fn unit(path: &Path) -> Result<Option<String>, Error> {
     }
 }
 
-/// Runs `systemctl`. `again` is what to run after the cause of a failure is gone; `None`: the same call.
-fn systemctl(is_of_user: bool, arguments: &[&str], again: Option<&str>) -> Result<(), Error> {
-    let mut command = Command::new("systemctl");
-    if is_of_user {
-        command.arg("--user");
-    }
-    let shown = format!("systemctl {}{}", if is_of_user { "--user " } else { "" }, arguments.join(" "));
-    let failed = |what: String| {
-        let help = match again {
-            Some(again) => format!("correct the cause, and run the same command again: `{again}`"),
-            None => format!("correct the cause, and run it: `{shown}`"),
+/// Runs `systemctl` once for each of these lists of arguments, until one fails. The help then names all that is left to run.
+fn systemctl(is_of_user: bool, calls: &[&[&str]]) -> Result<(), Error> {
+    let shown = |call: &&[&str]| format!("systemctl {}{}", if is_of_user { "--user " } else { "" }, call.join(" "));
+    for (at, call) in calls.iter().enumerate() {
+        let failed = |what: &str| {
+            let left: Vec<String> = calls[at..].iter().map(shown).collect();
+            Error::failed(format!("`{}` fails: {what}", shown(call)))
+                .help(format!("correct the cause, then run `{}`", left.join(" && ")))
         };
-        Error::failed(format!("`{shown}` fails: {what}")).help(help)
-    };
-    let output = command.args(arguments).env("LC_ALL", "C").stdin(Stdio::null()).output();
-    let output = output.map_err(|error| failed(error.to_string()))?;
-    if output.status.success() {
-        return Ok(());
+        let mut command = Command::new("systemctl");
+        command.args(is_of_user.then_some("--user")).args(*call).env("LC_ALL", "C").stdin(Stdio::null());
+        let output = command.output().map_err(|error| failed(&error.to_string()))?;
+        if !output.status.success() {
+            return Err(failed(String::from_utf8_lossy(&output.stderr).trim()));
+        }
     }
-    Err(failed(String::from_utf8_lossy(&output.stderr).trim().to_owned()))
+    Ok(())
 }
 
 /// Installs a schedule, and replaces the one of the same name. With `dry_run`, it only reports what would change.
@@ -356,10 +353,7 @@ pub fn install(clock: &Clock, schedule: &Schedule, dry_run: bool) -> Result<Vec<
                     std::fs::write(path, text).map_err(|error| failed(path, error))?;
                 }
                 let name = format!("lockgate-backup-{}.timer", schedule.name);
-                // Reloading alone would not enable the timer.
-                let again = Some("schedule install … --write");
-                systemctl(*is_of_user, &["daemon-reload"], again)?;
-                systemctl(*is_of_user, &["enable", "--now", &name], again)?;
+                systemctl(*is_of_user, &[&["daemon-reload"], &["enable", "--now", &name]])?;
             }
             let change = |(path, before, after): (PathBuf, Option<String>, String)| Change {
                 target: path.display().to_string(),
@@ -415,7 +409,7 @@ pub fn remove(clock: &Clock, name: &str, dry_run: bool) -> Result<Vec<Change>, E
         Clock::Crontab => write_crontab(&replaced(&crontab()?, name, None)?)?,
         Clock::Systemd { folder, is_of_user } => {
             // The files are deleted even if the timer cannot be stopped.
-            let stopped = systemctl(*is_of_user, &["disable", "--now", &format!("lockgate-backup-{name}.timer")], None);
+            let stopped = systemctl(*is_of_user, &[&["disable", "--now", &format!("lockgate-backup-{name}.timer")]]);
             for path in units(folder, name) {
                 match std::fs::remove_file(&path) {
                     Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -425,7 +419,7 @@ pub fn remove(clock: &Clock, name: &str, dry_run: bool) -> Result<Vec<Change>, E
                 }
             }
             stopped?;
-            systemctl(*is_of_user, &["daemon-reload"], None)?;
+            systemctl(*is_of_user, &[&["daemon-reload"]])?;
         }
     }
     Ok(found)

@@ -109,12 +109,13 @@ fn a_schedule_has_no_secret_and_is_shown_before_it_is_installed() {
         assert!(shown.out.contains(&format!("sqlite://{}/library.db", place.folder().display())), "{shown:#?}");
     }
     assert!(!units.exists());
-    // The timer is enabled by the same command, after the cause is gone.
+    // Reloading alone would not enable the timer.
     let words = ["schedule", "install", "--at", "hourly", "--store", "backups", "--systemd", "--unit-folder"];
     let more = [units.to_str().unwrap(), "--database-url", "sqlite://library.db", "--write"];
     let failed = place.command(&[&words[..], &more].concat()).env("PATH", "/nowhere").output().unwrap();
     let said = String::from_utf8_lossy(&failed.stderr).into_owned();
-    assert!(said.contains("`schedule install … --write`") && !said.contains("run it"), "{said}");
+    let advised = "then run `systemctl daemon-reload && systemctl enable --now lockgate-backup-app.timer`";
+    assert!(said.contains(advised) && !said.contains("run it"), "{said}");
     // Without cron there is another way.
     let no_cron = place.command(&["schedule", "show"]).env("PATH", "/nowhere").output().unwrap();
     let said = String::from_utf8_lossy(&no_cron.stderr).into_owned();
