@@ -49,7 +49,7 @@ impl PostgresBackend<'_> {
         let sent = |index: &usize| sql.statements[*index].is_sent();
         let statements: Vec<usize> = unit.statements.clone().filter(sent).collect();
         let control = |index: usize| unit::control(Dialect::Postgres, &sql.text, &sql.statements[index]);
-        if claim.under_way.and_then(|number| usize::try_from(number).ok()) == Some(first + 1) {
+        if claim.in_doubt() == Some(first) {
             match self.became(claim, first).await? {
                 Became::Finished => return self.record(claim, end).await,
                 Became::Nothing => {}

@@ -42,7 +42,7 @@ pub(super) struct Claim<'a> {
     /// Our value of the column `owner`.
     pub(super) owner: String,
     /// The statement, counted from 1, that an earlier run started and that may have finished.
-    pub(super) under_way: Option<u32>,
+    under_way: Option<u32>,
     /// The transaction in which it was started, if that was in another database.
     pub(super) transaction: Option<i64>,
     scope: SettingsScope,
@@ -81,6 +81,12 @@ fn settings_scope(sql: &Sql, units: &[Unit]) -> SettingsScope {
 }
 
 impl Claim<'_> {
+    /// The index of the statement that an earlier run started and that may have finished.
+    pub(super) fn in_doubt(&self) -> Option<usize> {
+        let number = self.under_way.filter(|number| *number > self.job.action.statements_done())?;
+        usize::try_from(number).ok()?.checked_sub(1)
+    }
+
     fn total(&self) -> u32 {
         u32::try_from(self.sql.statements.len()).unwrap_or(u32::MAX)
     }
@@ -89,7 +95,7 @@ impl Claim<'_> {
 /// The failure if another statement would be sent before the one whose outcome is unknown: its record would remove that
 /// one's.
 fn sent_before_doubt(claim: &Claim<'_>, units: &[Unit], done: usize) -> Option<Failure> {
-    let number = claim.under_way.and_then(|number| usize::try_from(number).ok()).filter(|number| *number > done)?;
+    let in_doubt = claim.in_doubt()?;
     let next = units.iter().filter(|unit| unit.statements.end > done).find_map(|unit| {
         let mut left = unit.statements.start.max(done)..unit.statements.end;
         let first = left.find(|index| claim.sql.statements[*index].is_sent())?;
@@ -97,14 +103,15 @@ fn sent_before_doubt(claim: &Claim<'_>, units: &[Unit], done: usize) -> Option<F
     });
     let may_be =
         |index: usize| unit::may_be_announced(Dialect::Postgres, &claim.sql.text, &claim.sql.statements[index]);
-    if next.is_some_and(|index| index + 1 == number && may_be(index)) {
+    if next == Some(in_doubt) && may_be(in_doubt) {
         return None;
     }
     let message = format!(
-        "statement {number} was sent by an earlier run, and its end was not recorded. Another statement is to be sent before \
-         it now, or in its place: the script, or a variable of it, has changed since"
+        "statement {} was sent by an earlier run, and its end was not recorded. Another statement is to be sent before it now, \
+         or in its place: the script, or a variable of it, has changed since",
+        in_doubt + 1
     );
-    Some(at_statement(number - 1, Cause::new(Class::InDoubt, message)))
+    Some(at_statement(in_doubt, Cause::new(Class::InDoubt, message)))
 }
 
 /// Whether code that a statement outside a transaction ran may have committed before it failed. If the server refused the
@@ -233,9 +240,7 @@ impl PostgresBackend<'_> {
         let of_transaction = sets_transaction_mode(claim.sql, &claim.sql.statements[first]);
         let target = prepares(claim.sql, unit).unwrap_or(first);
         match unit.kind {
-            _ if claim.under_way.and_then(|number| usize::try_from(number).ok()) == Some(target + 1) => {
-                self.run_announced(claim, unit, first).await
-            }
+            _ if claim.in_doubt() == Some(target) => self.run_announced(claim, unit, first).await,
             UnitKind::Alone => self.run_announced(claim, unit, first).await,
             // Outside a transaction it has no effect. In ours it would have one.
             UnitKind::Session | UnitKind::Transaction if outside || of_transaction => {
@@ -422,7 +427,7 @@ impl PostgresBackend<'_> {
         let target = prepares(claim.sql, unit).unwrap_or(first);
         let number = u32::try_from(target + 1).unwrap_or(u32::MAX);
         let effect = Probe::of(&claim.sql.text, &claim.sql.statements[target]);
-        if claim.under_way == Some(number) {
+        if claim.in_doubt() == Some(target) {
             // Names must mean the same as to the statement itself.
             self.enter_session(claim, unit).await?;
             let answer = self.ask_catalogue(&effect).await.map_err(|cause| at_statement(target, cause))?;
