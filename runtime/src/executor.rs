@@ -275,7 +275,7 @@ async fn locked(
             }
             let released = backend.release(RunEnd::Completed).await;
             if let Some(cause) = released.as_ref().err().filter(|cause| cause.class != Class::Unclean) {
-                return Err(failure::uncommitted(cause.clone(), &watch.ids(), report));
+                return Err(failure::uncommitted(run, cause.clone(), &watch.ids(), report));
             }
             watch.committed(jobs.len(), backend, report).await;
             released.map_err(|cause| failure::unclean(cause, report))?;

@@ -126,7 +126,7 @@ pub(crate) fn unread(cause: Cause, run: &Run<'_>) -> Error {
 }
 
 /// The error if every job ran and the commit failed. `ran` are the jobs that are not committed.
-pub(crate) fn uncommitted(cause: Cause, ran: &[String], report: &Report) -> Error {
+pub(crate) fn uncommitted(run: &Run<'_>, cause: Cause, ran: &[String], report: &Report) -> Error {
     let class = cause.class;
     let mut error = Error::from_cause("the run could not be committed", cause);
     error = match (class, report.steps.is_empty()) {
@@ -140,7 +140,7 @@ pub(crate) fn uncommitted(cause: Cause, ran: &[String], report: &Report) -> Erro
     };
     match class {
         Class::Lost => error.with_help(STILL_RUNNING),
-        Class::Other => error.with_help("correct the migration that the cause names, build again, then run again"),
+        Class::Other => error.with_help(correct(run, "the migration that the cause names")),
         _ => error,
     }
 }
@@ -323,6 +323,12 @@ fn wanted_locks(job: &Job, at: FailedAt) -> Vec<String> {
     sql.touches(index).filter_map(words).collect()
 }
 
+/// The advice to correct this, which is a part of the program unless the files lie beside it.
+fn correct(run: &Run<'_>, what: &str) -> String {
+    let build = if run.migrations.set().is_beside() { "" } else { " build again," };
+    format!("correct {what},{build} then run again")
+}
+
 /// Adds the advice to correct the script, if that is what helps.
 fn advised(run: &Run<'_>, error: Error, at: FailedAt, class: Class, path: String, released: Option<Released>) -> Error {
     let of_the_script = matches!(class, Class::Absent | Class::Syntax | Class::Other);
@@ -334,8 +340,7 @@ fn advised(run: &Run<'_>, error: Error, at: FailedAt, class: Class, path: String
         FailedAt::Preparation | FailedAt::Bookkeeping => error,
         _ if of_the_script => match released {
             Some(released) => released.advise(error, class, &path),
-            None if run.migrations.set().is_beside() => error.with_help(format!("correct {path}, then run again")),
-            None => error.with_help(format!("correct {path}, build again, then run again")),
+            None => error.with_help(correct(run, &path)),
         },
         _ => error,
     }
