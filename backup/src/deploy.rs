@@ -6,7 +6,6 @@ use crate::create::create;
 use crate::error::Error;
 use crate::list;
 use crate::meta::{Meta, Purpose};
-use crate::names::shell_word;
 use crate::subject::{Of, Subject};
 
 /// How to deploy.
@@ -84,7 +83,7 @@ async fn apply(subject: &Subject<'_>, destination: UpTo, before: &Meta) -> Resul
 
 /// The command that restores a backup in place.
 fn restore(subject: &Subject<'_>, meta: &Meta) -> String {
-    let store = shell_word(subject.store.place());
+    let store = lockgate::shell_word(subject.store.place());
     let command = format!("restore {} --store {store} --stage", meta.key);
     match meta.stage.as_deref().map(str::parse::<Stage>) {
         Some(Ok(stage)) if stage.is_protected() => format!("`{command} {stage} --override-stage \"why\"`"),

@@ -1,4 +1,4 @@
-//! Writes names and texts as SQL, and reads those of a dump back; writes words for a shell.
+//! Writes names and texts as SQL, and reads those of a dump back.
 
 use std::fmt;
 
@@ -53,11 +53,6 @@ pub(crate) fn identifier(name: &str) -> String {
 /// A text as SQL quotes it.
 pub(crate) fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
-}
-
-/// A word of a command that a message names, as a shell reads it.
-pub(crate) fn shell_word(word: &str) -> String {
-    shlex::try_quote(word).map_or_else(|_| word.to_owned(), std::borrow::Cow::into_owned)
 }
 
 /// A list of columns: `("id", "name")`.

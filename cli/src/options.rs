@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use lockgate::{Atomicity, Migrator, OutOfOrder, Stage};
+use lockgate::{Atomicity, Migrator, OutOfOrder, Stage, shell_word};
 
 use crate::duration;
 use crate::format::Format;
@@ -205,14 +205,6 @@ pub(crate) const PART_FLAGS: [(&str, &str, &str); 5] = [
     ("lockgate_password_file", "PASSWORD_FILE", "database-password-file"),
 ];
 
-/// A value as a shell reads it as one word.
-fn word(value: &str) -> String {
-    match !value.is_empty() && value.chars().all(|c| c.is_alphanumeric() || "_-./:".contains(c)) {
-        true => value.to_owned(),
-        false => format!("'{}'", value.replace('\'', "'\\''")),
-    }
-}
-
 fn not_empty(text: &str) -> Result<String, String> {
     if text.is_empty() { Err("it is empty: give it a value, or leave it out".to_owned()) } else { Ok(text.to_owned()) }
 }
@@ -233,7 +225,10 @@ impl Options {
     /// The flags that were given for the history, each with its value: a command that a message advises must repeat them.
     pub(crate) fn history_flags(&self) -> Vec<String> {
         let flags = [("--set", &self.set), ("--history-table", &self.history_table)];
-        flags.into_iter().filter_map(|(flag, value)| Some(format!("{flag} {}", word(value.as_deref()?)))).collect()
+        flags
+            .into_iter()
+            .filter_map(|(flag, value)| Some(format!("{flag} {}", shell_word(value.as_deref()?))))
+            .collect()
     }
 
     /// Sets these options on a migrator. Options that were not given stay as the program has set them.

@@ -1,5 +1,6 @@
 //! Names what the reader of a message can call or type next: a function of the library or a command.
 
+use std::borrow::Cow;
 use std::fmt::Display;
 
 use crate::Stage;
@@ -128,12 +129,9 @@ impl Audience {
 
     /// Drops an INVALID index, named as SQL names it.
     pub fn drop_invalid_index(self, index: &str) -> String {
-        let is_plain = index.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.'));
         match self {
             Self::Rust => format!("`Migrator::drop_invalid_index` with `{index}`"),
-            Self::CommandLine if is_plain => format!("`repair --drop-invalid-index {index}`"),
-            // As a shell reads it.
-            Self::CommandLine => format!("`repair --drop-invalid-index '{}'`", index.replace('\'', "'\\''")),
+            Self::CommandLine => format!("`repair --drop-invalid-index {}`", shell_word(index)),
         }
     }
 
@@ -219,6 +217,15 @@ impl Audience {
     /// Sets how long a statement may run.
     pub const fn statement_timeout(self) -> &'static str {
         self.pick("`Migrator::statement_timeout`", "`--statement-timeout 10min`")
+    }
+}
+
+/// A word of a command, quoted for a shell where it needs that: the names of patches may have blanks.
+pub fn shell_word(word: &str) -> Cow<'_, str> {
+    let is_plain = |c: char| c.is_alphanumeric() || "_-./:@%+,=".contains(c);
+    match !word.is_empty() && word.chars().all(is_plain) {
+        true => word.into(),
+        false => format!("'{}'", word.replace('\'', "'\\''")).into(),
     }
 }
 

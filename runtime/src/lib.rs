@@ -123,7 +123,7 @@ pub mod wait;
 
 pub use lockgate_core::Action;
 #[doc(hidden)]
-pub use lockgate_core::audience::{on_bootstraps, on_database, with_flags};
+pub use lockgate_core::audience::{on_bootstraps, on_database, shell_word, with_flags};
 #[doc(hidden)]
 pub use lockgate_core::companion;
 pub use lockgate_core::patch;

@@ -234,12 +234,6 @@ fn floor(text: &str, at: usize) -> usize {
     text.floor_char_boundary(at)
 }
 
-/// Quotes a word for a shell where it needs that: the names of patches may have blanks.
-pub(crate) fn shell_word(word: &str) -> Cow<'_, str> {
-    let is_plain = |c: char| c.is_alphanumeric() || "_-./:@%+,".contains(c);
-    if word.chars().all(is_plain) { word.into() } else { format!("'{}'", word.replace('\'', "'\\''")).into() }
-}
-
 /// Sorts diagnostics by file and position.
 pub fn sort(diagnostics: &mut [Diagnostic]) {
     diagnostics.sort_by(|a, b| {

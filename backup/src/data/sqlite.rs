@@ -62,7 +62,7 @@ async fn dump_in_snapshot(
     if let Some((name, _)) = chosen.iter().find(|(name, _)| virtual_tables.contains(name)) {
         return Err(Error::refused(format!("`{name}` is a virtual table, which a dump cannot contain")).help(format!(
             "omit it: `--exclude {}`; or copy the whole database with `backup create`",
-            names::shell_word(&name.name)
+            lockgate::shell_word(&name.name)
         )));
     }
     Head { tables: chosen.iter().map(|(name, _)| (*name).clone()).collect(), ..head.clone() }.write(file)?;

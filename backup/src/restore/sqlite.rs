@@ -14,7 +14,6 @@ use super::{Obstacles, Options, Restored, compare, free_bytes, mark};
 use crate::error::Error;
 use crate::event::{Phase, Progress};
 use crate::meta::{Meta, now};
-use crate::names::shell_word;
 use crate::sqlite::{connection, examine, url_of};
 use crate::subject::Subject;
 
@@ -60,7 +59,7 @@ pub(super) async fn restore(subject: &Subject<'_>, options: &Options, meta: Meta
         let folder = folder_of(&file).to_string_lossy().into_owned();
         obstacles.add(
             format!("the folder `{folder}` does not exist"),
-            format!("make it: `mkdir -p {}`", shell_word(&folder)),
+            format!("make it: `mkdir -p {}`", lockgate::shell_word(&folder)),
         );
     }
     let mut stage = options.stage;
@@ -304,7 +303,7 @@ fn unreadable(file: &Path) -> Error {
 /// The command that moves a file away.
 fn move_away(file: &Path) -> String {
     let name = file.to_string_lossy();
-    format!("mv {} {}", shell_word(&name), shell_word(&format!("{name}.damaged")))
+    format!("mv {} {}", lockgate::shell_word(&name), lockgate::shell_word(&format!("{name}.damaged")))
 }
 
 fn remove(file: &Path) -> Result<(), Error> {

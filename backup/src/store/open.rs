@@ -10,7 +10,6 @@ use object_store::path::Path;
 
 use super::Store;
 use crate::error::Error;
-use crate::names::shell_word;
 
 const FORMS: &str = "write the path of a folder, `s3://bucket/prefix`, `gs://bucket/prefix` or `az://container/prefix`";
 
@@ -56,7 +55,7 @@ fn folder(url: &str, path: &FilePath) -> Result<Store, Error> {
         let what = format!("the folder of the store, `{}`, does not exist", path.display());
         let shown = path.display().to_string();
         let option_end = if shown.starts_with('-') { "-- " } else { "" };
-        let help = format!("create it, or mount its disk: `mkdir -p {option_end}{}`", shell_word(&shown));
+        let help = format!("create it, or mount its disk: `mkdir -p {option_end}{}`", lockgate::shell_word(&shown));
         return Err(Error::new(ErrorKind::Unreachable, what).help(help));
     }
     let failed = |error: &dyn std::fmt::Display| {

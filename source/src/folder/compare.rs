@@ -3,11 +3,12 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use lockgate_core::audience::shell_word;
+
 use super::freeze::Unknown;
 use super::model::{Folder, Migration, ScriptFile};
 use super::name::Kind;
 use super::order;
-use crate::diagnostic::shell_word;
 use crate::lockfile::{FILE, Line, LineState, Lockfile};
 use crate::{Code, Diagnostic};
 

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use lockgate_core::CompanionKind;
+use lockgate_core::audience::shell_word;
 
 use super::freeze;
 use super::model::{Folder, Migration, ScriptFile};
@@ -10,7 +11,6 @@ use super::name::{Kind, Name};
 use super::policy::{self, Layout, Need, Numbering};
 use super::read::join;
 use super::script::ReadScript;
-use crate::diagnostic::shell_word;
 use crate::time::is_time;
 use crate::{Code, Diagnostic, Policy, Severity};
 

@@ -5,6 +5,7 @@ use std::io::{BufRead, IsTerminal, Write};
 use anstream::eprint;
 use lockgate_schema::Schema;
 use lockgate_schema::draft::{Named, Rename, Renamed, named, possible_renames};
+use lockgate_source::core::audience::shell_word;
 use lockgate_source::desired::Was;
 use lockgate_source::{Code, Diagnostic};
 
@@ -189,7 +190,7 @@ pub(super) fn asked(before: &Schema, desired: &Schema, never: bool) -> Result<Ve
 /// The error about questions that nobody answers.
 fn open(possible: &[Rename]) -> Failure {
     let list: Vec<String> = possible.iter().map(|rename| format!("  {}", arrow(rename))).collect();
-    let flags: Vec<String> = possible.iter().map(|rename| format!("--rename {}", quoted(&short(rename)))).collect();
+    let flags: Vec<String> = possible.iter().map(|rename| format!("--rename {}", shell_word(&short(rename)))).collect();
     Failure::refused(format!(
         "these may have been renamed, and nothing was written:\n{}\nadd `{}` for those that were, and `--no-renames` if \
          none, or no other, was",
@@ -207,10 +208,4 @@ fn short(rename: &Rename) -> String {
 fn arrow(rename: &Rename) -> String {
     let text = short(rename);
     text.rsplit_once('=').map_or_else(|| text.clone(), |(old, new)| format!("{old} → {new}"))
-}
-
-/// As a shell takes it as one word.
-fn quoted(word: &str) -> String {
-    let is_plain = word.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.' | '=' | '-'));
-    if is_plain { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
 }
