@@ -253,7 +253,7 @@ impl DatabasesCli {
         let of_history = flags.clone();
         let stopped = move |signal| match waits {
             true => CommandError::StoppedWaiting { signal },
-            false => CommandError::Stopped { signal, postgres: true, flags: Vec::new() }.with_flags(&of_history),
+            false => CommandError::Stopped { signal, postgres: true, flags: of_history },
         };
         let answer = Box::pin(self.answer(output.clone(), options, task));
         let answer = async { cli::with_flags(answer.await, &flags) };

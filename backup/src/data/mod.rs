@@ -140,10 +140,10 @@ impl DumpOptions {
 
 /// Refuses the file of another kind of database. `what` the file is: a dump.
 fn check_dialect(what: &str, of: Dialect, database: &Database) -> Result<(), Error> {
-    let (here, of) = (database.dialect().product(), of.product());
-    if of == here {
+    if of == database.dialect() {
         return Ok(());
     }
+    let (here, of) = (database.dialect().product(), of.product());
     Err(Error::refused(format!("the {what} is of a database of {of}, and this one is {here}"))
         .state("nothing was changed")
         .help(format!("name a database of {of}")))
