@@ -5,14 +5,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lockgate_core::unit::{self, Control};
-use lockgate_core::{Dialect, Probe, Unit, UnitKind};
+use lockgate_core::{Probe, Unit, UnitKind};
 use sqlx::Row;
 
 use super::catalogue::Answer;
 use super::message::{Message, Slot};
 use super::outside_transaction::{
-    Claim, REFUSES_TRANSACTION, at_statement, checked, kept_owner, moment, still_at_work, where_owned,
+    Claim, REFUSES_TRANSACTION, at_statement, checked, commits, kept_owner, moment, still_at_work, where_owned,
 };
 use super::{PostgresBackend, connect, sql};
 use crate::backend::{Deadline, FailedAt, Failure, backoff};
@@ -48,7 +47,6 @@ impl PostgresBackend<'_> {
         let (sql, end) = (claim.sql, unit.statements.end);
         let sent = |index: &usize| sql.statements[*index].is_sent();
         let statements: Vec<usize> = unit.statements.clone().filter(sent).collect();
-        let control = |index: usize| unit::control(Dialect::Postgres, &sql.text, &sql.statements[index]);
         if claim.in_doubt() == Some(first) {
             match self.became(claim, first).await? {
                 Became::Finished => return self.record(claim, end).await,
@@ -73,7 +71,7 @@ impl PostgresBackend<'_> {
                 return self.run_alone_there(claim, first, end).await;
             }
             UnitKind::Block => match statements.split_last() {
-                Some((last, before)) if control(*last) == Some(Control::Commit) => {
+                Some((last, before)) if commits(sql, unit) => {
                     self.run_in_transaction_there(claim, before, Some(*last), first).await?;
                 }
                 // It is rolled back, and can run twice.

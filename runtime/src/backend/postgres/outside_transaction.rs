@@ -98,12 +98,17 @@ fn sent_before_doubt(claim: &Claim<'_>, units: &[Unit], done: usize) -> Option<F
     let in_doubt = claim.in_doubt()?;
     let next = units.iter().filter(|unit| unit.statements.end > done).find_map(|unit| {
         let mut left = unit.statements.start.max(done)..unit.statements.end;
-        let first = left.find(|index| claim.sql.statements[*index].is_sent())?;
-        Some(prepares(claim.sql, unit).unwrap_or(first))
+        Some((unit, left.find(|index| claim.sql.statements[*index].is_sent())?))
     });
-    let may_be =
-        |index: usize| unit::may_be_announced(Dialect::Postgres, &claim.sql.text, &claim.sql.statements[index]);
-    if next == Some(in_doubt) && may_be(in_doubt) {
+    let announced = next.and_then(|(unit, first)| match claim.sql.connect_before(first) {
+        Some(_) => is_announced_there(claim.sql, unit).then_some(first),
+        None => {
+            let target = prepares(claim.sql, unit).unwrap_or(first);
+            let statement = &claim.sql.statements[target];
+            unit::may_be_announced(Dialect::Postgres, &claim.sql.text, statement).then_some(target)
+        }
+    });
+    if announced == Some(in_doubt) {
         return None;
     }
     let message = format!(
@@ -112,6 +117,22 @@ fn sent_before_doubt(claim: &Claim<'_>, units: &[Unit], done: usize) -> Option<F
         in_doubt + 1
     );
     Some(at_statement(in_doubt, Cause::new(Class::InDoubt, message)))
+}
+
+/// Whether the row says that a unit was started in another database before it has an effect that stays. What only sets
+/// the session has none, nor has a block that is rolled back.
+fn is_announced_there(sql: &Sql, unit: &Unit) -> bool {
+    match unit.kind {
+        UnitKind::Alone | UnitKind::Transaction => true,
+        UnitKind::Session => false,
+        UnitKind::Block => commits(sql, unit),
+    }
+}
+
+/// Whether a block ends with a statement that commits it.
+pub(super) fn commits(sql: &Sql, unit: &Unit) -> bool {
+    let last = unit.statements.clone().rev().find(|index| sql.statements[*index].is_sent());
+    last.and_then(|index| unit::control(Dialect::Postgres, &sql.text, &sql.statements[index])) == Some(Control::Commit)
 }
 
 /// Whether code that a statement outside a transaction ran may have committed before it failed. If the server refused the
