@@ -27,7 +27,7 @@ pub(crate) enum Body {
     Drift(Vec<Drift>, Aim),
     /// How the schema of the database compares with the one that the migrations make.
     #[cfg(feature = "schema")]
-    SchemaDrift(Box<lockgate::SchemaDrift>),
+    SchemaDrift(Box<lockgate::SchemaDrift>, Aim),
     /// The scripts that an operator runs.
     Manual(Vec<ManualScript>),
     /// The seeds of the program.
@@ -97,6 +97,13 @@ impl Aim {
         let named = self.database.as_ref().map(|database| lockgate::on_database(advice, database));
         lockgate::with_flags(named.as_deref().unwrap_or(advice), &self.flags)
     }
+
+    /// The same about the bootstraps of the database.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn advise_on_bootstraps(&self, advice: &str) -> String {
+        let database = self.database.as_deref().unwrap_or_default();
+        lockgate::with_flags(&lockgate::on_bootstraps(advice, database), &self.flags)
+    }
 }
 
 impl Answer {
@@ -105,6 +112,8 @@ impl Answer {
         let Self { exit, mut body } = self;
         match &mut body {
             Body::Drift(_, aim) => aim.flags = flags.to_vec(),
+            #[cfg(feature = "schema")]
+            Body::SchemaDrift(_, aim) => aim.flags = flags.to_vec(),
             Body::Status(stand) => {
                 stand.aim.flags = flags.to_vec();
                 for refusal in &mut stand.refusals {

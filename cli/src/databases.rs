@@ -418,8 +418,11 @@ impl DatabasesCli {
         let One { databases, name, invocation, _tunnel, .. } = self.one(output, options, verb.name()).await?;
         let of = databases.get(name).expect("it was found by its name");
         let mut answer = verb.run(&invocation).await.map_err(|error| error.of_database(of).on_database(name))?;
-        if let Body::Drift(_, aim) = &mut answer.body {
-            aim.database = Some(name.to_owned());
+        match &mut answer.body {
+            Body::Drift(_, aim) => aim.database = Some(name.to_owned()),
+            #[cfg(feature = "schema")]
+            Body::SchemaDrift(_, aim) => aim.database = Some(name.to_owned()),
+            _ => {}
         }
         Ok(answer)
     }

@@ -82,9 +82,20 @@ fn is_alone(dialect: Dialect, text: &str, statement: &Statement) -> bool {
 }
 
 /// Whether the history may say of this statement that it was sent and that its end is not known: it runs alone, ends a
-/// transaction of the script for later, or runs code, which the database may have refused in a transaction.
+/// transaction of the script for later, or is one that the database may have refused in a transaction, although its text
+/// does not show that: it runs code, or is of a kind that depends on what it names (`REINDEX` of a partitioned table,
+/// `ALTER SUBSCRIPTION`).
 pub fn may_be_announced(dialect: Dialect, text: &str, statement: &Statement) -> bool {
+    let depends = matches!(
+        statement.kind,
+        StatementKind::Maintenance
+            | StatementKind::CreateOther
+            | StatementKind::AlterOther
+            | StatementKind::DropOther
+            | StatementKind::Other
+    );
     is_alone(dialect, text, statement)
+        || (depends && !is_session(dialect, text, statement))
         || statement.flags.contains(StatementFlags::RUNS_CODE)
         || control(dialect, text, statement) == Some(Control::Prepare)
 }

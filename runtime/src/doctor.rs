@@ -1,6 +1,7 @@
 //! Checks a database for everything that could stop a run. It writes nothing.
 
 use lockgate_core::plan::Reason;
+use lockgate_core::{Drift, Plan};
 
 use crate::error::{Error, ErrorKind, Wording};
 use crate::{Migrator, Target};
@@ -34,12 +35,10 @@ pub async fn examine(
     examination: Examination,
 ) -> Result<Vec<Finding>, Error> {
     let (planned, mut findings) = migrator.examined(target, examination).await?;
-    let Some(planned) = planned else { return Ok(findings) };
+    let Some((planned, drift)) = planned else { return Ok(findings) };
     match planned {
         Ok(plan) if plan.is_empty() => findings.push(Finding::ok("plan", "nothing is pending")),
-        Ok(plan) => {
-            findings.push(Finding::ok("plan", format!("{} to apply, and nothing is in the way", plan.steps.len())))
-        }
+        Ok(plan) => findings.push(ahead("plan", &plan, "apply", &drift)),
         Err(error) if error.kind() == ErrorKind::Refused => {
             findings.extend(error.reasons().iter().map(|reason| {
                 let check = match reason {
@@ -53,6 +52,16 @@ pub async fn examine(
         Err(error) => return Err(error),
     }
     Ok(findings)
+}
+
+/// What a plan that nothing refuses would do. A run may still have to ask a person about a statement that was sent and
+/// whose end was not recorded.
+pub(crate) fn ahead(check: &'static str, plan: &Plan, verb: &str, drift: &[Drift]) -> Finding {
+    let is_in_doubt = |drift: &&Drift| matches!(drift, Drift::Partial { in_doubt: Some(_), .. });
+    match drift.iter().find(is_in_doubt) {
+        Some(drift) => Finding::warning(check, drift.to_string(), Wording::each(|audience| drift.help_for(audience))),
+        None => Finding::ok(check, format!("{} to {verb}", plan.steps.len())),
+    }
 }
 
 /// Examines a SQLite file that does not exist yet: what a run would find in an empty database, and whether the file can be

@@ -3,6 +3,8 @@
 use std::fmt;
 
 use lockgate_core::Audience;
+#[cfg(feature = "databases")]
+use lockgate_core::audience::on_bootstraps;
 
 #[cfg(feature = "databases")]
 use crate::error::Error;
@@ -104,6 +106,12 @@ impl Finding {
             });
         }
         self
+    }
+
+    /// The same finding about the bootstraps of a database; see [`Error::on_bootstraps`].
+    #[cfg(feature = "databases")]
+    pub(crate) fn on_bootstraps(self, database: &str) -> Self {
+        self.advised(|help| on_bootstraps(help, database))
     }
 
     /// What was looked at, as a stable word: `privileges`, `invalid-index`.

@@ -782,14 +782,14 @@ impl Migrator {
         stage::log_replaced(&mut *backend, &run, &history, detail).await
     }
 
-    /// Returns the findings of a backend, and what the next run would do if the history can be read. If it cannot, the
-    /// reason is a finding.
+    /// Returns the findings of a backend, and, if the history can be read, what the next run would do and what differs. If
+    /// it cannot, the reason is a finding.
     #[cfg(feature = "operations")]
     pub(crate) async fn examined(
         &self,
         target: impl Target,
         examination: Examination,
-    ) -> Result<(Option<Result<Plan, Error>>, Vec<Finding>), Error> {
+    ) -> Result<(Option<(Result<Plan, Error>, Vec<Drift>)>, Vec<Finding>), Error> {
         let run = self.run()?;
         let mut backend = open(target).await?;
         let deadline = Deadline::after(run.limits.lock_wait);
@@ -827,7 +827,7 @@ impl Migrator {
         let dialect = backend.dialect();
         let decide = |history: &History| self.decide(history, UpTo::Latest.into(), dialect);
         let planned = stage::decide(&mut *backend, &run, &history, &decide).await;
-        Ok((Some(planned), findings))
+        Ok((Some((planned, lockgate_core::drift::drift(self.migrations.set(), &history))), findings))
     }
 
     /// Plans to apply everything that is pending in this history.

@@ -71,7 +71,7 @@ pub(crate) fn answer(answer: &Answer, width: Option<u16>) -> Text {
             text
         }
         #[cfg(feature = "schema")]
-        Body::SchemaDrift(drift) => schema_drift(drift, width),
+        Body::SchemaDrift(drift, aim) => schema_drift(drift, aim, width),
         Body::Manual(scripts) => out(manual::scripts(scripts, width)),
         Body::Seeds(seeds) => out(seed::seeds(seeds, width)),
         Body::RanManual(report) => out(manual::ran(report)),
@@ -116,15 +116,14 @@ fn out(line: String) -> Text {
 
 /// What differs, object by object, below the verdict.
 #[cfg(feature = "schema")]
-fn schema_drift(found: &SchemaDrift, width: Option<u16>) -> Text {
+fn schema_drift(found: &SchemaDrift, aim: &Aim, width: Option<u16>) -> Text {
     let mut text = match &found.verdict {
         SchemaVerdict::Same => return out(paint(GOOD, found.to_string())),
-        verdict => out(error::schema_drift(found, verdict.code(), width)),
+        verdict => out(error::schema_drift(found, verdict.code(), aim, width)),
     };
     text.out.extend(found.changes.iter().flatten().map(|change| format!("\n{}", error::schema_change(change))));
     if let SchemaVerdict::NotAtHead { drift: differences, .. } = &found.verdict {
-        text.out
-            .extend(differences.iter().map(|difference| format!("\n{}", drift(difference, &Aim::default(), width))));
+        text.out.extend(differences.iter().map(|difference| format!("\n{}", drift(difference, aim, width))));
     }
     text
 }

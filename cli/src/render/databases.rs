@@ -5,7 +5,7 @@ use lockgate::{Audience, DatabasesReport, Drift, Status, on_bootstraps, patch, w
 use crate::answer::{Aim, DatabasePlanned, Planned, Stands};
 use crate::duration;
 
-use super::error::bootstraps_refused;
+use super::error::{bootstraps_refused, drift_of_bootstraps};
 use super::text::Text;
 use super::{BAD, GOOD, count, drift, paint, plan, progress, remark, status};
 
@@ -56,6 +56,11 @@ pub(super) fn statuses(stands: &Stands, width: Option<u16>) -> Text {
         text.out.extend(stand.status.drift.iter().map(shown));
         let refused = stand.bootstraps_refused.iter().map(|reason| bootstraps_refused(reason, &aim, width));
         text.out.extend(refused.map(|refused| format!("\n{refused}")));
+        if let Some(begun) = &stand.begun {
+            let stopped = begun.drift.iter().filter(|_| begun.at_work.is_none() && stand.bootstraps_refused.is_empty());
+            text.out.extend(stopped.map(|drift| format!("\n{}", drift_of_bootstraps(drift, &aim, width))));
+            text.out.extend(begun.at_work.iter().map(|work| format!("\n{}", remark(&work.to_string()))));
+        }
     }
     for stand in each {
         text.out.extend(stand.status.at_work.iter().map(|work| format!("\n{}", remark(&work.to_string()))));
@@ -82,8 +87,9 @@ pub(super) fn statuses(stands: &Stands, width: Option<u16>) -> Text {
             text.notes.push(missing(&stand.database, stand.bootstraps.len()));
         } else if stand.exists && !stand.bootstraps.is_empty() {
             let rest = count(stand.bootstraps.len(), "bootstrap");
-            text.notes
-                .push(format!("a run that made the database `{}` was interrupted: {rest} to run", stand.database));
+            let is_working = stand.begun.as_ref().is_some_and(|begun| begun.at_work.is_some());
+            let has_ended = if is_working { "has not ended" } else { "was interrupted" };
+            text.notes.push(format!("the run that makes the database `{}` {has_ended}: {rest} to run", stand.database));
         }
         text.notes.extend(stand.left_out.iter().map(|id| progress::left_out(id, &stand.database)));
     }

@@ -1,8 +1,8 @@
 //! Formats errors and drift: the runtime's report, with coloured keywords.
 
-use lockgate::{Audience, Drift};
 #[cfg(feature = "postgres")]
-use lockgate::{Reason, on_bootstraps};
+use lockgate::Reason;
+use lockgate::{Audience, Drift};
 
 #[cfg(feature = "schema")]
 use super::GOOD;
@@ -27,21 +27,25 @@ pub(super) fn drift(drift: &Drift, aim: &Aim, width: Option<u16>) -> String {
 /// Formats why the bootstraps of a database would not run, with its help.
 #[cfg(feature = "postgres")]
 pub(super) fn bootstraps_refused(reason: &Reason, aim: &Aim, width: Option<u16>) -> String {
-    let word = match reason {
-        Reason::Drift(drift) => format!("drift[{}]", drift.code()),
-        _ => "refused".to_owned(),
-    };
-    let help = reason.help_for(Audience::CommandLine);
-    let help = on_bootstraps(&help, aim.database.as_deref().unwrap_or_default());
-    let help = lockgate::with_flags(&help, &aim.flags);
-    coloured(&format!("{word}: {reason}\n  = help: {help}"), width)
+    if let Reason::Drift(drift) = reason {
+        return drift_of_bootstraps(drift, aim, width);
+    }
+    let help = aim.advise_on_bootstraps(&reason.help_for(Audience::CommandLine));
+    coloured(&format!("refused: {reason}\n  = help: {help}"), width)
+}
+
+/// Formats a difference of the bootstraps of a database, with its help.
+#[cfg(feature = "postgres")]
+pub(super) fn drift_of_bootstraps(drift: &Drift, aim: &Aim, width: Option<u16>) -> String {
+    let help = aim.advise_on_bootstraps(&drift.help_for(Audience::CommandLine));
+    coloured(&format!("drift[{}]: {drift}\n  = help: {help}", drift.code()), width)
 }
 
 /// Formats the verdict on a schema that is not the expected one, with its help.
 #[cfg(feature = "schema")]
-pub(super) fn schema_drift(drift: &lockgate::SchemaDrift, code: &str, width: Option<u16>) -> String {
+pub(super) fn schema_drift(drift: &lockgate::SchemaDrift, code: &str, aim: &Aim, width: Option<u16>) -> String {
     let word = if drift.verdict == lockgate::SchemaVerdict::Differs { "drift" } else { "unknown" };
-    let help = drift.help_for(Audience::CommandLine).map(|help| format!("\n  = help: {help}"));
+    let help = drift.help_for(Audience::CommandLine).map(|help| format!("\n  = help: {}", aim.advise(&help)));
     coloured(&format!("{word}[{code}]: {drift}{}", help.unwrap_or_default()), width)
 }
 

@@ -304,6 +304,10 @@ struct DatabaseStand {
     bootstraps: Vec<String>,
     /// Why no bootstrap would run. Empty if they would.
     bootstraps_refused: Vec<Reason>,
+    /// The run that is working on a bootstrap at this moment; null if none is.
+    bootstraps_at_work: Option<AtWork>,
+    /// Where the run stopped that makes the database, if the next one would resume there.
+    bootstraps_stopped: Vec<Difference>,
     /// Bootstraps that made a database which was dropped before the last of them had run. They have to be forgotten.
     dropped: Vec<String>,
     left_out: Vec<String>,
@@ -777,8 +781,8 @@ struct Reason {
 impl Reason {
     /// Why the bootstraps of a database would not run.
     #[cfg(feature = "postgres")]
-    fn of(reason: &lockgate::Reason, database: &str) -> Self {
-        let help = lockgate::on_bootstraps(&reason.help_for(Audience::CommandLine), database);
+    fn of(reason: &lockgate::Reason, aim: &Aim) -> Self {
+        let help = aim.advise_on_bootstraps(&reason.help_for(Audience::CommandLine));
         Self { message: reason.to_string(), help }
     }
 }
@@ -870,7 +874,7 @@ impl Line {
             Body::Status(stand) => Shown::Status(Status::of(stand)),
             Body::Drift(drift, aim) => Shown::Drift(drift.iter().map(|drift| Difference::aimed(drift, aim)).collect()),
             #[cfg(feature = "schema")]
-            Body::SchemaDrift(drift) => Shown::SchemaDrift(SchemaDrift::of(drift)),
+            Body::SchemaDrift(drift, aim) => Shown::SchemaDrift(SchemaDrift::of(drift, aim)),
             Body::Manual(scripts) | Body::HasRun(scripts) => Shown::Manual(scripts.iter().map(Manual::of).collect()),
             Body::Seeds(seeds) => Shown::Seeds(seeds.iter().map(SeedValue::of).collect()),
             Body::History(log) => Shown::History(log.iter().map(|(id, entry)| Logged::of(id, entry)).collect()),
@@ -1017,13 +1021,24 @@ impl DatabasePlanValue {
 }
 
 #[cfg(feature = "postgres")]
+impl AtWork {
+    fn of(at_work: &lockgate::AtWork) -> Self {
+        Self { migration: at_work.id.clone(), by: at_work.by.clone() }
+    }
+}
+
+#[cfg(feature = "postgres")]
 impl DatabaseStand {
     fn of(stand: &lockgate::DatabaseStatus, flags: &[String]) -> Self {
+        let aim = Aim { database: Some(stand.database.clone()), flags: flags.to_vec() };
+        let at_work = stand.begun.as_ref().and_then(|begun| begun.at_work.as_ref());
+        let is_stopped = at_work.is_none() && stand.bootstraps_refused.is_empty();
+        let stopped = stand.begun.as_ref().filter(|_| is_stopped).map(|begun| &begun.drift);
         let of_it = Stand {
             status: stand.status.clone(),
             up_refuses: stand.up_refuses,
             refusals: Vec::new(),
-            aim: Aim { database: Some(stand.database.clone()), flags: flags.to_vec() },
+            aim: aim.clone(),
             mirror: stand.mirror.clone(),
             all: true,
         };
@@ -1031,10 +1046,12 @@ impl DatabaseStand {
             database: stand.database.clone(),
             exists: stand.exists,
             bootstraps: stand.bootstraps.clone(),
-            bootstraps_refused: stand
-                .bootstraps_refused
-                .iter()
-                .map(|reason| Reason::of(reason, &stand.database))
+            bootstraps_refused: stand.bootstraps_refused.iter().map(|reason| Reason::of(reason, &aim)).collect(),
+            bootstraps_at_work: at_work.map(AtWork::of),
+            bootstraps_stopped: stopped
+                .into_iter()
+                .flatten()
+                .map(|drift| Difference::of_bootstraps(drift, &aim))
                 .collect(),
             dropped: stand.dropped.clone(),
             left_out: stand.left_out.clone(),
@@ -1264,11 +1281,11 @@ impl Found {
 
 #[cfg(feature = "schema")]
 impl SchemaDrift {
-    fn of(found: &lockgate::SchemaDrift) -> Self {
+    fn of(found: &lockgate::SchemaDrift, aim: &Aim) -> Self {
         let mut value = Self {
             verdict: found.verdict.code(),
             message: found.to_string(),
-            help: found.help_for(Audience::CommandLine),
+            help: found.help_for(Audience::CommandLine).map(|help| aim.advise(&help)),
             snapshot: found.snapshot.clone(),
             changes: found.changes.as_ref().map(|changes| changes.iter().map(SchemaChange::of).collect()),
             made_by: None,
@@ -1283,7 +1300,7 @@ impl SchemaDrift {
             }
             SchemaVerdict::NotAtHead { pending, drift } => {
                 value.pending.clone_from(pending);
-                value.drift = drift.iter().map(Difference::of).collect();
+                value.drift = drift.iter().map(|drift| Difference::aimed(drift, aim)).collect();
             }
             SchemaVerdict::OtherProfiles { skipped } => value.skipped.clone_from(skipped),
             // A newer runtime may have other verdicts, which have no more than a name.
@@ -1313,6 +1330,12 @@ impl Difference {
             message: drift.to_string(),
             help: drift.help_for(Audience::CommandLine),
         }
+    }
+
+    #[cfg(feature = "postgres")]
+    fn of_bootstraps(drift: &Drift, aim: &Aim) -> Self {
+        let plain = Self::of(drift);
+        Self { help: aim.advise_on_bootstraps(&plain.help), ..plain }
     }
 
     /// The same, with help whose commands name what they are to work on.

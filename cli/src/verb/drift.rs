@@ -27,7 +27,7 @@ pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> R
     #[cfg(feature = "schema")]
     if arguments.schema {
         let drift = migrator.schema_drift(&mut database).await?;
-        return Ok(Answer { exit: exit(&drift), body: Body::SchemaDrift(Box::new(drift)) });
+        return Ok(Answer { exit: exit(&drift), body: Body::SchemaDrift(Box::new(drift), Aim::default()) });
     }
     #[cfg(not(feature = "schema"))]
     let Arguments {} = arguments;

@@ -41,10 +41,13 @@ pub struct DatabaseStatus {
     pub database: String,
     /// Whether it exists. If not, every patch is pending.
     pub exists: bool,
-    /// Bootstraps that would run: the database does not exist, or a run that made it was interrupted.
+    /// Bootstraps that have not run to their end: the database does not exist, or the run that makes it has not ended.
     pub bootstraps: Vec<String>,
     /// Why no bootstrap would run: one of them differs from what an interrupted run has recorded. Empty if they would.
     pub bootstraps_refused: Vec<Reason>,
+    /// How far the run came that makes the database, if one was begun and has not ended: the bootstrap that it is working
+    /// on, or stopped at.
+    pub begun: Option<Status>,
     /// Bootstraps that made a database which was dropped before the last of them had run. They have to be forgotten
     /// before an apply, which is refused.
     pub dropped: Vec<String>,

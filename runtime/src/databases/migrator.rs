@@ -17,6 +17,7 @@ use super::password::Passwords;
 use super::server::{Login, Server};
 use super::set::{DatabaseMigrations, Databases};
 use super::survey::{self, Roles, Site, Survey};
+use crate::doctor;
 use crate::error::{Error, ErrorKind};
 use crate::finding::Finding;
 use crate::history_table::TableName;
@@ -248,6 +249,7 @@ impl DatabasesMigrator {
                 exists: survey.exists,
                 bootstraps: survey.waiting,
                 bootstraps_refused,
+                begun: survey.begun,
                 dropped: survey.dropped,
                 left_out: survey.left_out,
                 status: survey.status,
@@ -382,7 +384,10 @@ impl DatabasesMigrator {
                 "if the database has what they make, nothing is to be done; if not, make it by hand",
             ),
             Ok(plan) if plan.is_empty() => Finding::ok("bootstraps", "none is pending"),
-            Ok(plan) => Finding::ok("bootstraps", format!("{} to run, and nothing is in the way", plan.steps.len())),
+            Ok(plan) => {
+                let drift = survey.begun.as_ref().map_or(&[][..], |begun| &begun.drift);
+                doctor::ahead("bootstraps", plan, "run", drift).on_bootstraps(database)
+            }
         };
         let roles = match site.check(&survey).await {
             Err(error) if error.kind() == ErrorKind::Unreachable => return Err(error),
@@ -551,7 +556,7 @@ impl DatabasesMigrator {
 
 /// Whether a service may work on a database: not before its bootstraps have run.
 fn readiness(site: &Site<'_>, survey: Survey) -> Readiness {
-    if let Some(half_way) = survey.half_way {
+    if let Some(half_way) = survey.begun.as_ref().and_then(wait::half_way) {
         return half_way;
     }
     let (migrations, bootstraps) = (site.of.migrations().len(), site.of.bootstraps().len());

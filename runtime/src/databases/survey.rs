@@ -15,7 +15,6 @@ use crate::history_table::{TableName, identifier};
 use crate::migrations::Migrations;
 use crate::migrator::Migrator;
 use crate::mirror;
-use crate::wait::{self, Readiness};
 
 /// What follows the name of the set, where the history of a database records its bootstraps.
 const BOOTSTRAPS: &str = "/bootstraps";
@@ -62,8 +61,8 @@ pub(super) struct Survey {
     pub(super) bootstraps: Result<Plan, Error>,
     /// Those that have not run to their end.
     pub(super) waiting: Vec<String>,
-    /// The one that is half way: a run works on it, or has stopped there.
-    pub(super) half_way: Option<Readiness>,
+    /// How far the run came that makes the database, if one was begun and has not ended.
+    pub(super) begun: Option<Status>,
     /// Bootstraps that are recorded, and made a database that was dropped before the last of them had run.
     pub(super) dropped: Vec<String>,
     /// Bootstraps that are not recorded, although the database exists.
@@ -185,7 +184,7 @@ impl Site<'_> {
             unfinished: false,
             bootstraps: decided(&self.running()),
             waiting: self.of.bootstraps().iter().map(|bootstrap| bootstrap.id().to_owned()).collect(),
-            half_way: None,
+            begun: None,
             dropped: Vec::new(),
             left_out: Vec::new(),
             status: lockgate_core::status(self.of.migrations().set(), &History::Absent),
@@ -259,7 +258,7 @@ impl Site<'_> {
             unfinished: false,
             bootstraps: Ok(none()?.leading(|_| false)),
             waiting: Vec::new(),
-            half_way: None,
+            begun: None,
             dropped: Vec::new(),
             left_out: unrecorded,
             status,
@@ -284,7 +283,7 @@ impl Site<'_> {
         survey.unfinished = true;
         survey.bootstraps = self.decided_in_maintenance(plan)?;
         survey.waiting = waiting(&begun);
-        survey.half_way = wait::half_way(&begun);
+        survey.begun = Some(begun);
         survey.left_out.clear();
         Ok(survey)
     }
@@ -307,12 +306,13 @@ impl Site<'_> {
         };
         let status = lockgate_core::status(self.of.migrations().set(), &History::Absent);
         let plan = self.migrator.decided(&History::Absent, UpTo::Latest, Dialect::Postgres);
+        let unfinished = begun.current().is_some() && !is_over;
         Ok(Survey {
             exists: false,
-            unfinished: begun.current().is_some() && !is_over,
+            unfinished,
             bootstraps,
             waiting,
-            half_way: wait::half_way(&begun),
+            begun: unfinished.then_some(begun),
             dropped,
             left_out: Vec::new(),
             status,

@@ -102,16 +102,21 @@ async fn a_bootstrap_that_a_run_is_working_on_is_not_called_stopped() {
         move |event: &Event| {
             if let Event::StatementFinished { statements_done: 1, .. } = event {
                 let ready = std::thread::scope(|scope| {
-                    let look = async { migrator(patches).ready(&url).await.unwrap() };
+                    let look = async {
+                        let status = migrator(patches).status(&url).await.unwrap().remove(0);
+                        (migrator(patches).ready(&url).await.unwrap().remove(0), status)
+                    };
                     scope.spawn(|| crate::support::app::wait(look)).join().unwrap()
                 });
-                seen.lock().unwrap().extend(ready);
+                seen.lock().unwrap().push(ready);
             }
         }
     };
     migrator(patches).options(|options| options.on_event(look)).apply(&server.url()).await.unwrap();
     let seen = seen.lock().unwrap();
-    let [(database, Readiness::Working { id, by })] = &seen[..] else { panic!("{seen:?}") };
+    let [((database, Readiness::Working { id, by }), status)] = &seen[..] else { panic!("{seen:?}") };
+    let at_work = status.begun.as_ref().and_then(|begun| begun.at_work.as_ref());
+    assert_eq!(at_work.map(|at_work| at_work.id.as_str()), Some("audit.00000000.0001.postgres.make"), "{status:?}");
     assert_eq!((*database, id.as_str()), ("audit", "audit.00000000.0001.postgres.make"));
     assert!(by.starts_with("pid "), "{by}");
 }

@@ -95,11 +95,8 @@ async fn doctor_examines_the_roles_and_the_bootstraps_of_a_database() {
     };
     // The database is not there yet.
     let doctor = ["doctor", "--database", "billing"];
-    let virgin = [
-        "the database `billing` does not exist yet",
-        "1 to run, and nothing is in the way",
-        "every role with something to do may do it",
-    ];
+    let virgin =
+        ["the database `billing` does not exist yet", " 1 to run", "every role with something to do may do it"];
     says(&patches(&server, &doctor), 0, &virgin);
     let wrong = |command: &mut Command| {
         for role in ROLES {

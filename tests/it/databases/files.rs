@@ -104,11 +104,44 @@ async fn a_bootstrap_that_has_stopped_half_way_is_seen() {
     operator.write("tt.00000001.0001.postgres.a.sql", "CREATE TABLE a (id int);");
     assert_eq!(operator.types(&["up"]).code, Some(1));
     let status = operator.types(&["status"]);
-    says(&status, 0, &["a run that made the database `tt` was interrupted: 1 bootstrap to run"]);
+    says(&status, 0, &["the run that makes the database `tt` was interrupted: 1 bootstrap to run"]);
     let json = last(&operator.types(&["status", "--format", "json"]));
     let stand = &json["statuses"][0];
     assert_eq!(stand["bootstraps"][0].as_str(), Some("tt.00000000.0001.postgres.z"), "{json:#}");
     says(&operator.types(&["ready"]), 8, &["`tt.00000000.0001.postgres.z` has stopped half way"]);
+}
+
+/// `up` will ask a person, so nothing may say before that it will simply go on.
+#[tokio::test]
+async fn a_statement_of_a_bootstrap_whose_outcome_nobody_knows_is_named_by_whoever_looks() {
+    let Some(operator) = Operator::new().await else { return };
+    let procedure = "CREATE PROCEDURE half() LANGUAGE plpgsql AS $$ BEGIN COMMIT; RAISE 'no'; END $$;\n";
+    operator.write("tt.00000000.0001.postgres.z.sql", &format!("{CREATE}{procedure}CALL half();\nSELECT 1;\n"));
+    operator.write("tt.00000001.0001.postgres.a.sql", "CREATE TABLE a (id int);");
+    assert_eq!(operator.types(&["up"]).code, Some(1));
+    let doubt = [
+        "`tt.00000000.0001.postgres.z` stopped half way, after 2 finished statements; statement 3 was sent, and its end was \
+         not recorded",
+        "`up` looks whether statement 3 took effect",
+        "`repair --forget tt.00000000.0001.postgres.z --database tt --bootstraps`",
+    ];
+    says(&operator.types(&["status"]), 0, &doubt);
+    let doctor = operator.types(&["doctor", "--database", "tt"]);
+    says(&doctor, 0, &doubt);
+    assert!(doctor.out.ends_with("\n1 warning\n"), "{doctor:?}");
+    let json = last(&operator.types(&["status", "--format", "json"]));
+    let stopped = &json["statuses"][0]["bootstraps_stopped"][0];
+    assert_eq!(stopped["code"].as_str(), Some("partial"), "{json:#}");
+    // The advice, followed.
+    operator.server.admin("DROP DATABASE tt").await;
+    operator.server.admin("DROP PROCEDURE half").await;
+    says(
+        &operator.types(&["repair", "--forget", "tt.00000000.0001.postgres.z", "--database", "tt", "--bootstraps"]),
+        0,
+        &[],
+    );
+    operator.write("tt.00000000.0001.postgres.z.sql", CREATE);
+    says(&operator.types(&["up"]), 0, &["applied 2 migrations in 1 database"]);
 }
 
 #[tokio::test]

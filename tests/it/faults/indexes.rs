@@ -185,6 +185,29 @@ async fn announced(db: &Db, set: &'static Migrations) {
     }
 }
 
+/// Only the server knows that these cannot run in a transaction: the table is partitioned, or the subscription has a slot.
+#[tokio::test]
+async fn a_statement_that_only_the_server_sent_out_of_a_transaction_can_be_in_doubt() {
+    let ground = "CREATE TABLE p (a INTEGER) PARTITION BY RANGE (a);\n\
+                  CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (9);\nCREATE INDEX i ON p (a);";
+    for statement in ["REINDEX TABLE p;", "REINDEX INDEX i;"] {
+        let script = format!("-- lockgate: no-transaction\n{statement}\nINSERT INTO p VALUES (1);");
+        let set = migrations(&[("0001_p.sql", ground), ("0002_x.sql", &script)]);
+        for settled in [None, Some(Repair::Finished(Version::new(2).unwrap()))] {
+            let Some(db) = Db::postgres() else { return };
+            db.apply(migrations(&[("0001_p.sql", ground)])).await;
+            announced(&db, set).await;
+            let mut database = db.open().await;
+            if let Some(repair) = settled {
+                Migrator::new(set).repair(&mut database, repair).await.unwrap();
+            }
+            Migrator::new(set).apply(&mut database).await.unwrap();
+            assert_eq!(db.history().await, ["1:applied", "2:applied"], "{statement}");
+            assert_eq!(db.texts("SELECT a::text FROM p").await, ["1"], "{statement}");
+        }
+    }
+}
+
 /// An object of that name that was created meanwhile is not taken for the statement's.
 #[tokio::test]
 async fn an_index_of_another_table_kind_or_columns_is_not_the_one_in_doubt() {
