@@ -91,7 +91,7 @@ pub enum DatabasesVerb {
     /// List every difference between program and database, of the one that `--database` names
     Drift(drift::Arguments),
     /// Show what was done to the database that `--database` names
-    History(history::Arguments),
+    History(HistoryOf),
     /// Record everything up to a patch as applied, and execute nothing, in the database that `--database` names
     Baseline(baseline::Arguments),
     /// Correct the history of the database that `--database` names, and execute nothing
@@ -146,6 +146,17 @@ pub struct RepairOf {
     pub bootstraps: bool,
 }
 
+/// The arguments of `history`.
+#[derive(clap::Args, Clone, Debug)]
+pub struct HistoryOf {
+    /// What is shown.
+    #[command(flatten)]
+    pub history: history::Arguments,
+    /// Show what runs did with the bootstraps of that database, which is recorded in the database of the URL
+    #[arg(long)]
+    pub bootstraps: bool,
+}
+
 /// The arguments of `plan`.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub struct PlanOf {
@@ -176,7 +187,8 @@ enum Task {
     Wait(wait::Arguments),
     Ready,
     Mirror(mirror::Arguments),
-    RepairBootstraps(repair::Arguments),
+    /// On the history of the bootstraps of one database.
+    Bootstraps(Verb),
     /// On one database, as a program with that database alone would do it.
     One(Verb),
     /// Without any database.
@@ -242,8 +254,7 @@ impl DatabasesCli {
             Task::Down(arguments) => !arguments.dry_run,
             Task::Redo(arguments) => !arguments.dry_run,
             Task::Mirror(arguments) => arguments.what.is_some(),
-            Task::One(verb) => verb.is_stoppable(),
-            Task::RepairBootstraps(_) => true,
+            Task::One(verb) | Task::Bootstraps(verb) => verb.is_stoppable(),
             // It changes nothing, but says how it ended.
             Task::Wait(_) => true,
             Task::Status(_) | Task::Plan(_) | Task::Ready | Task::Without(_) => false,
@@ -269,9 +280,7 @@ impl DatabasesCli {
             }
             Task::One(Verb::Doctor(arguments)) => return self.doctor(output, options, arguments).await,
             Task::One(verb) => return self.on_one(output, options, &verb).await,
-            Task::RepairBootstraps(arguments) => {
-                return self.repair_bootstraps(output, options, &Verb::Repair(arguments)).await;
-            }
+            Task::Bootstraps(verb) => return self.on_bootstraps(output, options, &verb).await,
             Task::Down(arguments) => return self.down(output, options, &arguments).await,
             Task::Redo(arguments) => return self.redo(output, options, &arguments).await,
             task => task,
@@ -329,7 +338,7 @@ impl DatabasesCli {
                     Ok(mirror::accepted(accepted))
                 }
             },
-            Task::Down(_) | Task::Redo(_) | Task::RepairBootstraps(_) | Task::One(_) | Task::Without(_) => {
+            Task::Down(_) | Task::Redo(_) | Task::Bootstraps(_) | Task::One(_) | Task::Without(_) => {
                 unreachable!("they are answered above")
             }
         }
@@ -450,14 +459,14 @@ impl DatabasesCli {
         Ok(doctor::answer(found))
     }
 
-    /// Corrects the history of bootstraps in the database of the URL, as the user of the URL.
-    async fn repair_bootstraps(
+    /// Runs a verb on the history of bootstraps in the database of the URL, as the user of the URL.
+    async fn on_bootstraps(
         &self,
         output: Output,
         options: &DatabasesOptions,
-        repair: &Verb,
+        verb: &Verb,
     ) -> Result<Answer, CommandError> {
-        let (databases, name) = self.named(options, "repair --bootstraps", &output)?;
+        let (databases, name) = self.named(options, &format!("{} --bootstraps", verb.name()), &output)?;
         let Chosen { url, note } = self.cli.choose(&options.options)?;
         let several = self.migrator(options, databases);
         let migrator = several.bootstraps(name)?;
@@ -467,7 +476,7 @@ impl DatabasesCli {
         let of_run = Options { set: None, mirror: None, ..options.options.clone() };
         let chosen = Chosen { url, note };
         let invocation = Invocation::new(of.bootstraps(), migrator, chosen, &of_run, self.cli.prefix(), output);
-        repair.run(&invocation).await.map_err(|error| error.on_bootstraps(name))
+        verb.run(&invocation).await.map_err(|error| error.on_bootstraps(name))
     }
 
     async fn down(
@@ -615,8 +624,7 @@ impl DatabasesVerb {
             Task::Wait(_) => "wait",
             Task::Ready => "ready",
             Task::Mirror(_) => "mirror",
-            Task::RepairBootstraps(_) => "repair",
-            Task::One(verb) | Task::Without(verb) => verb.name(),
+            Task::One(verb) | Task::Bootstraps(verb) | Task::Without(verb) => verb.name(),
         }
     }
 
@@ -631,9 +639,10 @@ impl DatabasesVerb {
             Self::Ready => Task::Ready,
             Self::Mirror(arguments) => Task::Mirror(arguments),
             Self::Drift(arguments) => Task::One(Verb::Drift(arguments)),
-            Self::History(arguments) => Task::One(Verb::History(arguments)),
+            Self::History(HistoryOf { history, bootstraps: true }) => Task::Bootstraps(Verb::History(history)),
+            Self::History(HistoryOf { history, bootstraps: false }) => Task::One(Verb::History(history)),
             Self::Baseline(arguments) => Task::One(Verb::Baseline(arguments)),
-            Self::Repair(RepairOf { repair, bootstraps: true }) => Task::RepairBootstraps(repair),
+            Self::Repair(RepairOf { repair, bootstraps: true }) => Task::Bootstraps(Verb::Repair(repair)),
             Self::Repair(RepairOf { repair, bootstraps: false }) => Task::One(Verb::Repair(repair)),
             Self::Doctor(arguments) => Task::One(Verb::Doctor(arguments)),
             Self::MarkStage(arguments) => Task::One(Verb::MarkStage(arguments)),

@@ -264,9 +264,10 @@ pub fn with_flags(advice: &str, flags: &[String]) -> String {
 }
 
 /// Advice about the bootstraps of a database, whose history is in another database while they run: commands that
-/// correct this history get `--bootstraps`.
+/// work on this history get `--bootstraps`.
 pub fn on_bootstraps(advice: &str, database: &str) -> String {
-    on_database(&typed(advice, &["repair"], "--database", &format!("--database {database} --bootstraps")), database)
+    let flags = format!("--database {database} --bootstraps");
+    on_database(&typed(advice, &["history", "repair"], "--database", &flags), database)
 }
 
 /// Adds these flags to commands with these verbs, unless they have this flag.
@@ -460,7 +461,8 @@ mod tests {
         check("no code", "no code");
         assert_eq!(
             on_bootstraps("`repair --again 2`, then `up`, or look at it with `history`", "shop"),
-            "`repair --again 2 --database shop --bootstraps`, then `up`, or look at it with `history --database shop`"
+            "`repair --again 2 --database shop --bootstraps`, then `up`, or look at it with \
+             `history --database shop --bootstraps`"
         );
     }
 }

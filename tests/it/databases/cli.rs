@@ -401,7 +401,21 @@ async fn an_interrupted_bootstrap_is_repaired_as_its_error_says() {
     assert_eq!(marked.code, Some(0), "{marked:#?}");
     assert_eq!(typed(&["up"]).code, Some(0));
 
+    // The log has all of it, also of what was forgotten.
+    let log = typed(&["history", "--bootstraps", "--database", "shop"]);
+    assert_eq!(log.code, Some(0), "{log:#?}");
+    for (event, id) in [
+        ("failed", "shop.00000000.0002.postgres.database"),
+        ("forgotten", "shop.00000000.0002.postgres.database"),
+        ("repaired", "shop.00000000.0002.postgres.database"),
+        ("applied", "shop.00000000.0001.postgres.role"),
+    ] {
+        let is_there = log.out.lines().any(|line| line.contains(event) && line.contains(id));
+        assert!(is_there, "no {event} {id}: {log:#?}");
+    }
+
     for (arguments, words) in [
+        (vec!["history", "--bootstraps"], "`history --bootstraps` works on one database"),
         (vec!["repair", "--forget", "0.1", "--bootstraps"], "write `--database NAME` with one of `shop`"),
         (
             vec!["repair", "--accept-edited", "--bootstraps", "--database", "shop"],
