@@ -8,8 +8,8 @@ use crate::{Migrator, Target};
 
 pub use crate::finding::{Examination, Finding, Verdict};
 
-/// Examines a database: each fact that matters for migrations, with a verdict and what to do. The order is always the
-/// same, and does not depend on the verdicts.
+/// Checks a database for everything that could stop a run. Each finding has a verdict and says what to do. The order of
+/// the findings is always the same, and does not depend on the verdicts.
 ///
 /// ```
 /// # #[cfg(feature = "sqlite")]
@@ -64,8 +64,8 @@ pub(crate) fn ahead(check: &'static str, plan: &Plan, verb: &str, drift: &[Drift
     }
 }
 
-/// Examines a SQLite file that does not exist yet: what a run would find in an empty database, and whether the file can be
-/// created.
+/// Checks a SQLite file that does not exist yet: what a run would find in an empty database, and whether the file can
+/// be created.
 ///
 /// # Errors
 ///

@@ -17,7 +17,7 @@ use crate::migrations::BoxError;
 /// The state after something that stopped before it changed anything.
 pub(crate) const UNCHANGED: &str = "nothing was changed";
 
-/// An error of Lockgate: handle it by [`kind`](Self::kind), show it by [`report`](Self::report).
+/// An error of Lockgate. Handle it by its [`kind`](Self::kind), and show its [`report`](Self::report).
 ///
 /// `Display` is one line, for logs; `Debug` is the whole report, so that a `main` that returns the
 /// error shows everything.
@@ -71,9 +71,9 @@ pub enum ErrorKind {
     Denied,
     /// The database is read-only.
     ReadOnly,
-    /// The history table does not have the format of any release that this one knows.
+    /// The history table does not have a format that this release of Lockgate knows.
     HistoryFormat,
-    /// The plan refuses: drift, an unknown destination, an irreversible migration.
+    /// Nothing ran, because there is no valid plan: drift, an unknown destination, or an irreversible migration.
     Refused,
     /// The history has changed since the plan was made.
     PlanStale,
@@ -85,9 +85,9 @@ pub enum ErrorKind {
     Interrupted,
     /// A wait for migrations ended before all of them were applied.
     TimedOut,
-    /// A wait ended, and a migration had stopped half way.
+    /// A wait for migrations ended, and a migration had stopped halfway.
     Partial,
-    /// The database contains an object, or has a release, that this release of Lockgate does not know.
+    /// The database server, or an object in the database, is of a kind that this release of Lockgate does not know.
     Unsupported,
 }
 
@@ -119,17 +119,18 @@ impl fmt::Display for ErrorKind {
 }
 
 impl Error {
-    /// What kind of error it is.
+    /// The kind of this error.
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }
 
-    /// All that is known, to be read by a person who calls from Rust. Its `Display` has several lines.
+    /// The full report, worded for a caller from Rust: its advice names functions. Its `Display` has several lines.
     pub fn report(&self) -> &ErrorReport {
         self.report_for(Audience::Rust)
     }
 
-    /// The same in the words of an audience. A command line names commands, Rust names functions.
+    /// The full report, worded for an audience: for users of the command line it names commands, for callers from Rust
+    /// it names functions.
     pub fn report_for(&self, audience: Audience) -> &ErrorReport {
         let [rust, command_line] = &*self.reports;
         match audience {
@@ -138,7 +139,7 @@ impl Error {
         }
     }
 
-    /// Why a plan was refused, as values. Empty if the error is not a plan's [`ErrorKind::Refused`].
+    /// The reasons why a plan was refused, as values. Empty if no plan was refused.
     ///
     /// ```
     /// # #[cfg(feature = "sqlite")]
@@ -155,7 +156,7 @@ impl Error {
         &self.reasons
     }
 
-    /// The differences between set and history for which a plan was refused.
+    /// The differences between the set of migrations and the history because of which a plan was refused.
     pub fn drift(&self) -> impl Iterator<Item = &Drift> {
         self.reasons.iter().filter_map(|reason| match reason {
             Reason::Drift(drift) => Some(drift),
@@ -240,7 +241,7 @@ impl Error {
         self.with(|_, report| [&mut report.summary].into_iter().chain(&mut report.help).for_each(name))
     }
 
-    /// The same error, about the URL of an administrator, which this flag or variable gave.
+    /// The same error, but about the administrator's URL, which was given by this flag or variable.
     #[doc(hidden)]
     #[must_use]
     pub fn of_administrator(self, given_by: &str) -> Self {
@@ -265,7 +266,7 @@ impl Error {
         })
     }
 
-    /// The same error, about the bootstraps of a database, whose history is in another database while they run: the
+    /// The same error about the bootstraps of a database. While they run, their history is in another database, and the
     /// advice says how to correct that history.
     #[cfg(feature = "postgres")]
     #[doc(hidden)]
@@ -282,7 +283,7 @@ impl Error {
         })
     }
 
-    /// The same error for a command line on which these flags were typed: the commands in its advice carry them.
+    /// The same error for a command line that was called with these flags: the commands in its advice have them too.
     #[doc(hidden)]
     #[must_use]
     pub fn with_flags(self, flags: &[String]) -> Self {
@@ -423,7 +424,7 @@ impl ErrorReport {
         self.cause.as_ref().map(|cause| cause.message.as_str())
     }
 
-    /// The database's own code for it: an SQLSTATE, or SQLite's extended result code.
+    /// The database's own error code: an SQLSTATE, or SQLite's extended result code.
     pub fn database_code(&self) -> Option<&str> {
         self.cause.as_ref()?.code.as_deref()
     }
@@ -433,7 +434,7 @@ impl ErrorReport {
         self.reasons.iter().map(|(reason, help)| (reason.as_str(), help.as_str()))
     }
 
-    /// What is committed and what is not, one fact a line.
+    /// What is committed and what is not, one fact per line.
     pub fn state(&self) -> &[String] {
         &self.state
     }

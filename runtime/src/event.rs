@@ -1,5 +1,5 @@
-//! The events of a run, as values. The library never prints: a program that wants to show a run subscribes
-//! to its events with [`Migrator::on_event`](crate::Migrator::on_event).
+//! The events of a run, as values. The library never prints anything. A program that wants to show a run subscribes to
+//! its events with [`Migrator::on_event`](crate::Migrator::on_event).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,18 +13,18 @@ pub(crate) type OnEvent = Arc<dyn Fn(&Event) + Send + Sync>;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// A run in one of several databases begins, as this role.
+    /// A run on one of several databases begins, as this role.
     Entered {
         /// The database.
         database: String,
         /// The role in the names of the patches that follow. `None` if the user of the URL runs them all.
         role: Option<String>,
     },
-    /// No password was given for a role, and its name is tried.
+    /// No password was given for a role, so its name is tried as the password.
     PasswordAssumed {
         /// The role.
         role: String,
-        /// The environment variable that may hold it, if passwords are read from such.
+        /// The environment variable that may hold the password, if passwords are read from the environment.
         variable: Option<String>,
     },
     /// A bootstrap that is not recorded does not run, because its database exists.
@@ -34,14 +34,14 @@ pub enum Event {
         /// The database.
         database: String,
     },
-    /// There was no mirror, and this run has made it.
+    /// There was no mirror, so this run has created it.
     MirrorMade {
         /// The database of the mirror.
         mirror: String,
-        /// How many databases it has taken over as they are.
+        /// The number of databases whose histories it has copied.
         databases: usize,
     },
-    /// A run has ended in a database, and its mirror could not be told. The next run tells it.
+    /// A run has ended on a database, but its mirror could not be updated. The next run updates it.
     MirrorBehind {
         /// The database.
         database: String,
@@ -55,13 +55,13 @@ pub enum Event {
     },
     /// A difference between set and history that does not block the run.
     Tolerated(Drift),
-    /// The lock is held, and this many steps will run.
+    /// This run holds the lock, and will run this many steps.
     Planned {
         /// The number of steps.
         steps: usize,
     },
-    /// A step begins. Several steps in one message begin together, and a step that was rolled back or could
-    /// not be parsed begins again.
+    /// A step begins. Steps that are sent in one message begin together. A step that was rolled back or could not be
+    /// parsed begins again when it is sent again.
     Started {
         /// The migration.
         id: String,
@@ -91,15 +91,15 @@ pub enum Event {
         /// How many it has.
         statements: u32,
     },
-    /// A script says something with `\echo`: after the statements before that line, or, where the script is sent whole,
-    /// after the script ran. A script that is rolled back and tried again says it again.
+    /// A script has a line `\echo`. The event comes after the statements before that line, or, if the script is sent as
+    /// a whole, after the script ran. If a script is rolled back and tried again, the event comes again.
     Echo {
         /// The migration.
         id: String,
-        /// Its text. The value of a variable that comes from outside of the script is not in it.
+        /// The text. It does not contain values of variables that come from outside the script.
         text: String,
     },
-    /// A migration could not get a lock on what it changes; it was rolled back and is tried again.
+    /// A migration could not get a lock that it needs. It was rolled back and will be tried again.
     Retrying {
         /// The migration.
         id: String,
@@ -110,28 +110,28 @@ pub enum Event {
         /// Sessions that may hold the lock, if the database says so.
         blockers: Vec<String>,
     },
-    /// The script of a step ran, and its row in the history was written. It is not in the database for good
-    /// yet: a failure or a crash may still undo it.
+    /// The script of a step ran, and its row in the history was written. The step is not durable yet: a failure or a
+    /// crash may still undo it.
     Ran {
         /// The migration.
         id: String,
         /// What was done to it.
         action: Action,
     },
-    /// A step is in the database for good. This is reported once for each step, in the order in which they ran, perhaps
-    /// only when the run ends.
+    /// A step is durable. This is reported once for each step, in the order in which the steps ran, and possibly only
+    /// when the run ends.
     Committed {
         /// The migration.
         id: String,
         /// What was done to it.
         action: Action,
-        /// How long it took, according to the history if it was sent together with others. `None` if the history
-        /// does not say it either: for migrations that were reverted together.
+        /// How long it took. If the step was sent together with others, this is the time in the history. `None` for
+        /// migrations that were reverted together, because the history has no time for them.
         elapsed: Option<Duration>,
     },
 }
 
-/// How far the server is with a statement of another session of this program.
+/// The server's progress with a statement that another session of this program runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServerProgress {
@@ -139,14 +139,14 @@ pub struct ServerProgress {
     pub phase: String,
     /// How much of it is done.
     pub done: u64,
-    /// How much there is to do, if the server knows.
+    /// How much there is to do in total, if the server knows.
     pub total: Option<u64>,
     /// What is counted: `blocks`, `rows`, `bytes`, `lockers`.
     pub unit: &'static str,
 }
 
 impl ServerProgress {
-    /// A value for tests of code that shows progress.
+    /// Makes a value, for tests of code that shows progress.
     #[doc(hidden)]
     pub fn of(phase: &str, done: u64, total: Option<u64>, unit: &'static str) -> Self {
         Self { phase: phase.to_owned(), done, total, unit }

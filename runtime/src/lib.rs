@@ -1,7 +1,7 @@
 //! SQL migrations that the Rust compiler checks.
 //!
-//! A folder of migrations is compiled into the program by [`embed_migrations!`], checked while it is
-//! compiled, and applied exactly once by a [`Migrator`].
+//! [`embed_migrations!`] checks a folder of SQL files while your program compiles, and embeds them in it. A
+//! [`Migrator`] applies each of them to a database exactly once.
 //!
 //! ```
 //! # #[cfg(feature = "sqlite")]
@@ -20,32 +20,32 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
 //! ```
 //!
-//! The [guide] leads from an empty project to production.
+//! The [guide] explains everything from an empty project to production.
 //!
 //! # Features
 //!
 //! A program that only migrates its database needs `sqlite` or `postgres`. Only `grammar` is on by default.
 //!
-//! * `sqlite`, `postgres`: the databases.
+//! * `sqlite`, `postgres`: support for these databases.
 //! * `psql`: scripts with `-- lockgate: psql`, which use psql's variables and commands.
-//! * `databases`: several databases of a PostgreSQL server, with their roles and their mirror. Includes `operations` and
-//!   `psql`.
-//! * `operations`: what operators need: `doctor`, `bootstrap`, `Console`, [`Migrator`]'s `log`, `sizes`,
-//!   `drop_invalid_index`, `create`, manual scripts, and seeds. `lockgate-cli` enables it.
+//! * `databases`: several databases of one PostgreSQL server, with their roles and a mirror of their histories.
+//!   Includes `operations` and `psql`.
+//! * `operations`: functions for operators: `doctor`, `bootstrap`, `Console`, the methods `log`, `sizes`,
+//!   `drop_invalid_index` and `create` of [`Migrator`], manual scripts, and seeds. `lockgate-cli` enables it.
 //! * `schema`: reads the schema of a database (`read_schema`), and compares it with what the migrations create.
 //!   `schema-snapshot` also embeds the schema as text.
-//! * `adopt`: takes over the history of another tool.
+//! * `adopt`: takes over the history of another migration tool.
 //! * `tracing`: reports runs as spans and events in a service's log.
-//! * `tls-native-tls`, `tls-rustls`: passed on to sqlx.
+//! * `tls-native-tls`, `tls-rustls`: TLS for PostgreSQL; they enable the same features of sqlx.
 //!
-//! [`embed_migrations!`] refuses migrations that need a feature that is not enabled, and names the feature.
+//! If migrations need a feature that is not enabled, they do not compile, and the error names the feature.
 //!
 //! The feature `grammar`, on by default, lets [`embed_migrations!`] check the SQL against the grammars of PostgreSQL
-//! (`grammar-postgres`) and SQLite (`grammar-sqlite`). The parsers are a large part of a cold build and not part of the
-//! program. `default-features = false` leaves them out: a script with a typing mistake in its SQL then compiles, and
-//! fails when it is applied. Names, order, the lockfile and lints are checked as before. `cargo xtask check` still
-//! checks the grammar if `lockgate-xtask` has its feature `grammar`, and so does a build script with the feature
-//! `check` of `lockgate-build`.
+//! (`grammar-postgres`) and SQLite (`grammar-sqlite`). The parsers take a large part of the time of a full build, but
+//! are not part of the program. `default-features = false` leaves them out: a script with a syntax error in its SQL
+//! then compiles, and fails when it is applied. Names, order, the lockfile and lints are still checked.
+//! `cargo xtask check` also checks the grammar if `lockgate-xtask` has its feature `grammar`, and so does a build
+//! script with the feature `check` of `lockgate-build`.
 
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
@@ -137,7 +137,7 @@ pub use lockgate_core::{
 
 pub use lockgate_macros::{Table, embed_migrations};
 
-/// The schema of a database as a value: what [`read_schema`] gives.
+/// The schema of a database as a value, as [`read_schema`] returns it.
 #[cfg(feature = "schema")]
 #[doc(inline)]
 pub use lockgate_schema as schema;

@@ -1,4 +1,4 @@
-//! The log of a database: every step of every run, failed ones included.
+//! The log of a database: every step of every run, including failed steps.
 
 use std::time::Duration;
 
@@ -19,10 +19,10 @@ pub struct LogEntry {
     /// What happened: `applied`, `reverted`, `baselined`, `repaired`, `forgotten`, `failed`, `overridden`,
     /// `adopted`, `disowned`, `index-dropped`. A newer release may write others.
     pub event: String,
-    /// How long it took. Only for migrations that are applied now, because the time is in the history and not in the
-    /// log.
+    /// How long it took. `None` unless the migration is applied at present, because the time is in the history and not
+    /// in the log.
     pub elapsed: Option<Duration>,
-    /// Name and version of the program.
+    /// The name and version of the program.
     pub application: String,
     /// The version of Lockgate.
     pub lockgate: String,

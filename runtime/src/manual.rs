@@ -11,8 +11,8 @@ use crate::stage;
 use crate::target::Target;
 
 impl Migrator {
-    /// Returns the manual scripts, those in `manual-deployment/`, and whether each has run. Takes no lock and writes
-    /// nothing.
+    /// Returns the manual scripts, which are in `manual-deployment/`, and whether each has run. Takes no lock and
+    /// writes nothing.
     ///
     /// ```
     /// # #[cfg(feature = "sqlite")]
@@ -35,12 +35,12 @@ impl Migrator {
         Ok(manual::scripts(scripts.set_of_migrations(), &history))
     }
 
-    /// Returns what [`run_manual`](Self::run_manual) would run: nothing if the script has run. Takes no lock and writes
-    /// nothing.
+    /// Returns what [`run_manual`](Self::run_manual) would run: nothing if the script has already run. Takes no lock
+    /// and writes nothing.
     ///
     /// # Errors
     ///
-    /// As for [`run_manual`](Self::run_manual), but the script does not fail.
+    /// As for [`run_manual`](Self::run_manual), except those of the script itself, because it does not run.
     pub async fn plan_manual(&self, target: impl Target, number: Version) -> Result<Plan, Error> {
         let scripts = self.scripts()?;
         let Opened { run, mut backend, history } = scripts.open(target).await?;
@@ -49,14 +49,14 @@ impl Migrator {
         stage::decide(&mut *backend, &run, &history, &scripts.decide_manual(number, dialect)).await
     }
 
-    /// Runs the manual script with this number, unless it has run. The report is empty then. It is recorded in the
-    /// history like a migration, apart from the migrations, and no other script has to run before it.
+    /// Runs the manual script with this number. If it has already run, this does nothing, and the report is empty. The
+    /// script is recorded in the history, separately from the migrations. No other script has to run before it.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) if there is no script of this number, or if it has run with
-    /// another text: nothing was run. [`ErrorKind::Usage`](crate::ErrorKind::Usage) if the program embeds no manual
-    /// scripts. Otherwise as for [`apply`](Self::apply).
+    /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) if there is no script with this number, or if it has already
+    /// run with another text: nothing was run. [`ErrorKind::Usage`](crate::ErrorKind::Usage) if the program embeds no
+    /// manual scripts. Otherwise as for [`apply`](Self::apply).
     pub async fn run_manual(&self, target: impl Target, number: Version) -> Result<Report, Error> {
         let scripts = self.scripts()?;
         self.run_script(&scripts, target, number).await

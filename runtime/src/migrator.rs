@@ -37,7 +37,8 @@ use crate::target::Target;
 
 /// Migrates a database with a set of migrations.
 ///
-/// A migrator is only settings: it holds no connection, and each verb takes the database to work on.
+/// A migrator contains only settings and no connection. The methods that work on a database, its verbs, take the
+/// database as an argument: [`apply`](Self::apply), [`status`](Self::status), [`revert`](Self::revert) and others.
 ///
 /// ```
 /// # #[cfg(feature = "sqlite")]
@@ -94,7 +95,7 @@ pub struct Migrator {
 }
 
 impl Migrator {
-    /// A migrator of these migrations, with the default settings.
+    /// Returns a migrator for these migrations, with the default settings.
     pub fn new(migrations: &'static Migrations) -> Self {
         Self {
             embedded: migrations,
@@ -124,31 +125,32 @@ impl Migrator {
         }
     }
 
-    /// The history table, as `table` or, on PostgreSQL, `schema.table`. Default: `lockgate_history`,
-    /// in the first schema of the search path.
+    /// Sets the name of the history table: `table` or, on PostgreSQL, `schema.table`. Default: `lockgate_history`, in
+    /// the first schema of the search path.
     ///
-    /// The log is kept beside it, as `lockgate_log`: the same name with `_log` for `_history`.
+    /// The log is in the same schema. Its name is that of the history table with `_log` instead of `_history`:
+    /// `lockgate_log`.
     #[must_use]
     pub fn history_table(mut self, name: impl Into<String>) -> Self {
         self.history_table = name.into();
         self
     }
 
-    /// The name of this set in the history table, for several programs that share one database.
-    /// Default: `default`.
+    /// Sets the name of this set of migrations in the history table. Programs that share one database need different
+    /// names. Default: `default`.
     #[must_use]
     pub fn set(mut self, name: impl Into<String>) -> Self {
         self.set = name.into();
         self
     }
 
-    /// How long a statement of a migration may wait for a lock before the migration is rolled back and tried
-    /// again; `None` is no limit. Default: 3 s. PostgreSQL only.
+    /// Sets how long a statement of a migration may wait for a lock before the migration is rolled back and tried
+    /// again. `None` means no limit. Default: 3 s. PostgreSQL only.
     ///
     /// With zero, or with more than 596 hours, each verb fails with [`ErrorKind::Usage`](crate::ErrorKind::Usage).
     ///
-    /// PostgreSQL also counts the wait for a row that another transaction has changed. An UPDATE of many rows of a
-    /// busy table may need more time. Its script can set it: `-- lockgate: lock-timeout 1min`.
+    /// The limit also applies to waits for a row that another transaction has changed. An UPDATE of many rows of a busy
+    /// table may need more time. Its script can set its own limit: `-- lockgate: lock-timeout 1min`.
     ///
     /// ```
     /// use std::time::Duration;
@@ -165,19 +167,19 @@ impl Migrator {
         self
     }
 
-    /// How long to wait for another run to end before giving up. With zero it does not wait. Default: 60 s.
+    /// Sets how long to wait for another run to end before giving up. Zero means not to wait. Default: 60 s.
     #[must_use]
     pub fn lock_wait(mut self, wait: Duration) -> Self {
         self.lock_wait = wait;
         self
     }
 
-    /// How long a statement of a migration may run; `None` is no limit. Default: the setting of the session.
+    /// Sets how long a statement of a migration may run. `None` means no limit. Default: the setting of the session.
     /// PostgreSQL only.
     ///
     /// With zero, or with more than 596 hours, each verb fails with [`ErrorKind::Usage`](crate::ErrorKind::Usage).
     ///
-    /// PostgreSQL 12 and older count everything in one message as one statement. There the limit is for all
+    /// PostgreSQL 12 and older treat everything in one message as one statement. There, the limit applies to all
     /// migrations that are sent together.
     #[must_use]
     pub fn statement_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
@@ -185,22 +187,22 @@ impl Migrator {
         self
     }
 
-    /// How much of a run is one transaction. Default: each migration.
+    /// Sets which part of a run is one transaction: each migration, or the whole run. Default: each migration.
     #[must_use]
     pub fn atomicity(mut self, atomicity: Atomicity) -> Self {
         self.atomicity = atomicity;
         self
     }
 
-    /// What to do if the database is ahead of this build. Default: accept it; there is nothing to apply.
+    /// Sets what to do if the database has migrations that are newer than this build. Default: accept it, and apply
+    /// nothing.
     #[must_use]
     pub fn ahead(mut self, ahead: Ahead) -> Self {
         self.ahead = ahead;
         self
     }
 
-    /// What to do about a migration that is pending although a newer one is applied. Default:
-    /// refuse.
+    /// Sets what to do about a pending migration that is older than an applied one. Default: refuse.
     #[must_use]
     pub fn out_of_order(mut self, out_of_order: OutOfOrder) -> Self {
         self.out_of_order = out_of_order;
@@ -263,25 +265,25 @@ impl Migrator {
         self
     }
 
-    /// Applies these migrations to a database that another tool has migrated and Lockgate has not, because the two
-    /// manage different tables. Default: such a database is refused, because every migration would run again. If
-    /// the migrations are the same ones, use [`baseline`](Self::baseline).
+    /// Allows migrating a database that so far only another tool has migrated. Use this if the two tools manage
+    /// different tables. Default: such a database is refused, because migrations that the other tool has applied would
+    /// run again. If the migrations are the same, use [`baseline`](Self::baseline).
     #[must_use]
     pub fn beside_other_tools(mut self) -> Self {
         self.beside_others = true;
         self
     }
 
-    /// Demands that the database is marked with this stage ([`mark_stage`](Self::mark_stage)). Every verb is refused on
-    /// any other database, even one that only reads. Default: any database.
+    /// Requires that the database is marked with this stage ([`mark_stage`](Self::mark_stage)). On any other database,
+    /// every verb is refused, even one that only reads. Default: any database.
     #[must_use]
     pub fn stage(mut self, stage: Stage) -> Self {
         self.stage.asked = Some(stage);
         self
     }
 
-    /// Allows what a protected stage ([`Stage::is_protected`]) refuses, for this reason: to revert migrations, to
-    /// correct the history, to apply drafts. The log keeps the reason, with who and when. Default: refused.
+    /// Allows, for this reason, what is refused on a protected stage ([`Stage::is_protected`]): reverting migrations,
+    /// correcting the history, and applying drafts. The log keeps the reason, the role, and the time. Default: refused.
     ///
     /// An empty reason makes each verb fail with [`ErrorKind::Usage`](crate::ErrorKind::Usage).
     #[must_use]
@@ -290,8 +292,8 @@ impl Migrator {
         self
     }
 
-    /// Says why the history is corrected by [`repair`](Self::repair). The log keeps the reason beside each correction.
-    /// Default: none.
+    /// Sets the reason for corrections by [`repair`](Self::repair). The log keeps it with each correction. Default:
+    /// none.
     ///
     /// An empty reason makes each verb fail with [`ErrorKind::Usage`](crate::ErrorKind::Usage).
     ///
@@ -308,11 +310,11 @@ impl Migrator {
         self
     }
 
-    /// Gives a variable of psql its value, in each script that declares it with `-- lockgate: variable name`. The value
-    /// is in no message, no event and no log of Lockgate.
+    /// Sets a psql variable in each script that declares it with `-- lockgate: variable name`. The value does not
+    /// appear in any message, event or log of Lockgate.
     ///
-    /// With a name that no script declares, each verb fails with [`ErrorKind::Usage`](crate::ErrorKind::Usage); so does a
-    /// run whose scripts need a variable that has no value, before it changes anything.
+    /// With a name that no script declares, each verb fails with [`ErrorKind::Usage`](crate::ErrorKind::Usage). If a
+    /// script needs a variable that has no value, the run fails with the same kind before it changes anything.
     #[must_use]
     #[cfg(feature = "psql")]
     pub fn psql_variable(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
@@ -320,7 +322,7 @@ impl Migrator {
         self
     }
 
-    /// Lets a variable of psql that has no value have its own name as its value: on a throwaway database.
+    /// Gives each psql variable without a value its own name as its value. Use this only for throwaway databases.
     #[cfg(feature = "psql")]
     #[doc(hidden)]
     #[must_use]
@@ -336,16 +338,16 @@ impl Migrator {
         self
     }
 
-    /// Sends each statement of a script by itself, so that [`Event::StatementStarted`] says which one runs now. The
-    /// transactions are the same; each statement costs a round trip. Default: whole scripts are sent, many in one
-    /// message.
+    /// Sends each statement of a script separately, so that [`Event::StatementStarted`] says which one runs now. The
+    /// transactions stay the same, but each statement costs a round trip. Default: scripts are sent as a whole, many in
+    /// one message.
     #[must_use]
     pub fn each_statement(self) -> Self {
         self.each_statement_of_at_most(usize::MAX)
     }
 
-    /// The same, but only in runs of at most this many statements: for a person who watches, but does not want to wait
-    /// for a thousand round trips.
+    /// Does the same as [`each_statement`](Self::each_statement), but only in runs of at most this many statements.
+    /// Longer runs send whole scripts, and so avoid thousands of round trips.
     #[must_use]
     pub fn each_statement_of_at_most(mut self, statements: usize) -> Self {
         self.each_statement = statements;
@@ -475,8 +477,8 @@ impl Migrator {
         self.look(target, |history, dialect| self.decide_repair(history, repair, dialect)).await
     }
 
-    /// Returns the last entries of the log, the oldest first: each step of each run, failed ones included, also of the
-    /// scripts beside the migrations. Takes no lock and writes nothing.
+    /// Returns the last entries of the log, oldest first. The log has each step of each run, including failed steps and
+    /// steps of scripts that are not migrations, such as manual scripts. Takes no lock and writes nothing.
     ///
     /// ```
     /// # #[cfg(feature = "sqlite")]
@@ -553,12 +555,12 @@ impl Migrator {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) if set and history differ in a way that is not safe to ignore:
-    /// nothing was run. [`ErrorKind::Failed`](crate::ErrorKind::Failed) if a migration failed: its report says what is
-    /// committed. [`ErrorKind::Locked`](crate::ErrorKind::Locked) if another run held the lock for all of
-    /// [`lock_wait`](Self::lock_wait). [`ErrorKind::Interrupted`](crate::ErrorKind::Interrupted) if the connection was
-    /// lost. [`ErrorKind::ReadOnly`](crate::ErrorKind::ReadOnly), [`ErrorKind::Denied`](crate::ErrorKind::Denied), and
-    /// as for [`status`](Self::status).
+    /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) if the set of migrations and the history differ in a way that
+    /// is not safe to ignore: nothing was run. [`ErrorKind::Failed`](crate::ErrorKind::Failed) if a migration failed:
+    /// its report says what is committed. [`ErrorKind::Locked`](crate::ErrorKind::Locked) if another run held the lock
+    /// for all of [`lock_wait`](Self::lock_wait). [`ErrorKind::Interrupted`](crate::ErrorKind::Interrupted) if the
+    /// connection was lost. [`ErrorKind::ReadOnly`](crate::ErrorKind::ReadOnly),
+    /// [`ErrorKind::Denied`](crate::ErrorKind::Denied), and as for [`status`](Self::status).
     pub async fn apply(&self, target: impl Target) -> Result<Report, Error> {
         self.apply_to(target, UpTo::Latest).await
     }
@@ -572,8 +574,8 @@ impl Migrator {
         self.go(target, destination.into()).await
     }
 
-    /// Reverts applied migrations down to a destination: [`DownTo::Steps`] back, everything newer than
-    /// a [`DownTo::Version`], or all of it ([`DownTo::Empty`]).
+    /// Reverts applied migrations down to a destination: a number of them ([`DownTo::Steps`]), all that are newer than
+    /// a version ([`DownTo::Version`]), or all ([`DownTo::Empty`]).
     ///
     /// ```
     /// # #[cfg(feature = "sqlite")]
@@ -598,8 +600,8 @@ impl Migrator {
         self.go(target, destination.into()).await
     }
 
-    /// Reverts this many of the newest migrations, and applies the same ones again: one plan, under one lock. A draft
-    /// that was edited is applied with its new text.
+    /// Reverts this many of the newest migrations, and applies the same ones again, in one plan and under one lock. If
+    /// a draft was edited, its new text is applied.
     ///
     /// ```
     /// # #[cfg(feature = "sqlite")]
@@ -623,7 +625,7 @@ impl Migrator {
         self.execute(target, OnHistoryChange::Refuse, decide).await
     }
 
-    /// Runs exactly this plan, made by [`plan`](Self::plan), [`plan_revert`](Self::plan_revert),
+    /// Runs exactly this plan, which was made by [`plan`](Self::plan), [`plan_revert`](Self::plan_revert),
     /// [`plan_redo`](Self::plan_redo) or [`plan_repair`](Self::plan_repair).
     ///
     /// # Errors
@@ -637,8 +639,8 @@ impl Migrator {
         self.execute(target, OnHistoryChange::Replan, decide).await
     }
 
-    /// Records every embedded migration up to this version as applied, without running it, for a
-    /// database that already has their changes.
+    /// Records every embedded migration up to this version as applied, without running it. Use this for a database that
+    /// already has the changes of these migrations.
     ///
     /// ```
     /// # #[cfg(feature = "sqlite")]
@@ -669,7 +671,7 @@ impl Migrator {
         named.execute(target, OnHistoryChange::Replan, decide).await
     }
 
-    /// Corrects the history, without running any migration. [`reason`](Self::reason) says why.
+    /// Corrects the history, without running any migration. Set the reason with [`reason`](Self::reason).
     ///
     /// ```
     /// # #[cfg(feature = "sqlite")]
@@ -696,15 +698,15 @@ impl Migrator {
         self.execute(target, OnHistoryChange::Replan, decide).await
     }
 
-    /// Drops an INVALID index that a failed `CREATE INDEX CONCURRENTLY` left, with `DROP INDEX CONCURRENTLY`, and returns
-    /// its name with the schema. The name is one that SQL understands: `public.books_by_title`, `"By title"`. The log
-    /// keeps what was dropped, and the [`reason`](Self::reason), if there is one. PostgreSQL only.
+    /// Drops an INVALID index that a failed `CREATE INDEX CONCURRENTLY` left, with `DROP INDEX CONCURRENTLY`, and
+    /// returns its name with the schema. Write the name as in SQL: `public.books_by_title`, `"By title"`. The log
+    /// records what was dropped, and the [`reason`](Self::reason), if there is one. PostgreSQL only.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) if there is no index of this name, if it is valid, where
-    /// another session is building it, if it belongs to a constraint or a partitioned table, and on a protected stage
-    /// without [`override_stage`](Self::override_stage): nothing was changed. Otherwise as for [`apply`](Self::apply).
+    /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) if there is no index of this name, if it is valid, if another
+    /// session is building it, if it belongs to a constraint or a partitioned table, and on a protected stage without
+    /// [`override_stage`](Self::override_stage): nothing was changed. Otherwise as for [`apply`](Self::apply).
     #[cfg(feature = "operations")]
     pub async fn drop_invalid_index(&self, target: impl Target, name: &str) -> Result<String, Error> {
         let run = self.run()?;
@@ -748,7 +750,7 @@ impl Migrator {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) if another stage is [demanded](Self::stage), and
+    /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) if another stage is [required](Self::stage), and
     /// [`ErrorKind::Interrupted`](crate::ErrorKind::Interrupted).
     pub async fn stage_of(&self, target: impl Target) -> Result<Option<Stage>, Error> {
         let run = self.run()?;

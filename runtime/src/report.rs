@@ -12,9 +12,9 @@ use lockgate_core::{Action, Direction, Drift};
 pub struct Report {
     /// The committed steps, each once, in the order in which they ran.
     pub steps: Vec<FinishedStep>,
-    /// Differences between set and history that did not block the run.
+    /// Differences between the set of migrations and the history that did not block the run.
     pub tolerated: Vec<Drift>,
-    /// How long the run took, the wait for the lock included.
+    /// How long the run took, including the wait for the lock.
     pub elapsed: Duration,
 }
 
@@ -26,8 +26,8 @@ pub struct FinishedStep {
     pub id: String,
     /// What was done to it.
     pub action: Action,
-    /// How long it took. If it was sent together with others, the time is that of the history,
-    /// which is read only if the run has a listener for events; otherwise `None`.
+    /// How long it took. If it was sent together with others, this is the time in the history, which is read only if
+    /// the migrator has a function for events ([`Migrator::on_event`](crate::Migrator::on_event)); otherwise `None`.
     pub elapsed: Option<Duration>,
 }
 
@@ -37,8 +37,8 @@ impl Report {
         self.steps.is_empty()
     }
 
-    /// How many files of `create/` ran, and how many migrations were recorded because the schema contains them. `None` if
-    /// it was another run.
+    /// For a run of `Migrator::create`: how many files of `create/` ran, and how many migrations were recorded as
+    /// applied. `None` for any other run.
     pub fn created(&self) -> Option<(usize, usize)> {
         let recorded = self.steps.iter().filter(|step| step.action == Action::Record).count();
         let is_both = recorded > 0 && recorded < self.steps.len();

@@ -1,4 +1,4 @@
-//! Compares the schema of a live database with the one that the embedded migrations make: the snapshot of it that was
+//! Compares the schema of a live database with the schema that the embedded migrations create, of which a snapshot is
 //! checked in beside them.
 
 use std::fmt;
@@ -13,19 +13,19 @@ use crate::run::patiently;
 use crate::target::Target;
 use crate::{executor, stage};
 
-/// How the schema of a database compares with the one that the embedded migrations make. See
+/// How the schema of a database compares with the schema that the embedded migrations create. See
 /// [`Migrator::schema_drift`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SchemaDrift {
     /// Whether the two are the same.
     pub verdict: SchemaVerdict,
-    /// What differs, object by object: `New` is what only the database has, `Gone` is what it lacks. `None` if the program
-    /// does not embed the snapshot, or cannot be compared with this database.
+    /// What differs, object by object: `New` is what only the database has, `Gone` is what it lacks. `None` if the
+    /// program does not embed the text of the snapshot, or if the two cannot be compared.
     pub changes: Option<Vec<Change>>,
     /// The database that the snapshot is for.
     pub dialect: Dialect,
-    /// The path of the snapshot among the sources: `migrations/schema.txt`.
+    /// The path of the snapshot in the source folder: `migrations/schema.txt`.
     pub snapshot: String,
     history_table: String,
 }
@@ -36,26 +36,26 @@ pub struct SchemaDrift {
 pub enum SchemaVerdict {
     /// The schema is the one that the program was built for.
     Same,
-    /// The schema is another one, although the database has exactly the embedded migrations: something else changed it.
+    /// The schema differs, although the database has exactly the embedded migrations: something else changed it.
     Differs,
-    /// The texts differ, and the snapshot was made by another release of PostgreSQL. Releases write some expressions
-    /// differently, so this may be a difference or none.
+    /// The schemas differ, but the snapshot was made with another release of PostgreSQL. Releases write some
+    /// expressions differently, so this may not be a real difference.
     OtherRelease {
         /// The major release that made the snapshot. `None` if the snapshot does not say.
         made_by: Option<u32>,
         /// The major release of this server.
         server: u32,
     },
-    /// The database does not have exactly the embedded migrations, so its schema cannot be compared with the one that all
-    /// of them make.
+    /// The database does not have exactly the embedded migrations, so its schema cannot be compared with the schema
+    /// that all of them create.
     NotAtHead {
         /// The migrations and the repeatable scripts that the next run applies.
         pending: Vec<String>,
         /// How the history differs from the embedded migrations.
         drift: Vec<Drift>,
     },
-    /// The snapshot was made with every profile, and these migrations were left out of the database because none of their
-    /// profiles is chosen.
+    /// The snapshot was made with every profile, but these migrations were not applied to the database, because none of
+    /// their profiles is chosen.
     OtherProfiles {
         /// The migrations.
         skipped: Vec<String>,
@@ -183,12 +183,13 @@ impl fmt::Display for SchemaDrift {
 }
 
 impl Migrator {
-    /// Compares the schema of the database with the one that the embedded migrations make: the snapshot `schema.txt` that
-    /// was checked in beside them (`cargo xtask schema --write migrations/schema.txt`). Takes no lock and writes nothing.
+    /// Compares the schema of the database with the schema that the embedded migrations create: the snapshot
+    /// `schema.txt`, which is checked in beside them (`cargo xtask schema --write migrations/schema.txt`). Takes no
+    /// lock and writes nothing.
     ///
-    /// The program knows the digest of that text. With the feature `schema-snapshot` it embeds the text too, and so can say
-    /// what differs. The whole database is compared, without this migrator's own tables: see
-    /// [`read_schema`](Self::read_schema). If it is the same, that is one round trip on a connection of a
+    /// The program embeds the hash of the snapshot. With the feature `schema-snapshot` it also embeds the text, and can
+    /// say what differs. The whole database is compared, without this migrator's own tables: see
+    /// [`read_schema`](Self::read_schema). If the schemas are the same, this takes one round trip on a connection of a
     /// [`Database`](crate::Database), and two on any other.
     ///
     /// ```

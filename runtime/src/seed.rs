@@ -19,9 +19,9 @@ pub struct Seed {
     pub at: Version,
     /// The profiles of the seed, one of which must be chosen to load it. Empty if it needs no profile.
     pub profiles: Vec<&'static str>,
-    /// Whether [`Migrator::load_seed`] would load this seed.
+    /// Whether [`Migrator::load_seed`] would choose this seed.
     pub is_next: bool,
-    /// Its history row.
+    /// Its row in the history.
     pub row: Option<Row>,
 }
 
@@ -57,9 +57,9 @@ impl Migrator {
         Ok(all.collect())
     }
 
-    /// Loads the newest seed: applies the migrations up to that of the seed, loads it in one transaction together with
-    /// its history row, and applies the rest. A seed of a chosen [profile](Self::profile) is preferred. If the seed was
-    /// already loaded, this only applies the remaining migrations.
+    /// Loads the newest seed: applies the migrations up to that of the seed, loads the seed and writes its history row
+    /// in one transaction, and applies the remaining migrations. A seed with a chosen [profile](Self::profile) is
+    /// preferred. If the seed was already loaded, this only applies the remaining migrations.
     ///
     /// ```
     /// # #[cfg(feature = "sqlite")]
@@ -77,8 +77,8 @@ impl Migrator {
     ///
     /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) if the program embeds no seed for the chosen profiles.
     /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) if the database has later migrations than that of the seed, or
-    /// is marked with a protected stage; nothing was changed then. Otherwise as for [`apply`](Self::apply). If the seed
-    /// fails, its migration is applied, and none of its data are loaded.
+    /// is marked with a protected stage: nothing was changed. Otherwise as for [`apply`](Self::apply). If the seed
+    /// fails, its migration stays applied, and none of its data is loaded.
     pub async fn load_seed(&self, database: &mut Database) -> Result<Report, Error> {
         self.load_seed_of(database, None).await
     }

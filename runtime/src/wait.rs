@@ -1,7 +1,7 @@
-//! Waits for a database that something else migrates: a deployment job, another instance, or an operator.
+//! Waits until somebody else has migrated a database: a deployment job, another instance, or an operator.
 //!
-//! A service that does not migrate itself calls [`until_migrated`] before it serves, and answers its readiness probe
-//! with [`is_ready`]. Both only read the database: they take no lock and need only SELECT.
+//! A service that does not run migrations itself calls [`until_migrated`] before it accepts requests, and answers its
+//! readiness probe with [`is_ready`]. Both only read the database: they take no lock and need only SELECT.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ const SHORTEST_READ: Duration = Duration::from_secs(1);
 /// The number of migrations that an error lists.
 const SHOWN: usize = 5;
 
-/// Whether a service may work on a database, and what is missing.
+/// Whether a service may use a database, and if not, why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Readiness {
@@ -27,9 +27,9 @@ pub enum Readiness {
     Ready,
     /// Some of the embedded migrations are not applied.
     Behind {
-        /// These, in their order.
+        /// The missing migrations, in their order.
         missing: Vec<String>,
-        /// How many are embedded.
+        /// The number of embedded migrations.
         embedded: usize,
     },
     /// A run is working on a migration at this moment, outside a transaction.
@@ -39,16 +39,16 @@ pub enum Readiness {
         /// The run, for messages: `pid 7, connected since 2026-11-30T15:00:00Z`.
         by: String,
     },
-    /// A migration stopped half way.
+    /// A migration stopped halfway.
     Partial {
         /// The migration.
         id: String,
     },
-    /// Every migration is applied, and a recorded one differs from the embedded one.
+    /// Every migration is applied, but a recorded one differs from the embedded one.
     Differs(Vec<Drift>),
 }
 
-/// What is missing before a service may work on the database; see [`is_ready`].
+/// Returns whether a service may use the database, and if not, why. See [`is_ready`].
 ///
 /// ```
 /// # #[cfg(feature = "sqlite")]
@@ -69,8 +69,8 @@ pub async fn readiness(migrator: &Migrator, target: impl Target) -> Result<Readi
     Ok(judge(&migrator.status(target).await?))
 }
 
-/// Whether the database has every embedded migration: recorded with the same checksum, and none of them partial. A
-/// database that is ahead of the program has them too.
+/// Returns whether the database has every embedded migration: each is recorded with the same checksum, and none of them
+/// stopped halfway. A database that is ahead of the program is ready too.
 ///
 /// ```
 /// # #[cfg(feature = "sqlite")]
@@ -109,8 +109,8 @@ pub async fn is_ready(migrator: &Migrator, target: impl Target) -> Result<bool, 
 ///
 /// # Errors
 ///
-/// When the time is over: [`ErrorKind::Partial`] if a migration has stopped half way, [`ErrorKind::Unreachable`] if the
-/// database does not answer, otherwise [`ErrorKind::TimedOut`]. Immediately, because waiting does not help:
+/// When `patience` has passed: [`ErrorKind::Partial`] if a migration has stopped halfway, [`ErrorKind::Unreachable`] if
+/// the database does not answer, otherwise [`ErrorKind::TimedOut`]. Immediately, because waiting would not help:
 /// [`ErrorKind::Usage`], [`ErrorKind::Denied`] and [`ErrorKind::HistoryFormat`].
 pub fn until_migrated(
     migrator: &Migrator,
@@ -120,7 +120,8 @@ pub fn until_migrated(
     until_migrated_polling(migrator, url, patience, PAUSES.1)
 }
 
-/// The same, with a pause of at most `interval` between two reads of the database. The first pauses are shorter.
+/// Does the same as [`until_migrated`], with a pause of at most `interval` between two reads of the database. The first
+/// pauses are shorter.
 ///
 /// # Errors
 ///
