@@ -1,10 +1,10 @@
-//! Backups, restores and data for databases that Lockgate migrates.
+//! Backups of databases that Lockgate migrates, restores, and copying of their rows.
 //!
-//! The command line uses this crate if its feature `backup` is on. Other programs do not contain it.
+//! `lockgate-cli` uses this crate if its feature `backup` is on. Other programs do not contain it.
 //!
-//! A [`Store`] keeps backups: a folder, or with the features `s3`, `gcs` and `azure` a bucket. A [`Subject`] is a database
-//! with its migrator and the store of its backups, and every command is a function that takes it: [`create`],
-//! [`list`](list::list), [`fetch`].
+//! A [`Store`] is the place where backups are kept: a folder, or with the features `s3`, `gcs` and `azure` a bucket. A
+//! [`Subject`] is a database together with its migrator and the store of its backups. Every command is a function that
+//! takes a subject: [`create`], [`list`](list::list), [`fetch`].
 //!
 //! ```
 //! # #[cfg(feature = "sqlite")]

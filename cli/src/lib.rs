@@ -1,5 +1,4 @@
-//! The command line of Lockgate, embedded in your own program. It runs the migrations that the program was compiled
-//! with.
+//! A command line for your own program, with commands for the migrations that are embedded in it.
 //!
 //! The shortest program:
 //!
@@ -14,7 +13,7 @@
 //! }
 //! ```
 //!
-//! A program can also add these verbs to its own commands; [`Cli`] shows how.
+//! A program can also add these commands (verbs) to its own; [`Cli`] shows how.
 //!
 //! # Exit codes
 //!
@@ -32,17 +31,19 @@
 //! | 9 | drift: the database differs from the program, as `drift` found |
 //! | 10 | nothing to do, if `--exit-code` asks for this code |
 //!
-//! `sql` ends with the exit code of the client, once that has started.
+//! In these meanings, the set is the program's migrations, and the destination is the version that the command asks
+//! for. `sql` ends with the exit code of the client, once the client has started.
 //!
 //! # Output
 //!
 //! With `--format json`, standard output contains only JSON lines: the events of a run, and at the end exactly one line
-//! of the type `result` or `error`. The form is versioned and append-only; the feature `json-schema` adds the command
-//! `json-schema`, which prints its schema. As text:
+//! of the type `result` or `error`. The format has a version, and fields are only added. The feature `json-schema` adds
+//! the command `json-schema`, which prints the JSON Schema of a line.
 //!
-//! The answer goes to standard output, notes and errors to standard error. Colours and progress lines appear only on
-//! terminals, and `NO_COLOR` is respected. A reader that goes away (`app up | head -1`) does not stop a run. No
-//! password is ever shown: not in the URL, not in an error, not in the help.
+//! With the default format, text, the result goes to standard output, and notes and errors go to standard error.
+//! Colours and progress lines appear only on terminals, and `NO_COLOR` turns colours off. If the reader of a pipe ends
+//! early (`app up | head -1`), the run continues. No password is ever shown: not in the URL, not in an error, not in
+//! the help.
 
 #![deny(missing_docs)]
 
@@ -90,7 +91,7 @@ pub use options::{Options, TimeLimit};
 pub use url::DatabaseUrl;
 pub use verb::Verb;
 
-/// Runs the whole program: reads the arguments, runs the verb and returns the exit code.
+/// Runs the whole program: reads the arguments, runs the command and returns the exit code.
 ///
 /// It starts its own asynchronous runtime and blocks. In asynchronous code, use [`Cli::run`].
 pub fn main(migrations: &'static Migrations) -> ExitCode {

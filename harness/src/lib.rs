@@ -1,4 +1,4 @@
-//! Real databases for tests: throwaway servers, a database for each test, and tests of migrations.
+//! Tests on real databases: throwaway servers, a database for each test, and tests of migrations.
 //!
 //! # Tests of migrations
 //!
@@ -36,19 +36,20 @@
 //!
 //! Each migration is tested on a database that has all earlier migrations and the rows of their fills:
 //!
-//! 1. Run `fill`. Then `before` must pass, and `after` must fail. What both do is rolled back.
+//! 1. Run `fill`. Then `before` must pass, and `after` must fail. The changes that these two make are rolled back.
 //! 2. Apply the migration. Now `after` must pass, and `before` must fail.
 //! 3. Revert it. The schema must be the same as before, and `before` must pass again.
 //! 4. Apply it again, in a session with other settings. The result must be the same as the first time.
 //!
-//! A migration without a down script is instead applied to a second database, in a session with other settings.
+//! A migration without a down script is not reverted; instead it is applied to a second database, in a session with
+//! other settings.
 //!
 //! # Rows and values
 //!
 //! A migration must not lose rows or change values, and its down script must restore every row. Columns that the
 //! migration drops or adds are not compared, nor are columns that the database computes. A value that was only
 //! converted to a wider type counts as unchanged. Values are compared if the migration has a test, or if a `fill`
-//! inserted rows. A test declares what its migration is meant to do:
+//! inserted rows. If a migration is meant to lose rows or change values, its test declares that:
 //!
 //! * `pub const LOSES_ROWS: &[&str] = &["sessions"];`: these tables lose rows.
 //! * `pub const CHANGES_VALUES: &[&str] = &["users.name"];`: the migration changes these columns, and its down script
@@ -61,15 +62,16 @@
 //! # Several functions
 //!
 //! A file may have several functions `before_…` and `after_…`, next to or instead of `before` and `after`. Each runs in
-//! its own transaction. On their own side of the migration all of them must pass; on the other side one must fail.
+//! its own transaction. Before the migration, all `before_…` must pass, and at least one `after_…` must fail. After it,
+//! all `after_…` must pass, and at least one `before_…` must fail.
 //!
 //! # Tests of the whole set
 //!
-//! These tests run too: a fresh install; one run of all migrations against a run for each; a second run; two and eight
-//! runners at the same time; one transaction for everything; reverting everything; and where there are repeatable scripts,
-//! a second run of them. A last one checks that every table
-//! has a row, if a tested migration creates it and a later migration runs on it. Tables on another server are left out
-//! and named.
+//! All migrations are also tested together: applied to an empty database; applied in one run, compared with one run for
+//! each; a second run; two and eight runs at the same time; all migrations in one transaction; and all of them
+//! reverted. If there are repeatable scripts, they run a second time. A last test checks that each table has a row if a
+//! tested migration creates it and a later migration runs on it. It does not check tables on another server, and names
+//! them.
 //!
 //! Use this crate as a dev-dependency next to `lockgate`, with the same features `sqlite` and `postgres`.
 
@@ -135,8 +137,8 @@ pub use skipped::skipped;
 pub use test::Argument;
 pub use throwaway::Throwaway;
 
-/// Makes a test of an async function with one argument, a database: each test gets its own, with all migrations
-/// applied.
+/// Turns an async function with one argument, a database, into a test. Each test gets its own database, with all
+/// migrations applied.
 ///
 /// ```ignore
 /// use sqlx::PgPool;
@@ -156,13 +158,13 @@ pub use throwaway::Throwaway;
 ///   `migrations = "../db/migrations"` embeds another folder.
 /// * `at = 7`, `at = "0007_tags"`: apply the migrations up to this one, inclusive.
 /// * `before = 7`, `before = "0007_tags"`: apply the migrations before this one.
-/// * `dialect = "sqlite"` or `"postgres"`, if the type does not determine it.
+/// * `dialect = "sqlite"` or `"postgres"`: the kind of database, if the type of the argument does not determine it.
 /// * `crate = ::some::path`: the path of this crate, if it is not `::lockgate_harness`.
 ///
 /// The test runs on a current-thread runtime, as under `#[tokio::test]`. It may return what any test may, and the
 /// attributes `ignore` and `should_panic` work as usual. After the test the pool is closed and the database dropped. A
-/// test that fails keeps its database and prints where it is, without the password. If this machine has no server of
-/// the dialect, the test is reported as skipped, or fails if `LOCKGATE_REQUIRE` names the dialect.
+/// test that fails keeps its database and prints where it is, without the password. If this machine has no server for
+/// that kind of database, the test is reported as skipped, or fails if `LOCKGATE_REQUIRE` names it.
 pub use lockgate_macros::test;
 
 /// Names for the output of the macros. Do not use them directly; they may change in any release.

@@ -32,16 +32,16 @@ use proc_macro::TokenStream;
 ///
 /// * `crate = ::some::path`: the path of the crate `lockgate`, if it is not `::lockgate`.
 /// * `database = "billing"`: the database whose migrations are embedded, if a folder with `numbering = "encoded"` has
-///   those of several.
-/// * `databases`, without a value: a folder with `numbering = "encoded"` is embedded whole, and the value is a
+///   the migrations of several.
+/// * `databases`, without a value: embeds all of a folder with `numbering = "encoded"`. The result is a
 ///   `lockgate::Databases` with the migrations of each database.
-/// * `tests = "path"`: the folder of the migrations' tests, if it is not `tests/migrations`.
+/// * `tests = "path"`: the folder with the tests of the migrations, if it is not `tests/migrations`.
 ///
 /// # Errors
 ///
-/// Each problem in the folder is a compile error with file, line and column, the line itself, and what to do. All problems
-/// are reported at once. After an error the value is an empty set, so that the error does not cause others where the value
-/// is used.
+/// Each problem in the folder is a compile error with file, line and column, the line itself, and what to do. All
+/// problems are reported at once. After an error, the result is an empty set, so that the error does not cause further
+/// errors where it is used.
 ///
 /// # Rebuilding
 ///
@@ -59,7 +59,8 @@ pub fn embed_migrations(input: TokenStream) -> TokenStream {
     catch_unwind(AssertUnwindSafe(|| expand::embed(input.into()))).unwrap_or_else(fallback::after_panic).into()
 }
 
-/// Makes the tests of a folder of migrations: one for each migration and database, and those of the whole set.
+/// Makes the tests of a folder of migrations: one for each migration and kind of database, and some for all migrations
+/// together.
 ///
 /// Call it in `tests/migrations/main.rs`, next to a file for each migration:
 ///
@@ -70,10 +71,12 @@ pub fn embed_migrations(input: TokenStream) -> TokenStream {
 ///
 /// Options follow the path, by name:
 ///
-/// * `dialects = ["sqlite"]`: the dialects to test on, if `migrations.toml` names none, or fewer of those that it names.
-/// * `database = "billing"`: the database whose migrations are tested, if the folder has those of several.
-/// * `empty_tables = ["sessions"]`: tables that are meant to have no row after the last migration.
-/// * `tolerate = [ColumnOrder]`: classes of differences that a down script may leave.
+/// * `dialects = ["sqlite"]`: the kinds of databases to test on, if `migrations.toml` names none, or some of those that
+///   it names.
+/// * `database = "billing"`: the database whose migrations are tested, if the folder has the migrations of several.
+/// * `empty_tables = ["sessions"]`: tables that are meant to be empty after the last migration.
+/// * `tolerate = [ColumnOrder]`: classes of differences between schemas that a test accepts, such as those that a down
+///   script leaves.
 /// * `tests = "path"`: the folder of the tests, if it is not `tests/migrations`.
 /// * `crate = ::some::path`: the path of the crate `lockgate_harness`.
 ///
@@ -95,7 +98,7 @@ pub fn test(arguments: TokenStream, item: TokenStream) -> TokenStream {
         .into()
 }
 
-/// Makes a struct a table of the desired schema.
+/// Describes a table of the desired schema by a struct.
 ///
 /// ```ignore
 /// #[derive(lockgate::Table)]
@@ -114,47 +117,48 @@ pub fn test(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// }
 /// ```
 ///
-/// The derive adds nothing to the program: it finds mistakes while compiling. `cargo xtask schema --structs` reads the
-/// structs in the source, in every file below `src/`, and prints the tables that they describe, so that none can be
-/// forgotten. What structs cannot say, such as views, functions and enums, is written in SQL files beside them.
+/// The derive macro adds nothing to the program. It finds mistakes while your program compiles.
+/// `cargo xtask schema --structs` reads the structs in the source, in every file below `src/`, so that none can be
+/// forgotten, and prints the tables that they describe. Write what structs cannot describe, such as views, functions
+/// and enums, in SQL files in `schema/`.
 ///
 /// # Above the struct
 ///
-/// * `table = "users"`: the name of the table. By default it is the name of the struct in snake case, and in the singular
-///   if that is: `BlogPost` is `blog_post`.
-/// * `schema = "app"`: its schema, on PostgreSQL.
-/// * `database = "billing"`: its database, where the migrations are for several databases of a server.
+/// * `table = "users"`: the name of the table. By default it is the name of the struct in snake case, without forming a
+///   plural: `BlogPost` becomes `blog_post`.
+/// * `schema = "app"`: the schema of the table, on PostgreSQL.
+/// * `database = "billing"`: the database of the table, if the migrations are for several databases of a server.
 /// * `was = "members"`: the name that the table had before, so that a draft renames it.
 /// * `check = "starts_at < ends_at"`: a condition on several columns. It may be written several times.
-/// * `constraint = "CONSTRAINT once EXCLUDE USING gist (room WITH =, during WITH &&)"`: any constraint of a table as SQL has
-///   it, such as a foreign key of several columns. It may be written several times.
-/// * `options = "STRICT"`: what follows the closing parenthesis, such as `WITH (fillfactor = 70)`.
-/// * `comment = "people who can sign in"`: the comment, which SQLite does not have.
+/// * `constraint = "CONSTRAINT once EXCLUDE USING gist (room WITH =, during WITH &&)"`: any constraint of a table, as
+///   it is written in SQL, such as a foreign key of several columns. It may be written several times.
+/// * `options = "STRICT"`: the text after the closing parenthesis of `CREATE TABLE`, such as `WITH (fillfactor = 70)`.
+/// * `comment = "people who can sign in"`: the comment on the table. SQLite has no comments.
 ///
 /// # Above a field
 ///
 /// * `column = "type"`: the name of the column. By default it is that of the field.
-/// * `primary_key`: the primary key. If several fields have it, they are the key together.
-/// * `identity`: the database numbers the rows; `identity = "always"` if no statement may give the number itself. On SQLite,
-///   `identity` is `AUTOINCREMENT`.
+/// * `primary_key`: the primary key. If several fields have it, they form the key together.
+/// * `identity`: the database numbers the rows. With `identity = "always"`, statements may not set the number
+///   themselves. On SQLite, `identity` is `AUTOINCREMENT`.
 /// * `unique`: no two rows have the same value. Fields with the same `unique = "name"` are unique together.
-/// * `index`: an index named `table_column_idx`. Fields with the same `index = "name"` have an index together.
+/// * `index`: an index named `table_column_idx`. Fields with the same `index = "name"` share one index.
 /// * `references = "users(id)"`: a foreign key, with `on_delete` and `on_update`: `cascade`, `restrict`, `set null`,
 ///   `set default` or `no action`. The names are those of tables and columns, not those of structs and fields.
 /// * `check = "price > 0"`: a condition. It may be written several times.
-/// * `default = "now()"`: an expression of SQL. A text has its own quotes: `default = "'new'"`. Numbers, `true` and `false`
-///   need none: `default = 0`.
+/// * `default = "now()"`: an SQL expression. A string needs SQL quotes: `default = "'new'"`. Numbers, `true` and
+///   `false` need none: `default = 0`.
 /// * `generated = "lower(email)"`: a column that the database computes when the row is written, or with `virtual` when it
 ///   is read.
-/// * `sql_type = "varchar(40)"`: the type in SQL, if it is not that of the list below. It may have a collation.
+/// * `sql_type = "varchar(40)"`: the SQL type, if it is not the one in the list below. It may include a collation.
 /// * `was = "mail"`: the name that the column had before.
 /// * `comment = "in cents"`: the comment.
-/// * `skip`: the field is no column.
+/// * `skip`: the field is not a column.
 ///
 /// # Types
 ///
-/// A column is `NOT NULL` unless its type is `Option<…>`. The derive sees the words of a type, not the type: an alias or a
-/// type of your own needs `sql_type`, and a bare `Uuid`, `Value` or `Date` is taken for the one in this list.
+/// A column is `NOT NULL` unless its type is `Option<…>`. The derive macro sees only the name of a type: an alias, or a
+/// type of your own, needs `sql_type`, and a bare `Uuid`, `Value` or `Date` is assumed to be the one in this list.
 ///
 /// | Rust | PostgreSQL | SQLite |
 /// |---|---|---|
@@ -175,8 +179,8 @@ pub fn test(arguments: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// # Errors
 ///
-/// Each mistake is a compile error at its place, and all are reported at once. What only one database has is an error if
-/// `lockgate` is built for the other alone.
+/// Each mistake is a compile error at its place, and all are reported at once. If `lockgate` is built for only one kind
+/// of database, options that only the other kind has are errors.
 #[proc_macro_derive(Table, attributes(lockgate))]
 pub fn table(input: TokenStream) -> TokenStream {
     catch_unwind(AssertUnwindSafe(|| table::table(input.into()))).unwrap_or_else(fallback::after_panic_in_derive).into()

@@ -1,4 +1,4 @@
-//! What the verbs on several databases answer.
+//! What the methods for several databases return.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,11 +9,11 @@ use lockgate_core::{Drift, Plan, Status};
 use crate::mirror::MirrorStatus;
 use crate::report::FinishedStep;
 
-/// What a run did on the databases of a server. Nothing to do is a report without steps.
+/// What a run did on the databases of a server. If there was nothing to do, the report has no steps.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DatabasesReport {
-    /// What it did on each, in the order in which it came to them.
+    /// What it did on each database, in the order of the run.
     pub databases: Vec<DatabaseReport>,
     /// How long the run took.
     pub elapsed: Duration,
@@ -27,13 +27,13 @@ pub struct DatabaseReport {
     pub database: String,
     /// The steps that are committed, bootstraps first.
     pub steps: Vec<FinishedStep>,
-    /// Differences between set and history that did not stand in the way.
+    /// Differences between the set of patches and the history that did not block the run.
     pub tolerated: Vec<Drift>,
     /// Bootstraps that are not recorded and did not run, because the database exists.
     pub left_out: Vec<String>,
 }
 
-/// Where one database stands.
+/// The status of one database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DatabaseStatus {
@@ -41,23 +41,25 @@ pub struct DatabaseStatus {
     pub database: String,
     /// Whether it exists. If not, every patch is pending.
     pub exists: bool,
-    /// Bootstraps that have not run to their end: the database does not exist, or the run that makes it has not ended.
+    /// The bootstraps that have not run to their end, because the database does not exist or because the run that creates
+    /// it has not ended.
     pub bootstraps: Vec<String>,
-    /// Why no bootstrap would run: one of them differs from what an interrupted run has recorded. Empty if they would.
+    /// Why no bootstrap would run: one of them differs from what an interrupted run has recorded. Empty if nothing
+    /// prevents them.
     pub bootstraps_refused: Vec<Reason>,
-    /// How far the run came that makes the database, if one was begun and has not ended: the bootstrap that it is working
-    /// on, or stopped at.
+    /// How far the run has come that creates the database, if one was begun and has not ended: the bootstrap that it is
+    /// working on, or the one at which it stopped.
     pub begun: Option<Status>,
-    /// Bootstraps that made a database which was dropped before the last of them had run. They have to be forgotten
-    /// before an apply, which is refused.
+    /// Recorded bootstraps of a database that was dropped before the last of them had run. `apply` is refused until
+    /// they are removed from the history (`repair --forget`).
     pub dropped: Vec<String>,
     /// Bootstraps that are not recorded and do not run, because the database exists.
     pub left_out: Vec<String>,
     /// Its patches.
     pub status: Status,
-    /// Whether an apply would be refused.
+    /// Whether `apply` would be refused.
     pub up_refuses: bool,
-    /// How it compares with its mirror. `None` if there is no mirror, or not yet.
+    /// How the database compares with its mirror. `None` if there is no mirror, or if it does not exist yet.
     pub mirror: Option<MirrorStatus>,
 }
 
@@ -83,7 +85,7 @@ impl DatabasesReport {
         self.databases.iter().all(|database| database.steps.is_empty())
     }
 
-    /// The steps on all databases, in the order in which they ran.
+    /// Returns the steps on all databases, in the order in which they ran.
     pub fn steps(&self) -> impl Iterator<Item = &FinishedStep> {
         self.databases.iter().flat_map(|database| &database.steps)
     }

@@ -26,7 +26,7 @@ use crate::migrator::Migrator;
 use crate::mirror::{self, Mirror, MirrorStatus};
 use crate::wait::{self, Readiness};
 
-/// Migrates several databases of one PostgreSQL server, each patch as the role in its name.
+/// Migrates several databases of one PostgreSQL server. Runs each patch as the role in its name.
 ///
 /// ```no_run
 /// # async fn run() -> Result<(), lockgate::Error> {
@@ -42,9 +42,9 @@ use crate::wait::{self, Readiness};
 /// # Ok(()) }
 /// ```
 ///
-/// The databases are taken in the order of their names, and the patches of each in the order of their numbers.
-/// Consecutive patches of a role are one run as that role, under the same lock as a run of a [`Migrator`]. The first
-/// failure stops everything; what was applied stays, and is recorded.
+/// A run goes through the databases in the order of their names, and through the patches of each in the order of their
+/// numbers. Consecutive patches of a role are one run as that role, under the same lock as a run of a [`Migrator`]. The
+/// first failure stops everything. Patches that were applied before it stay applied and recorded.
 ///
 /// Before anything runs, each database is read, and each role that has something to do logs in once.
 #[derive(Clone)]
@@ -74,7 +74,7 @@ enum Mirroring {
 static NONE: Migrations = Migrations::EMPTY;
 
 impl DatabasesMigrator {
-    /// A migrator of these databases, with the default settings.
+    /// Returns a migrator for these databases, with the default settings.
     pub fn new(databases: &'static Databases) -> Self {
         Self {
             databases,
@@ -87,7 +87,8 @@ impl DatabasesMigrator {
         }
     }
 
-    /// Sets options of the migrator of each database: timeouts, the history table, what is done about late patches.
+    /// Sets options of the migrator of each database, such as timeouts, the history table, and what to do about late
+    /// patches.
     ///
     /// ```
     /// # static PATCHES: lockgate::Databases = lockgate::Databases::EMPTY;
@@ -107,60 +108,64 @@ impl DatabasesMigrator {
         self
     }
 
-    /// The password of a role is in the variable `{prefix}{ROLE}_PASSWORD`, or in the file that
-    /// `{prefix}{ROLE}_PASSWORD_FILE` names. `{ROLE}` is the role in capital letters, with `_` for every character that is
-    /// not an ASCII letter or digit. Two roles with one variable are refused.
+    /// Reads the password of each role from the variable `{prefix}{ROLE}_PASSWORD`, or from the file that
+    /// `{prefix}{ROLE}_PASSWORD_FILE` names. `{ROLE}` is the role in capital letters, with `_` for every character that
+    /// is not an ASCII letter or digit. Two roles that would share a variable are an error.
     ///
-    /// A role without either has the password of the URL, if the URL names that role; otherwise its own name is tried, and
-    /// an [`Event`](crate::Event) says so. Without this, no environment variable is read for roles.
+    /// If neither variable is set for a role, the password of the URL is used if the URL names that role. Otherwise the
+    /// name of the role is tried as its password, and an [`Event`](crate::Event) says so. Without this setting, no
+    /// environment variable is read for roles.
     #[must_use]
     pub fn passwords_from_environment(mut self, prefix: impl Into<String>) -> Self {
         self.passwords = Passwords::Environment { prefix: prefix.into() };
         self
     }
 
-    /// The function that knows the passwords of roles. `None` is as with a variable that is not set.
+    /// Sets a function that returns the password of a role. If it returns `None`, this has the same effect as a
+    /// variable that is not set.
     #[must_use]
     pub fn passwords(mut self, of: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
         self.passwords = Passwords::Function(Arc::new(of));
         self
     }
 
-    /// Only the user of the URL logs in, and becomes each role by `SET ROLE`, for which it must be a member of the roles.
-    /// Default: each role logs in.
+    /// Logs in only as the user of the URL, and switches to each role with `SET ROLE`. The user must be a member of the
+    /// roles. Default: each role logs in.
     #[must_use]
     pub fn set_role(mut self) -> Self {
         self.roles = Roles::Set;
         self
     }
 
-    /// How long to wait for a server that is still coming up. Default: not at all.
+    /// Sets how long to wait for a server that is still starting. Default: not at all.
     #[must_use]
     pub fn wait_for_server(mut self, wait: Duration) -> Self {
         self.wait = wait;
         self
     }
 
-    /// Works on this database alone.
+    /// Works only on this database.
     ///
-    /// A name that none of them has makes each verb fail with [`ErrorKind::Usage`](crate::ErrorKind::Usage).
+    /// If none of the databases has this name, each verb fails with [`ErrorKind::Usage`](crate::ErrorKind::Usage).
     #[must_use]
     pub fn only(mut self, database: impl Into<String>) -> Self {
         self.only = Some(database.into());
         self
     }
 
-    /// Keeps a mirror of all histories, in the database of this name on the same server, or of this URL. It is made if it
-    /// does not exist. Each run compares all databases with it before it changes anything, and is refused if one was
-    /// dropped, restored to an older state, or replaced by another one; [`accept_in_mirror`](Self::accept_in_mirror)
-    /// settles that. Default: the database that `mirror` in `migrations.toml` names, or no mirror, which costs nothing.
+    /// Keeps a mirror, a second copy of all histories, in the database of this name on the same server, or in the
+    /// database of this URL. The database is created if it does not exist. Before a run changes anything, it compares
+    /// all databases with the mirror. The run is refused if a database was dropped, restored to an older state, or
+    /// replaced by another one; [`accept_in_mirror`](Self::accept_in_mirror) accepts it as it is. Default: the database
+    /// that `mirror` in `migrations.toml` names. If it names none, there is no mirror, which costs nothing.
     #[must_use]
     pub fn mirror(mut self, database: impl Into<String>) -> Self {
         self.mirror = Mirroring::In(database.into());
         self
     }
 
-    /// Leaves the mirror out, for example while it cannot be reached. The next run with the mirror adds what it lacks.
+    /// Does not use the mirror, for example while it cannot be reached. The next run with the mirror adds the missing
+    /// rows to it.
     #[must_use]
     pub fn without_mirror(mut self) -> Self {
         self.mirror = Mirroring::Off;
@@ -172,18 +177,18 @@ impl DatabasesMigrator {
         self.databases
     }
 
-    /// Applies all that is pending in each database. A database that does not exist is made by its bootstraps, if it has
-    /// some.
+    /// Applies all pending patches in each database. If a database does not exist, its bootstraps create it, if there
+    /// are any.
     ///
-    /// The URL names the server: `postgres://user@host`. Its database, `postgres` if it names none, is used while
-    /// bootstraps make another one.
+    /// The URL names the server: `postgres://user@host`. The database in the URL, or `postgres` if it names none, is
+    /// the one to which the migrator connects while bootstraps create another database.
     ///
     /// # Errors
     ///
-    /// Those of [`Migrator::apply`]. Each begins with the database, and with the role if one had logged in.
-    /// [`ErrorKind::Denied`](crate::ErrorKind::Denied) if a role cannot log in or may not write the history, before
-    /// anything runs. [`ErrorKind::Unreachable`](crate::ErrorKind::Unreachable) if a database does not exist and has no
-    /// bootstraps.
+    /// Those of [`Migrator::apply`]. Each message begins with the name of the database, and of the role if one had
+    /// logged in. [`ErrorKind::Denied`](crate::ErrorKind::Denied) if a role cannot log in or may not write the history,
+    /// before anything runs. [`ErrorKind::Unreachable`](crate::ErrorKind::Unreachable) if a database does not exist and
+    /// has no bootstraps.
     pub async fn apply(&self, server: &str) -> Result<DatabasesReport, Error> {
         let began = Instant::now();
         let server = self.server(server)?;
@@ -219,10 +224,10 @@ impl DatabasesMigrator {
         Ok(report)
     }
 
-    /// Where each database stands. Takes no lock and writes nothing.
+    /// Returns the status of each database. Takes no lock and writes nothing.
     ///
-    /// It logs in as the user of the URL, who needs SELECT on the history. If the URL names no user, or that one may not
-    /// read it, the roles of the patches are tried, the newest first.
+    /// It logs in as the user of the URL, who needs SELECT on the history. If the URL names no user, or if that user
+    /// may not read the history, it tries the roles of the patches, newest first.
     ///
     /// # Errors
     ///
@@ -260,7 +265,7 @@ impl DatabasesMigrator {
         Ok(stand)
     }
 
-    /// What [`apply`](Self::apply) would run on each database. Takes no lock and writes nothing.
+    /// Returns what [`apply`](Self::apply) would run on each database. Takes no lock and writes nothing.
     ///
     /// # Errors
     ///
@@ -285,7 +290,7 @@ impl DatabasesMigrator {
         Ok(plans)
     }
 
-    /// What [`revert`](Self::revert) would run on a database. Takes no lock and writes nothing.
+    /// Returns what [`revert`](Self::revert) would run on a database. Takes no lock and writes nothing.
     ///
     /// # Errors
     ///
@@ -295,7 +300,7 @@ impl DatabasesMigrator {
         self.planned(server, database, Goal::Down(destination)).await
     }
 
-    /// What [`redo`](Self::redo) would run on a database. Takes no lock and writes nothing.
+    /// Returns what [`redo`](Self::redo) would run on a database. Takes no lock and writes nothing.
     ///
     /// # Errors
     ///
@@ -325,8 +330,8 @@ impl DatabasesMigrator {
         self.apply_plan(server, database, &plan).await
     }
 
-    /// Runs exactly this plan on a database, made by [`plan_revert`](Self::plan_revert) or [`plan_redo`](Self::plan_redo).
-    /// Consecutive patches of a role are one run as that role.
+    /// Runs exactly this plan on a database, which was made by [`plan_revert`](Self::plan_revert) or
+    /// [`plan_redo`](Self::plan_redo). Consecutive patches of a role are one run as that role.
     ///
     /// # Errors
     ///
@@ -360,8 +365,9 @@ impl DatabasesMigrator {
         as_roles::planned(site, &site.own(), goal).await.map_err(|error| error.on_database(site.name()))
     }
 
-    /// What could stop [`apply`](Self::apply) on a database besides what [`doctor::examine`](crate::doctor::examine) finds
-    /// there: its bootstraps, and the logins and rights of the roles with something to do. The database may be missing.
+    /// Checks what could stop [`apply`](Self::apply) on a database and is not checked by
+    /// [`doctor::examine`](crate::doctor::examine): its bootstraps, and the logins and privileges of the roles that
+    /// have pending patches. The database need not exist.
     ///
     /// # Errors
     ///
@@ -400,9 +406,9 @@ impl DatabasesMigrator {
         Ok(absent.into_iter().chain([bootstraps, roles]).collect())
     }
 
-    /// The migrator of the bootstraps of a database. While bootstraps run, their history is in the database of the
-    /// server's URL, because their own database does not exist yet. Use this migrator to correct that history after an
-    /// interrupted run.
+    /// Returns the migrator of the bootstraps of a database. While bootstraps run, their history is in the database of
+    /// the server's URL, because their own database does not exist yet. Use this migrator to correct that history after
+    /// an interrupted run.
     ///
     /// ```no_run
     /// # async fn run() -> Result<(), lockgate::Error> {
@@ -427,14 +433,15 @@ impl DatabasesMigrator {
         Ok(survey::running(&self.migrator, of).without_mirror())
     }
 
-    /// The URL of the database to connect to while another database does not exist.
+    /// Returns the URL of the maintenance database, to which the migrator connects while another database does not
+    /// exist.
     #[doc(hidden)]
     pub fn maintenance_url(&self, server: &str) -> Result<String, Error> {
         let server = self.server(server)?;
         server.url_of(&server.maintenance, Login::OfUrl)
     }
 
-    /// Whether a service may work on each database, and what is missing, as [`wait::readiness`] says it.
+    /// Returns whether a service may use each database, and if not, why, as [`wait::readiness`] does.
     ///
     /// # Errors
     ///
@@ -448,7 +455,7 @@ impl DatabasesMigrator {
         Ok(ready)
     }
 
-    /// Waits until each database has every patch, with a pause of at most `interval` between two looks.
+    /// Waits until each database has every patch, with a pause of at most `interval` between two reads.
     ///
     /// # Errors
     ///
@@ -472,8 +479,8 @@ impl DatabasesMigrator {
         Ok(())
     }
 
-    /// Compares each database with the [`mirror`](Self::mirror), and lists the others that the mirror has. Writes nothing.
-    /// Empty if there is no mirror, or not yet.
+    /// Compares each database with the [`mirror`](Self::mirror), and also lists other databases that the mirror has.
+    /// Writes nothing. The list is empty if there is no mirror, or if it does not exist yet.
     ///
     /// # Errors
     ///
@@ -488,8 +495,8 @@ impl DatabasesMigrator {
         }))
     }
 
-    /// Accepts a database as it is: the [`mirror`](Self::mirror) takes its history over, or forgets it if the database
-    /// does not exist, and keeps the reason. Returns what differed.
+    /// Accepts a database as it is: the [`mirror`](Self::mirror) copies its history, or removes its copy if the
+    /// database does not exist, and keeps the reason. Returns what differed.
     ///
     /// # Errors
     ///
@@ -505,7 +512,7 @@ impl DatabasesMigrator {
         mirror.accept(&mut &*site, reason).await
     }
 
-    /// The URL of the mirror.
+    /// Returns the URL of the mirror.
     fn mirror_url(&self, server: &Server<'_>) -> Result<Option<String>, Error> {
         let named = match &self.mirror {
             Mirroring::OfPolicy => self.databases.mirror(),

@@ -10,7 +10,7 @@ use crate::error::{Error, Wording};
 use crate::history_table::identifier;
 use crate::migrations::Migrations;
 
-/// The patches of each database in a folder: what `embed_migrations!("patches", databases)` gives.
+/// The patches of each database in a folder, as `embed_migrations!("patches", databases)` returns them.
 ///
 /// ```
 /// use lockgate::{Databases, Migrations};
@@ -59,8 +59,8 @@ impl Databases {
         self.mirror
     }
 
-    /// Makes the value of sets that were made without the macro: of each database its name, its bootstraps and its other
-    /// patches. They are sorted by name. The memory is never freed.
+    /// Makes the value from sets that were made without the macro: for each database its name, its bootstraps and its
+    /// other patches. The databases are sorted by name. The memory is never freed.
     pub fn leak(each: impl IntoIterator<Item = (String, Set, Set)>) -> Self {
         let mut each: Vec<(String, Set, Set)> = each.into_iter().collect();
         each.sort_by(|(one, ..), (other, ..)| one.cmp(other));
@@ -73,12 +73,12 @@ impl Databases {
         Self { each: each.leak(), mirror: None }
     }
 
-    /// The patches of the database of this name.
+    /// Returns the patches of the database with this name.
     pub fn get(&self, name: &str) -> Option<&'static DatabaseMigrations> {
         self.iter().find(|database| database.name == name)
     }
 
-    /// Those of each database, sorted by the names of the databases.
+    /// Returns the patches of each database, sorted by the names of the databases.
     pub fn iter(&self) -> std::slice::Iter<'static, DatabaseMigrations> {
         self.each.iter()
     }
@@ -106,7 +106,7 @@ impl DatabaseMigrations {
         self.name
     }
 
-    /// The scripts that run if the database does not exist: those of the major number `00000000`.
+    /// The scripts that run if the database does not exist: those with the major number `00000000`.
     pub const fn bootstraps(&self) -> &Migrations {
         &self.bootstraps
     }
@@ -127,7 +127,7 @@ impl DatabaseMigrations {
         report.database_code() == Some("SQLSTATE 3D000") && is_this
     }
 
-    /// An error about this database: if it does not exist, the help says how it is made.
+    /// Returns the error with more help: if this database does not exist, the help says how to create it.
     #[cfg(feature = "databases")]
     #[doc(hidden)]
     #[must_use]

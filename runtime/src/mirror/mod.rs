@@ -405,10 +405,11 @@ impl Mirrored for Watched {
 }
 
 impl Migrator {
-    /// Keeps a mirror of the history, in the database of this URL, which is made if it does not exist. Each verb that
-    /// changes the database first compares it with the mirror, and is refused if the database was dropped, restored to
-    /// an older state, or replaced by another one; [`accept_in_mirror`](Self::accept_in_mirror) settles that.
-    /// PostgreSQL only. Default: no mirror, which costs nothing.
+    /// Keeps a mirror, a second copy of the history, in the database of this URL, which is created if it does not
+    /// exist. Each verb that changes the database first compares it with the mirror. The verb is refused if the
+    /// database was dropped, restored to an older state, or replaced by another one;
+    /// [`accept_in_mirror`](Self::accept_in_mirror) accepts it as it is. PostgreSQL only. Default: no mirror, which
+    /// costs nothing.
     #[must_use]
     pub fn mirror(self, url: impl Into<String>) -> Self {
         let url = url.into();
