@@ -73,7 +73,7 @@ pub enum ErrorKind {
     ReadOnly,
     /// The history table does not have a format that this release of Lockgate knows.
     HistoryFormat,
-    /// Nothing ran, because there is no valid plan: drift, an unknown destination, or an irreversible migration.
+    /// Lockgate refuses to run: drift, an unknown destination, an irreversible migration, or a protected stage.
     Refused,
     /// The history has changed since the plan was made.
     PlanStale,
