@@ -19,14 +19,21 @@ macro_rules! links {
 [rust]: crate::guide::rust
 [operating]: crate::guide::operating
 [production]: crate::guide::production
+[schema-file]: crate::guide::testing#the-schema-as-a-file
+[schema-drift]: crate::guide::operating#a-schema-that-was-changed-by-hand
 [databases]: crate::guide::databases
+[mirror]: crate::guide::databases#a-mirror-of-the-histories
 [bootstrapping]: crate::guide::bootstrapping
 [trees]: crate::guide::trees
 [structs]: crate::guide::structs
 [deploying]: crate::guide::deploying
 [backups]: crate::guide::backups
+[data]: crate::guide::data
+[dev]: crate::guide::data#development-databases
 [problems]: crate::guide::problems
 [coming-from]: crate::guide::coming_from
+[coming]: crate::guide::coming_from
+[takeover]: crate::guide::coming_from#taking-over-a-live-database
 [coming-from-sqlx]: crate::guide::coming_from_sqlx
 [coming-from-refinery]: crate::guide::coming_from_refinery
 [coming-from-diesel]: crate::guide::coming_from_diesel
@@ -75,6 +82,7 @@ chapters! {
     bootstrapping "bootstrapping"
     trees "trees"
     backups "backups"
+    data "data"
     structs "structs"
     deploying "deploying"
     problems "problems"

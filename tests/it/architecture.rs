@@ -83,6 +83,30 @@ fn links_between_pages_lead_somewhere() {
     }
 }
 
+/// In the documentation of the library, a link between two pages of the guide leads to the other chapter.
+#[test]
+fn every_page_of_the_guide_is_a_chapter_and_every_link_between_them_leads_there() {
+    let chapters = page("runtime/src/guide.rs");
+    let mut labels = 0;
+    for file in files().iter().filter(|file| file.starts_with("guide/") && file.ends_with(".md")) {
+        let name = file.trim_start_matches("guide/");
+        let is_chapter = name == "README.md" || chapters.contains(&format!("\"{}\"", name.trim_end_matches(".md")));
+        assert!(is_chapter, "{file} is no chapter of runtime/src/guide.rs");
+        for line in page(file).lines() {
+            let Some((label, target)) = line.strip_prefix('[').and_then(|line| line.split_once("]: ")) else {
+                continue;
+            };
+            // Other targets are the same wherever the page is read.
+            if target.split('#').next().is_some_and(|page| page.ends_with(".md") && !page.contains('/')) {
+                labels += 1;
+                let leads = chapters.contains(&format!("[{label}]: crate::guide::"));
+                assert!(leads, "{file} leads to [{label}], for which runtime/src/guide.rs has no chapter");
+            }
+        }
+    }
+    assert!(labels > 50, "{labels} links");
+}
+
 #[test]
 fn every_command_in_the_pages_exists() {
     let (packages, verbs) = (packages(), verbs());
