@@ -8,6 +8,7 @@ mod open;
 mod upload;
 
 use std::fmt;
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -25,6 +26,8 @@ pub(crate) use upload::Upload;
 
 /// How many bytes are read in one request.
 const PIECE: u64 = 8 << 20;
+/// How many bytes are summed before somebody else gets a turn.
+const PART: usize = 64 << 10;
 
 /// Where backups are kept.
 #[derive(Clone)]
@@ -162,20 +165,44 @@ impl Store {
         let head = self.objects.head(&path).await.map_err(|error| self.failed("cannot be read", &error))?;
         let mut hash = Sha256::new();
         let mut at = 0;
-        while at < head.size {
-            let range = at..head.size.min(at + PIECE);
-            let piece = self.objects.get_range(&path, range.clone()).await;
-            let piece = piece.map_err(|error| self.failed("cannot be read", &error))?;
-            if piece.len() as u64 != range.end - range.start {
-                let what = format!("{self} returned {} of {} bytes of `{key}`", piece.len(), range.end - range.start);
-                return Err(Error::new(ErrorKind::Interrupted, what).help("try again"));
-            }
-            hash.update(&piece);
-            take(&piece).await?;
+        let mut next = self.piece(key, &path, at, head.size).await?;
+        while let Some(piece) = next {
+            at += piece.len() as u64;
+            // While somebody takes one piece, which may last, it is summed and the next one is read.
+            let summing = async {
+                for part in piece.chunks(PART) {
+                    hash.update(part);
+                    tokio::task::yield_now().await;
+                }
+            };
+            let ahead = self.piece(key, &path, at, head.size);
+            let (taken, (), ahead) = tokio::join!(take(&piece), summing, ahead);
+            taken?;
             progress.moved(piece.len());
-            at = range.end;
+            next = ahead?;
         }
         Ok(Content { size: head.size, sha256: hex(&hash.finalize()) })
+    }
+
+    /// The piece of an object that begins there. `None` at its end.
+    async fn piece(
+        &self,
+        key: &str,
+        path: &Path,
+        at: u64,
+        size: u64,
+    ) -> Result<Option<impl Deref<Target = [u8]> + use<>>, Error> {
+        let range = at..size.min(at + PIECE);
+        if range.is_empty() {
+            return Ok(None);
+        }
+        let piece = self.objects.get_range(path, range.clone()).await;
+        let piece = piece.map_err(|error| self.failed("cannot be read", &error))?;
+        if piece.len() as u64 != range.end - range.start {
+            let what = format!("{self} returned {} of {} bytes of `{key}`", piece.len(), range.end - range.start);
+            return Err(Error::new(ErrorKind::Interrupted, what).help("try again"));
+        }
+        Ok(Some(piece))
     }
 
     /// Deletes those of the objects that exist.
