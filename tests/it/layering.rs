@@ -32,6 +32,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("lockgate-dependencies", &["lockgate", "lockgate-core", "lockgate-macros", "lockgate-sql"]),
     ("lockgate-lab", &["lockgate", "lockgate-dependencies", "lockgate-source", "lockgate-testing", "lockgate-xtask"]),
     ("lockgate-faults", &["lockgate", "lockgate-cli", "lockgate-dependencies", "lockgate-harness", "lockgate-source"]),
+    ("lockgate-bench", &["lockgate-source", "lockgate-testing"]),
     ("app", &["lockgate", "lockgate-cli", "lockgate-build"]),
     ("patches", &["lockgate", "lockgate-cli", "lockgate-build"]),
     ("service", &["lockgate", "lockgate-build"]),

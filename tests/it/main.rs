@@ -69,4 +69,5 @@ mod trees;
 mod ui;
 mod wait;
 mod walk;
+mod wire;
 mod xtask;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::contender::Contender;
 
 pub(crate) const HELP: &str = "\
-usage: cargo run --release --manifest-path benches/Cargo.toml -- [WHAT] [OPTION]…
+usage: cargo run --release --package lockgate-bench -- [WHAT] [OPTION]…
 
 what (default: a fresh apply and an up-to-date start, as seconds and as ratios to lockgate)
   --startup            round trips, messages and commits of both, counted by a proxy

@@ -21,7 +21,11 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome<Table> {
     let server = Server::start(&[Backend::Postgres])?;
     let head = ["", "pg_dump -Fc", "backup create", "pg_restore", "restore", "memory of backup", "of restore"];
     let mut table = Table::new(
-        format!("Seconds, median of {} runs (and the ratio to the client alone); {}", arguments.runs, server.describe()),
+        format!(
+            "Seconds, median of {} runs (and the ratio to the client alone); {}",
+            arguments.runs,
+            server.describe()
+        ),
         head.map(str::to_owned).to_vec(),
     );
     for &megabytes in &arguments.sizes {
