@@ -14,7 +14,8 @@ pub enum Exit {
     Failed = 1,
     /// The arguments or the database URL are invalid.
     Usage = 2,
-    /// Nothing ran, because set and history differ or the destination cannot be reached; or `drift --schema` cannot tell.
+    /// Nothing ran, because the program and the history differ, the requested version cannot be reached, or a person must
+    /// decide; or `drift --schema` cannot tell.
     Refused = 3,
     /// The database does not answer or does not exist.
     Unreachable = 4,
@@ -95,7 +96,7 @@ impl Exit {
             Self::Failed => "failed: a migration, or the connection in the middle of a run",
             Self::Usage => "usage: the arguments or the database URL are invalid",
             Self::Refused => {
-                "refused: nothing ran, because set and history differ or the destination cannot be reached; or `drift --schema` cannot tell"
+                "refused: nothing ran, because the program and the history differ, the requested version cannot be reached, or a person must decide; or `drift --schema` cannot tell"
             }
             Self::Unreachable => "unreachable: the database does not answer or does not exist",
             Self::Busy => "busy: another run holds the lock or went first; try again",

@@ -22,7 +22,7 @@
 //! | 0 | done, or nothing to do |
 //! | 1 | failed: a migration, or the connection in the middle of a run |
 //! | 2 | usage: the arguments or the database URL are invalid |
-//! | 3 | refused: nothing ran, because set and history differ or the destination cannot be reached; or `drift --schema` cannot tell. `status` also ends so if `up` would be refused |
+//! | 3 | refused: nothing ran, because the program and the history differ, the requested version cannot be reached, or a person must decide; or `drift --schema` cannot tell. `status` also ends so if `up` would be refused |
 //! | 4 | unreachable: the database does not answer or does not exist |
 //! | 5 | busy: another run holds the lock or went first; try again |
 //! | 6 | denied: wrong credentials, a missing privilege, or a read-only database |
@@ -31,8 +31,7 @@
 //! | 9 | drift: the database differs from the program, as `drift` found |
 //! | 10 | nothing to do, if `--exit-code` asks for this code |
 //!
-//! In these meanings, the set is the program's migrations, and the destination is the version that the command asks
-//! for. `sql` ends with the exit code of the client, once the client has started.
+//! `sql` ends with the exit code of the client, once the client has started.
 //!
 //! # Output
 //!
