@@ -29,32 +29,35 @@ impl Subject<'_> {
     ///
     /// [`ErrorKind::Usage`](lockgate::ErrorKind::Usage) if the URL is invalid, or the database is in memory.
     pub fn name(&self) -> Result<String, Error> {
-        match self.url.split_once(':').map_or("", |(scheme, _)| scheme) {
-            #[cfg(feature = "sqlite")]
-            "sqlite" => {
-                let file = lockgate::__private::file_of(self.url);
-                let name = file.as_deref().and_then(|file| Some(file.file_stem()?.to_string_lossy().into_owned()));
-                name.ok_or_else(|| {
-                    Error::usage("a database in memory has no backups").help("name a file: `sqlite://app.db`")
-                })
-            }
-            #[cfg(feature = "postgres")]
-            "postgres" | "postgresql" => {
-                let console = lockgate::Console::of(self.url)?;
-                let name = console.database().filter(|name| !name.is_empty()).map(str::to_owned);
-                name.ok_or_else(|| {
-                    Error::usage("the URL names no database").help("write it: `postgres://HOST/DATABASE`")
-                })
-            }
-            _ => {
-                lockgate::Console::of(self.url)?;
-                Err(Error::usage("this build does not support backups of such a database"))
-            }
-        }
+        name_of(self.url)
     }
 
     pub(crate) fn note(&self, text: impl Into<String>) {
         (self.on_event)(&Event::Noted(text.into()));
+    }
+}
+
+/// The name that the database of a URL has in a store.
+pub(crate) fn name_of(url: &str) -> Result<String, Error> {
+    match url.split_once(':').map_or("", |(scheme, _)| scheme) {
+        #[cfg(feature = "sqlite")]
+        "sqlite" => {
+            let file = lockgate::__private::file_of(url);
+            let name = file.as_deref().and_then(|file| Some(file.file_stem()?.to_string_lossy().into_owned()));
+            name.ok_or_else(|| {
+                Error::usage("a database in memory has no backups").help("name a file: `sqlite://app.db`")
+            })
+        }
+        #[cfg(feature = "postgres")]
+        "postgres" | "postgresql" => {
+            let console = lockgate::Console::of(url)?;
+            let name = console.database().filter(|name| !name.is_empty()).map(str::to_owned);
+            name.ok_or_else(|| Error::usage("the URL names no database").help("write it: `postgres://HOST/DATABASE`"))
+        }
+        _ => {
+            lockgate::Console::of(url)?;
+            Err(Error::usage("this build does not support backups of such a database"))
+        }
     }
 }
 

@@ -255,8 +255,8 @@ impl Cli {
         if !verb.is_stoppable() {
             return run.await;
         }
-        let is_postgres = || self.choose(options).is_ok_and(|chosen| chosen.url.reveal().starts_with("postgres"));
-        stoppable(output, verb.name(), |signal| verb.stopped(signal, is_postgres).with_flags(&flags), run).await
+        let url = || self.choose(options).ok().map(|chosen| chosen.url);
+        stoppable(output, verb.name(), |signal| verb.stopped(signal, url).with_flags(&flags), run).await
     }
 
     async fn answer(&self, output: Output, options: &Options, verb: &Verb) -> Result<Answer, CommandError> {

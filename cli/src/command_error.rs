@@ -3,6 +3,8 @@
 use std::fmt::Write;
 
 use lockgate::Audience;
+#[cfg(feature = "backup")]
+use lockgate_backup::restore::Names;
 
 use crate::exit::Exit;
 
@@ -38,7 +40,7 @@ pub(crate) enum CommandError {
 
 /// What a signal interrupted.
 #[cfg(feature = "backup")]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum DataCommand {
     /// A command on backups, which does not change the database.
     Backup,
@@ -46,10 +48,58 @@ pub(crate) enum DataCommand {
     Dump,
     /// A load or a refresh.
     Load,
-    /// A restore.
-    Restore,
+    /// A restore, and how what it makes is called, if the URL says so.
+    Restore(Option<Names>),
     /// A deploy.
     Deploy,
+}
+
+#[cfg(feature = "backup")]
+impl DataCommand {
+    /// What is known of the database after a signal.
+    fn known(&self) -> Vec<String> {
+        let known = match self {
+            Self::Backup => "the database was not changed; an unfinished backup does not count as one",
+            Self::Dump => "the database was not changed, and no file was written",
+            Self::Load => "the outcome is unknown: either all of the new rows are in the tables, or only the old ones",
+            Self::Restore(None) => "either nothing was changed, or the database is the restored one",
+            Self::Restore(Some(Names { unfinished, kept, .. })) => {
+                return vec![
+                    format!(
+                        "either nothing was changed, or the database is the restored one and the name of the old one \
+                         begins with `{kept}`"
+                    ),
+                    format!("if there is an unfinished `{unfinished}`, nothing was changed"),
+                ];
+            }
+            Self::Deploy => "a migration is applied exactly if `status` lists it as applied",
+        };
+        vec![known.to_owned()]
+    }
+
+    /// What to do after a signal.
+    fn advice(&self) -> Vec<String> {
+        let advice = match self {
+            Self::Backup => "`backup list` lists all backups",
+            Self::Dump => "run the same command again",
+            Self::Load => "look at a table, and run the same command again if the new rows are missing",
+            Self::Restore(None) => "run the same command again",
+            Self::Restore(Some(names)) => {
+                let list = match names.of_file() {
+                    Some(file) => format!("`ls -l {}*` lists the files", lockgate::shell_word(file)),
+                    None => "`sql -- --list` lists the databases".to_owned(),
+                };
+                let again = format!(
+                    "run the same command again: it drops `{}` before it begins; `restore --drop-old` drops it together \
+                     with the old ones",
+                    names.unfinished
+                );
+                return vec![list, again];
+            }
+            Self::Deploy => "`deploy --resume` continues, if `backup list` lists its first backup",
+        };
+        vec![advice.to_owned()]
+    }
 }
 
 impl CommandError {
@@ -145,7 +195,7 @@ impl CommandError {
             Self::StoppedData { signal, what } => {
                 let what = match what {
                     DataCommand::Backup | DataCommand::Dump | DataCommand::Load => "command",
-                    DataCommand::Restore => "restore",
+                    DataCommand::Restore(_) => "restore",
                     DataCommand::Deploy => "deploy",
                 };
                 format!("{signal} interrupted the {what}")
@@ -165,18 +215,7 @@ impl CommandError {
             #[cfg(feature = "backup")]
             Self::Backup(error) => error.facts().to_vec(),
             #[cfg(feature = "backup")]
-            Self::StoppedData { what, .. } => vec![
-                match what {
-                    DataCommand::Backup => "the database was not changed; an unfinished backup does not count as one",
-                    DataCommand::Dump => "the database was not changed, and no file was written",
-                    DataCommand::Load => {
-                        "the outcome is unknown: either all of the new rows are in the tables, or only the old ones"
-                    }
-                    DataCommand::Restore => "the database is either the old one or the restored one",
-                    DataCommand::Deploy => "a migration is applied exactly if `status` lists it as applied",
-                }
-                .to_owned(),
-            ],
+            Self::StoppedData { what, .. } => what.known(),
             Self::Stopped { postgres, .. } => {
                 let unknown = "the outcome is unknown: a migration is applied exactly if `status` lists it as applied";
                 let server = "PostgreSQL 14 or newer notices within a second that its client is gone, and rolls the \
@@ -213,16 +252,7 @@ impl CommandError {
             #[cfg(feature = "backup")]
             Self::Backup(error) => error.advice().to_vec(),
             #[cfg(feature = "backup")]
-            Self::StoppedData { what, .. } => vec![
-                match what {
-                    DataCommand::Backup => "`backup list` lists all backups",
-                    DataCommand::Dump => "run the same command again",
-                    DataCommand::Load => "look at a table, and run the same command again if the new rows are missing",
-                    DataCommand::Restore => "`status` shows which one it is; you can run the same command again",
-                    DataCommand::Deploy => "`deploy --resume` continues, if `backup list` lists its first backup",
-                }
-                .to_owned(),
-            ],
+            Self::StoppedData { what, .. } => what.advice(),
             Self::Stopped { postgres, flags, .. } => {
                 let look = lockgate::with_flags("`status` shows how far the run came", flags);
                 let server = "`SELECT pid, application_name, state, query_start FROM pg_stat_activity WHERE datname = \
@@ -260,5 +290,38 @@ impl From<lockgate_backup::Error> for CommandError {
 impl From<lockgate::Error> for CommandError {
     fn from(error: lockgate::Error) -> Self {
         Self::Lockgate(error)
+    }
+}
+
+#[cfg(all(test, feature = "backup", feature = "postgres", feature = "sqlite"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interrupted_restore_names_what_it_leaves() {
+        let report = |url: &str| {
+            let what = DataCommand::Restore(lockgate_backup::restore::names(url).ok());
+            CommandError::StoppedData { signal: "SIGTERM", what }.report()
+        };
+        let unfinished = "library_lockgate_restoring_";
+        let said = report("postgres://ada@localhost/library");
+        for words in [
+            "error[interrupted]: SIGTERM interrupted the restore",
+            "or the database is the restored one and the name of the old one begins with `library_before_`",
+            &format!("if there is an unfinished `{unfinished}"),
+            "`sql -- --list` lists the databases",
+            &format!("it drops `{unfinished}"),
+        ] {
+            assert!(said.contains(words), "{words}: {said}");
+        }
+        let said = report("sqlite://library.db");
+        for words in [
+            "begins with `library.db.before-`",
+            "unfinished `library.db.lockgate-restoring`",
+            "`ls -l library.db*` lists the files",
+        ] {
+            assert!(said.contains(words), "{words}: {said}");
+        }
+        assert!(!said.contains("`status`"), "{said}");
     }
 }

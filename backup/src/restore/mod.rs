@@ -110,12 +110,63 @@ pub async fn restore(subject: &Subject<'_>, options: &Options) -> Result<Restore
     }
 }
 
-/// Drops the databases, or deletes the files, that earlier restores of this database have kept, and returns their
-/// names.
+/// The names of what restores of a database make beside it: databases, or files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Names {
+    /// The copy that a restore fills before it takes the name of the database. An interrupted restore leaves it; the next
+    /// one drops it, and so does [`drop_old`].
+    pub unfinished: String,
+    /// How the name of an old database begins, which a restore has replaced.
+    pub kept: String,
+    file: Option<String>,
+}
+
+impl Names {
+    /// The file of the database, if it is one of SQLite.
+    pub fn of_file(&self) -> Option<&str> {
+        self.file.as_deref()
+    }
+}
+
+/// The names of what restores of the database of this URL make.
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Refused`] if the stage is protected or was not named, or if one of them is in use.
+/// [`ErrorKind::Usage`] if the URL is invalid, or the database is in memory.
+pub fn names(url: &str) -> Result<Names, Error> {
+    match url.split_once(':').map_or("", |(scheme, _)| scheme) {
+        #[cfg(feature = "sqlite")]
+        "sqlite" => sqlite::names(url),
+        #[cfg(feature = "postgres")]
+        _ => postgres::names(url),
+        #[cfg(not(feature = "postgres"))]
+        _ => crate::subject::name_of(url).map(|name| Names { unfinished: name.clone(), kept: name, file: None }),
+    }
+}
+
+/// Reports what an interrupted restore has left.
+fn note_unfinished(subject: &Subject<'_>, kind: &str, name: &str) {
+    subject.note(format!(
+        "an earlier restore was interrupted and has left the unfinished {kind} `{name}`; a restore drops it before it \
+         begins"
+    ));
+}
+
+/// Reports a copy that a failed restore could not drop.
+fn note_undropped(subject: &Subject<'_>, kind: &str, name: &str, why: &Error) {
+    subject.note(format!(
+        "the unfinished {kind} `{name}` is left: {why}; the next `restore` drops it, and so does `restore --drop-old`"
+    ));
+}
+
+/// Drops the databases, or deletes the files, that earlier restores of this database have kept, and the copy that an
+/// interrupted one has left, and returns their names.
+///
+/// # Errors
+///
+/// [`ErrorKind::Refused`] if the stage is protected or was not named, or if one of them is in use;
+/// [`ErrorKind::Locked`] if a restore of the database is running.
 pub async fn drop_old(subject: &Subject<'_>, options: &Options) -> Result<Vec<String>, Error> {
     match subject.url.split_once(':').map_or("", |(scheme, _)| scheme) {
         #[cfg(feature = "sqlite")]

@@ -12,7 +12,7 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use tokio::io::AsyncWriteExt;
 
 use super::said::{self, Failure};
-use super::{Ignored, Obstacles, Options, Restored, compare, free_bytes, mark};
+use super::{Ignored, Names, Obstacles, Options, Restored, compare, free_bytes, mark};
 use crate::client::{self, Client};
 use crate::error::Error;
 use crate::event::{Phase, Progress};
@@ -53,6 +53,15 @@ fn literal(text: &str) -> String {
 /// It may be truncated, and other databases may have similar names. The hash of the whole name identifies ours.
 fn made_name(name: &str, ending: &str) -> String {
     with_ending(name, &format!("{ending}_{}", mark(name, ending)))
+}
+
+pub(super) fn names(url: &str) -> Result<Names, Error> {
+    let name = crate::subject::name_of(url)?;
+    // Only the ending depends on the time.
+    let mut kept = made_name(&name, &format!("{BEFORE}{}", now()));
+    let end = kept.rfind(BEFORE).map_or(kept.len(), |at| at + BEFORE.len());
+    kept.truncate(end);
+    Ok(Names { unfinished: made_name(&name, RESTORING), kept, file: None })
 }
 
 /// The name with an ending, truncated to the length that PostgreSQL allows.
@@ -147,9 +156,10 @@ pub(super) async fn restore(subject: &Subject<'_>, options: &Options, meta: Meta
     let (mut administrator, url) = administer(subject, options, &name).await?;
     let session = connection(&mut administrator)?;
     // The lock is held until this session ends, however it ends.
-    if !lock(session, &name).await? {
-        let error = Error::new(ErrorKind::Locked, format!("another restore of `{name}` is running"));
-        return Err(error.state("nothing was changed").help("wait until it ends"));
+    lock(session, &name).await?;
+    let new = made_name(&name, RESTORING);
+    if exists(session, &new).await? {
+        super::note_unfinished(subject, "database", &new);
     }
     let (client, old) = examine(subject, options, &meta, &name, session).await?;
     let mut restored =
@@ -158,7 +168,6 @@ pub(super) async fn restore(subject: &Subject<'_>, options: &Options, meta: Meta
         return Ok(restored);
     }
     let meta = &restored.meta;
-    let new = made_name(&name, RESTORING);
     let made = async {
         drop_database(session, &new).await?;
         let owner = match &old {
@@ -201,23 +210,43 @@ pub(super) async fn restore(subject: &Subject<'_>, options: &Options, meta: Meta
             let _ = administrator.close().await;
             Ok(restored)
         }
+        // It may have been swapping the names.
+        Err(error) if error.kind() == ErrorKind::Interrupted => Err(error
+            .state(format!("if there is an unfinished database `{new}`, `{name}` was not changed"))
+            .state(format!("if there is none, `{name}` may already be the restored one"))
+            .help(format!("run the same command again: it drops `{new}` before it begins"))),
         Err(error) => {
             let as_it_was = match &old {
                 Some(_) => format!("the database `{name}` was not changed"),
                 None => format!("the database `{name}` does not exist yet"),
             };
-            // If this fails, the next restore drops it.
-            let _ = drop_database(connection(&mut administrator)?, &new).await;
+            let left = match connection(&mut administrator) {
+                Ok(session) => drop_database(session, &new).await.err(),
+                Err(why) => Some(why),
+            };
+            if let Some(why) = left {
+                super::note_undropped(subject, "database", &new, &why);
+            }
             let _ = administrator.close().await;
             Err(error.state(as_it_was))
         }
     }
 }
 
-async fn lock(session: &mut PgConnection, name: &str) -> Result<bool, Error> {
+async fn lock(session: &mut PgConnection, name: &str) -> Result<(), Error> {
     let sql = "SELECT pg_try_advisory_lock(hashtextextended($1, 0))";
     let locked = sqlx::query_scalar(sql).bind(format!("lockgate restore {name}")).fetch_one(session).await;
-    locked.map_err(|error| Error::of_driver("the restore cannot be locked", &error))
+    if locked.map_err(|error| Error::of_driver("the restore cannot be locked", &error))? {
+        return Ok(());
+    }
+    let error = Error::new(ErrorKind::Locked, format!("another restore of `{name}` is running"));
+    Err(error.state("nothing was changed").help("wait until it ends"))
+}
+
+async fn exists(session: &mut PgConnection, name: &str) -> Result<bool, Error> {
+    let sql = "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)";
+    let found = sqlx::query_scalar(sql).bind(name).fetch_one(session).await;
+    found.map_err(|error| Error::of_driver("the databases cannot be listed", &error))
 }
 
 /// Finds all obstacles.
@@ -755,6 +784,8 @@ pub(super) async fn drop_old(subject: &Subject<'_>, options: &Options) -> Result
     let name = subject.name()?;
     let (mut administrator, url) = administer(subject, options, &name).await?;
     let session = connection(&mut administrator)?;
+    lock(session, &name).await?;
+    let unfinished = made_name(&name, RESTORING);
     let all: Vec<String> = sqlx::query_scalar("SELECT datname::text FROM pg_database ORDER BY 1")
         .fetch_all(&mut *session)
         .await
@@ -765,7 +796,8 @@ pub(super) async fn drop_old(subject: &Subject<'_>, options: &Options) -> Result
         let is_time = !time.is_empty() && time.bytes().all(|byte| byte.is_ascii_digit());
         is_time && *found == made_name(&name, &format!("{BEFORE}{time}"))
     };
-    let kept: Vec<String> = all.into_iter().filter(is_kept).collect();
+    let has_unfinished = all.contains(&unfinished);
+    let mut kept: Vec<String> = all.into_iter().filter(is_kept).collect();
     for name in &kept {
         let mut obstacles = Obstacles::default();
         let mut database = Database::connect(&beside(&url, name)).await?;
@@ -780,7 +812,12 @@ pub(super) async fn drop_old(subject: &Subject<'_>, options: &Options) -> Result
         obstacles.check(name)?;
     }
     for name in &kept {
-        run(session, "an old database cannot be dropped", format!("DROP DATABASE {}", identifier(name))).await?;
+        let what = format!("the old database `{name}` cannot be dropped");
+        run(session, &what, format!("DROP DATABASE {}", identifier(name))).await?;
+    }
+    if has_unfinished {
+        drop_database(session, &unfinished).await?;
+        kept.push(unfinished);
     }
     let _ = administrator.close().await;
     Ok(kept)

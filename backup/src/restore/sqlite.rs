@@ -10,7 +10,7 @@ use lockgate::__private::readable_size;
 use lockgate::{Database, ErrorKind};
 use tokio::io::AsyncWriteExt;
 
-use super::{Obstacles, Options, Restored, compare, free_bytes, mark};
+use super::{Names, Obstacles, Options, Restored, compare, free_bytes, mark};
 use crate::error::Error;
 use crate::event::{Phase, Progress};
 use crate::meta::{Meta, now};
@@ -20,14 +20,23 @@ use crate::subject::Subject;
 /// The endings of the files that SQLite keeps beside a database.
 const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
 
+/// The ending of a file that is being restored. An interrupted restore leaves it, and the next one deletes it.
+const RESTORING: &str = ".lockgate-restoring";
+
 /// The text before the time in the name of an old file.
 const KEPT: &str = ".before-";
 
-fn file_of(subject: &Subject<'_>) -> Result<PathBuf, Error> {
-    subject.name()?;
-    let file = lockgate::__private::file_of(subject.url).unwrap_or_default();
+fn file_of(url: &str) -> Result<PathBuf, Error> {
+    crate::subject::name_of(url)?;
+    let file = lockgate::__private::file_of(url).unwrap_or_default();
     // If the name is a symbolic link, its target is replaced.
     Ok(file.canonicalize().unwrap_or(file))
+}
+
+pub(super) fn names(url: &str) -> Result<Names, Error> {
+    let file = file_of(url)?;
+    let shown = |ending| with_ending(&file, ending).display().to_string();
+    Ok(Names { unfinished: shown(RESTORING), kept: shown(KEPT), file: Some(file.display().to_string()) })
 }
 
 fn with_ending(file: &Path, ending: &str) -> PathBuf {
@@ -48,13 +57,17 @@ fn folder_of(file: &Path) -> &Path {
 }
 
 pub(super) async fn restore(subject: &Subject<'_>, options: &Options, meta: Meta) -> Result<Restored, Error> {
-    let file = file_of(subject)?;
+    let file = file_of(subject.url)?;
     let name = file.display().to_string();
+    let new = with_ending(&file, RESTORING);
     let exists = file.exists();
     let mut obstacles = Obstacles::default();
     let mut claim = None;
     if folder_of(&file).is_dir() {
         claim = Claim::of(&file, &mut obstacles)?;
+        if new.exists() {
+            super::note_unfinished(subject, "file", &new.display().to_string());
+        }
     } else {
         let folder = folder_of(&file).to_string_lossy().into_owned();
         obstacles.add(
@@ -101,8 +114,7 @@ pub(super) async fn restore(subject: &Subject<'_>, options: &Options, meta: Meta
         return Ok(restored);
     }
     let meta = &restored.meta;
-    // An interrupted restore may have left this file.
-    let new = with_ending(&file, ".lockgate-restoring");
+    // An interrupted restore may have left it.
     remove(&new)?;
     let made = make(subject, meta, &new, stage).await;
     let swapped = match made {
@@ -115,7 +127,9 @@ pub(super) async fn restore(subject: &Subject<'_>, options: &Options, meta: Meta
             Ok(restored)
         }
         Err(error) => {
-            remove(&new)?;
+            if let Err(why) = remove(&new) {
+                super::note_undropped(subject, "file", &new.display().to_string(), &why);
+            }
             Err(error.state(format!("`{}` was not changed", file.display())))
         }
     }
@@ -463,7 +477,14 @@ fn obstacles_of_others(file: &Path, obstacles: &mut Obstacles) {
 }
 
 pub(super) async fn drop_old(subject: &Subject<'_>, options: &Options) -> Result<Vec<String>, Error> {
-    let file = file_of(subject)?;
+    let file = file_of(subject.url)?;
+    let mut obstacles = Obstacles::default();
+    let claim = Claim::of(&file, &mut obstacles)?;
+    obstacles.check(&file.display().to_string())?;
+    let mut claim = claim.expect("without it, there is an obstacle");
+    if file.exists() {
+        claim.put_back(&file).await;
+    }
     let start = format!("{}{KEPT}", file.file_name().unwrap_or_default().to_string_lossy());
     let mut kept: Vec<PathBuf> = std::fs::read_dir(folder_of(&file))
         .map_err(|error| Error::new(ErrorKind::Unreachable, format!("the folder cannot be read: {error}")))?
@@ -484,6 +505,10 @@ pub(super) async fn drop_old(subject: &Subject<'_>, options: &Options) -> Result
         obstacles.add_stage(stage, false, options, &file.display().to_string());
         obstacles_of_others(file, &mut obstacles);
         obstacles.check(&file.display().to_string())?;
+    }
+    let unfinished = with_ending(&file, RESTORING);
+    if unfinished.exists() {
+        kept.push(unfinished);
     }
     for file in &kept {
         remove(file)?;

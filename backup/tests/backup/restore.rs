@@ -328,6 +328,54 @@ async fn a_restore_that_is_interrupted_leaves_the_old_or_the_new_database() {
     }
 }
 
+/// What an interrupted restore leaves, without the restore: a copy that nobody has finished.
+async fn leave_unfinished(place: &Place) -> String {
+    let unfinished = restore::names(&place.url).unwrap().unfinished;
+    match place.is_sqlite() {
+        true => std::fs::write(&unfinished, "unfinished").unwrap(),
+        false => execute(&cluster().unwrap().url("postgres"), &format!("CREATE DATABASE \"{unfinished}\"")).await,
+    }
+    unfinished
+}
+
+#[tokio::test]
+async fn what_an_interrupted_restore_leaves_is_named_and_dropped() {
+    for place in Place::each().await {
+        prepared(&place).await;
+        let has = async |name: &str| match place.is_sqlite() {
+            true => std::fs::exists(name).unwrap(),
+            false => databases(&place).await.iter().any(|found| found == name),
+        };
+        let noted = |name: &str| {
+            let mut events = place.events.lock().unwrap();
+            let text = format!("{events:?}");
+            events.clear();
+            text.contains(&format!(
+                "has left the unfinished {} `{name}`",
+                if place.is_sqlite() { "file" } else { "database" }
+            ))
+        };
+        let unfinished = leave_unfinished(&place).await;
+        let mut dry = options(Stage::Development);
+        dry.dry_run = true;
+        back(&place, &dry).await.unwrap();
+        assert!(noted(&unfinished) && has(&unfinished).await);
+        let kept = back(&place, &options(Stage::Development)).await.unwrap().kept.unwrap();
+        assert!(noted(&unfinished) && !has(&unfinished).await);
+        assert!(kept.starts_with(&restore::names(&place.url).unwrap().kept), "{kept}");
+
+        // Without another restore.
+        leave_unfinished(&place).await;
+        let development = options(Stage::Development);
+        let drop = async |subject: Subject<'_>| restore::drop_old(&subject, &development).await;
+        let dropped = place.with(&migrator(), &place.store(), drop).await.unwrap();
+        assert_eq!(dropped, [kept, unfinished.clone()]);
+        assert!(!has(&unfinished).await);
+        back(&place, &options(Stage::Development)).await.unwrap();
+        assert!(!noted(&unfinished));
+    }
+}
+
 /// What the test below starts and kills.
 #[tokio::test]
 async fn child() {
@@ -372,7 +420,7 @@ async fn a_restore_that_is_killed_leaves_the_old_or_the_new_database() {
         back(&place, &options(Stage::Development)).await.unwrap();
         assert_eq!(place.number("SELECT count(*) FROM books").await, 500);
         if !place.is_sqlite() {
-            assert!(!databases(&place).await.iter().any(|name| name.ends_with("_restoring")));
+            assert!(!databases(&place).await.iter().any(|name| name.contains("_restoring")));
         }
     }
 }

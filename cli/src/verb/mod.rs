@@ -10,6 +10,7 @@ use crate::confirm;
 use crate::invocation::Invocation;
 use crate::migration_ref::MigrationRef;
 use crate::render;
+use crate::url::DatabaseUrl;
 
 #[cfg(feature = "adopt")]
 pub mod adopt;
@@ -257,8 +258,8 @@ impl Verb {
         }
     }
 
-    /// The error after a signal.
-    pub(crate) fn stopped(&self, signal: &'static str, is_postgres: impl FnOnce() -> bool) -> CommandError {
+    /// The error after a signal, on the database of this URL.
+    pub(crate) fn stopped(&self, signal: &'static str, url: impl FnOnce() -> Option<DatabaseUrl>) -> CommandError {
         match self {
             #[cfg(feature = "backup")]
             Self::Backup(_) => CommandError::StoppedData { signal, what: DataCommand::Backup },
@@ -267,11 +268,17 @@ impl Verb {
             #[cfg(feature = "backup")]
             Self::Load(_) | Self::Refresh(_) => CommandError::StoppedData { signal, what: DataCommand::Load },
             #[cfg(feature = "backup")]
-            Self::Restore(_) => CommandError::StoppedData { signal, what: DataCommand::Restore },
+            Self::Restore(_) => {
+                let names = url().and_then(|url| lockgate_backup::restore::names(url.reveal()).ok());
+                CommandError::StoppedData { signal, what: DataCommand::Restore(names) }
+            }
             #[cfg(feature = "backup")]
             Self::Deploy(_) => CommandError::StoppedData { signal, what: DataCommand::Deploy },
             Self::Wait(_) => CommandError::StoppedWaiting { signal },
-            _ => CommandError::Stopped { signal, postgres: is_postgres(), flags: Vec::new() },
+            _ => {
+                let postgres = url().is_some_and(|url| url.reveal().starts_with("postgres"));
+                CommandError::Stopped { signal, postgres, flags: Vec::new() }
+            }
         }
     }
 
