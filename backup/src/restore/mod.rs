@@ -33,7 +33,7 @@ pub struct Options {
     pub disconnect: bool,
     /// The errors that are only reported, and are not failures (PostgreSQL).
     pub ignored: Vec<Ignored>,
-    /// Whether to check only if the restore is possible, and change nothing.
+    /// Whether to check only if the restore is possible, and read the dump, but change nothing.
     pub dry_run: bool,
 }
 
@@ -81,6 +81,17 @@ impl fmt::Display for Ignored {
     }
 }
 
+/// How far a restore goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// It finds the obstacles.
+    Obstacles,
+    /// It reads the dump too.
+    Dump,
+    /// It restores the backup.
+    Whole,
+}
+
 /// Restores a backup into the database of the subject, which may exist or not.
 ///
 /// All obstacles are found and reported before anything changes. The backup is restored into a new database (or file)
@@ -88,12 +99,29 @@ impl fmt::Display for Ignored {
 /// another name until [`drop_old`]. If the restore is interrupted, the database is either the old or the new one, and
 /// the restore can be called again.
 ///
+/// A dry run finds the obstacles and reads the whole dump: its size and checksum must be those of the meta file, and
+/// `pg_restore` must understand its table of contents.
+///
 /// # Errors
 ///
 /// [`ErrorKind::Refused`] with all obstacles: a wrong, protected or unnamed stage, a database with tables and without a
 /// stage, other sessions, missing roles, an older server, too little disk space; [`ErrorKind::Failed`] if the backup
 /// cannot be restored, or does not match its meta file. In both cases the database is not changed.
 pub async fn restore(subject: &Subject<'_>, options: &Options) -> Result<Restored, Error> {
+    let extent = if options.dry_run { Extent::Dump } else { Extent::Whole };
+    as_far_as(subject, options, extent).await
+}
+
+/// Finds the backup that would be restored, and all obstacles. It does not read the dump, which may take long.
+///
+/// # Errors
+///
+/// Those of [`restore`], but for a damaged dump.
+pub async fn find(subject: &Subject<'_>, options: &Options) -> Result<Meta, Error> {
+    Ok(as_far_as(subject, options, Extent::Obstacles).await?.meta)
+}
+
+async fn as_far_as(subject: &Subject<'_>, options: &Options, extent: Extent) -> Result<Restored, Error> {
     let meta = list::choose(subject, &options.choice).await?;
     let of_url = if subject.url.starts_with("sqlite:") { Dialect::Sqlite } else { Dialect::Postgres };
     let of_backup = meta.dialect()?;
@@ -103,9 +131,9 @@ pub async fn restore(subject: &Subject<'_>, options: &Options) -> Result<Restore
     }
     match of_backup {
         #[cfg(feature = "postgres")]
-        Dialect::Postgres => postgres::restore(subject, options, meta).await,
+        Dialect::Postgres => postgres::restore(subject, options, extent, meta).await,
         #[cfg(feature = "sqlite")]
-        Dialect::Sqlite => sqlite::restore(subject, options, meta).await,
+        Dialect::Sqlite => sqlite::restore(subject, options, extent, meta).await,
         other => Err(Error::new(ErrorKind::Unsupported, format!("this build does not support {other}"))),
     }
 }

@@ -12,7 +12,7 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use tokio::io::AsyncWriteExt;
 
 use super::said::{self, Failure};
-use super::{Ignored, Names, Obstacles, Options, Restored, compare, free_bytes, mark};
+use super::{Extent, Ignored, Names, Obstacles, Options, Restored, compare, free_bytes, mark};
 use crate::client::{self, Client};
 use crate::error::Error;
 use crate::event::{Phase, Progress};
@@ -151,7 +151,12 @@ async fn server(session: &mut PgConnection) -> Result<(String, Option<i64>), Err
     Ok((started, cluster.ok()))
 }
 
-pub(super) async fn restore(subject: &Subject<'_>, options: &Options, meta: Meta) -> Result<Restored, Error> {
+pub(super) async fn restore(
+    subject: &Subject<'_>,
+    options: &Options,
+    extent: Extent,
+    meta: Meta,
+) -> Result<Restored, Error> {
     let name = subject.name()?;
     let (mut administrator, url) = administer(subject, options, &name).await?;
     let session = connection(&mut administrator)?;
@@ -163,9 +168,14 @@ pub(super) async fn restore(subject: &Subject<'_>, options: &Options, meta: Meta
     }
     let (client, old) = examine(subject, options, &meta, &name, session).await?;
     let mut restored =
-        Restored { meta, database: name.clone(), kept: None, ignored: Vec::new(), is_dry_run: options.dry_run };
-    if options.dry_run {
-        return Ok(restored);
+        Restored { meta, database: name.clone(), kept: None, ignored: Vec::new(), is_dry_run: extent != Extent::Whole };
+    match extent {
+        Extent::Obstacles => return Ok(restored),
+        Extent::Dump => {
+            let read = read_dump(subject, &restored.meta, &client).await;
+            return read.map(|()| restored).map_err(|error| error.state("nothing was changed"));
+        }
+        Extent::Whole => {}
     }
     let meta = &restored.meta;
     let made = async {
@@ -527,6 +537,39 @@ pub(crate) async fn create(
         }
     }
     run(session, &format!("the database `{name}` cannot be created"), sql).await
+}
+
+/// Reads the whole dump, which must match its meta file, and lets `pg_restore` list what is in it.
+async fn read_dump(subject: &Subject<'_>, meta: &Meta, client: &Client) -> Result<(), Error> {
+    let mut command = client.command(subject.url)?;
+    command.arg("--list").stdin(Stdio::piped());
+    let mut child = client.start(&mut command)?;
+    let (stdin, stderr) = (child.stdin.take(), child.stderr.take());
+    let mut stdin = stdin.expect("it is a pipe");
+    let mut ended = false;
+    let feed = async {
+        let progress = Progress::begin(Phase::ReadBack, &meta.key, Some(meta.size), subject.on_event);
+        let take = async |piece: &[u8]| {
+            // It ends after the table of contents, which is at the beginning. The rest is read for the checksum.
+            ended = ended || stdin.write_all(piece).await.is_err();
+            Ok(())
+        };
+        let read = crate::fetch::read(subject.store, meta, progress, take).await;
+        drop(stdin);
+        read
+    };
+    let (read, said) = tokio::join!(feed, client::said(stderr.expect("it is a pipe")));
+    let status = child.wait().await;
+    let status = status.map_err(|error| Error::failed(format!("`pg_restore` cannot be waited for: {error}")))?;
+    // What is damaged may also be unreadable, and the checksum says why.
+    read?;
+    match status.success() {
+        true => Ok(()),
+        false => Err(client
+            .failed(status, &said, subject.url)
+            .state(format!("it cannot read the dump `{}`", meta.key))
+            .help("use another backup: `backup list` lists them, and `backup verify` checks one")),
+    }
 }
 
 /// Restores the dump into an empty database, and returns the errors that were ignored.

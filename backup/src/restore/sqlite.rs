@@ -10,7 +10,7 @@ use lockgate::__private::readable_size;
 use lockgate::{Database, ErrorKind};
 use tokio::io::AsyncWriteExt;
 
-use super::{Names, Obstacles, Options, Restored, compare, free_bytes, mark};
+use super::{Extent, Names, Obstacles, Options, Restored, compare, free_bytes, mark};
 use crate::error::Error;
 use crate::event::{Phase, Progress};
 use crate::meta::{Meta, now};
@@ -56,7 +56,12 @@ fn folder_of(file: &Path) -> &Path {
     file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-pub(super) async fn restore(subject: &Subject<'_>, options: &Options, meta: Meta) -> Result<Restored, Error> {
+pub(super) async fn restore(
+    subject: &Subject<'_>,
+    options: &Options,
+    extent: Extent,
+    meta: Meta,
+) -> Result<Restored, Error> {
     let file = file_of(subject.url)?;
     let name = file.display().to_string();
     let new = with_ending(&file, RESTORING);
@@ -109,9 +114,17 @@ pub(super) async fn restore(subject: &Subject<'_>, options: &Options, meta: Meta
     }
     obstacles.check(&name)?;
     let mut claim = claim.expect("without it, there is an obstacle");
-    let mut restored = Restored { meta, database: name, kept: None, ignored: Vec::new(), is_dry_run: options.dry_run };
-    if options.dry_run {
-        return Ok(restored);
+    let is_dry_run = extent != Extent::Whole;
+    let mut restored = Restored { meta, database: name, kept: None, ignored: Vec::new(), is_dry_run };
+    match extent {
+        Extent::Obstacles => return Ok(restored),
+        Extent::Dump => {
+            let progress =
+                Progress::begin(Phase::ReadBack, &restored.meta.key, Some(restored.meta.size), subject.on_event);
+            let read = crate::fetch::read(subject.store, &restored.meta, progress, async |_| Ok(())).await;
+            return read.map(|()| restored).map_err(|error| error.state("nothing was changed"));
+        }
+        Extent::Whole => {}
     }
     let meta = &restored.meta;
     // An interrupted restore may have left it.

@@ -261,10 +261,40 @@ async fn a_damaged_dump_is_not_restored() {
         bytes[last] ^= 1;
         std::fs::write(path, bytes).unwrap();
         place.sql("DELETE FROM books WHERE id > 3").await;
-        let error = back(&place, &options(Stage::Development)).await.unwrap_err();
-        assert!(error.report().contains("is damaged"), "{error:?}");
-        assert_eq!(place.number("SELECT count(*) FROM books").await, 3);
+        let mut dry = options(Stage::Development);
+        dry.dry_run = true;
+        for options in [dry, options(Stage::Development)] {
+            let error = back(&place, &options).await.unwrap_err();
+            assert!(error.report().contains("is damaged"), "{error:?}");
+            assert_eq!(place.number("SELECT count(*) FROM books").await, 3);
+        }
+        // A question is asked without reading the dump, which may take long.
+        let development = options(Stage::Development);
+        let find = async |subject: Subject<'_>| restore::find(&subject, &development).await;
+        place.with(&migrator(), &place.store(), find).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_dry_run_finds_a_dump_that_pg_restore_cannot_read() {
+    use sha2::Digest;
+
+    let Some(place) = Place::postgres().await else { return };
+    prepared(&place).await;
+    let mut dry = options(Stage::Development);
+    dry.dry_run = true;
+    back(&place, &dry).await.unwrap();
+    // With the right size and checksum, but of no format that it knows.
+    let stored = place.stored().into_iter().find(|file| file.ends_with(".dump")).unwrap();
+    let text = "this was never a dump";
+    std::fs::write(place.store_folder().join(stored), text).unwrap();
+    edit(&place, |meta| {
+        meta["size"] = text.len().into();
+        meta["sha256"] = sha2::Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect::<String>().into();
+    });
+    let report = back(&place, &dry).await.unwrap_err().report();
+    assert!(report.contains("`pg_restore` failed with exit code 1"), "{report}");
+    assert!(report.contains("it cannot read the dump") && report.contains("nothing was changed"), "{report}");
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ pub struct Arguments {
     /// The key of the backup, or the last part of it; by default the newest
     #[arg(id = "backup_key", value_name = "KEY")]
     pub key: Option<String>,
-    /// Check whether the restore is possible, and change nothing
+    /// Check whether the restore is possible, read the whole dump, and change nothing
     #[arg(long)]
     pub dry_run: bool,
     /// End other sessions when the databases are swapped (PostgreSQL)
@@ -77,13 +77,11 @@ pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> R
         return Ok(Answer::done(Body::Kept(Box::new(Kept::OldDropped(dropped)))));
     }
     if asks && !arguments.dry_run {
-        options.dry_run = true;
-        let found = async |subject: Subject<'_>| restore::restore(&subject, &options).await;
+        let found = async |subject: Subject<'_>| restore::find(&subject, &options).await;
         let found = with(invocation, &migrator, &arguments.store, found).await?;
         // Restores the backup that was shown, even if a newer one was made meanwhile.
-        options.choice.key = Some(found.meta.key.clone());
-        options.dry_run = false;
-        let question = format!("the backup `{}` replaces {}", found.meta.key, invocation.database());
+        let question = format!("the backup `{}` replaces {}", found.key, invocation.database());
+        options.choice.key = Some(found.key);
         confirm::confirm(invocation, &question).await?;
     }
     let restored = async |subject: Subject<'_>| restore::restore(&subject, &options).await;
