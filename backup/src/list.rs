@@ -1,6 +1,7 @@
 //! Lists what is in a store: backups, and files that are not complete backups.
 
 use futures_util::{StreamExt, TryStreamExt, stream};
+use lockgate::ErrorKind;
 
 use crate::error::Error;
 use crate::meta::Meta;
@@ -60,6 +61,8 @@ pub async fn list(store: &Store, database: &str, of: Option<Of>) -> Result<Listi
             parts.dump = Some(object.size);
         } else if key == name.meta() {
             parts.has_meta = true;
+        } else if key == name.mark() {
+            parts.has_mark = true;
         }
     }
     let read: Vec<Result<Meta, Broken>> =
@@ -87,6 +90,8 @@ pub async fn list(store: &Store, database: &str, of: Option<Of>) -> Result<Listi
 struct Parts {
     dump: Option<u64>,
     has_meta: bool,
+    /// Whether a backup of this name was started, and has not ended.
+    has_mark: bool,
     size: u64,
     changed_at: u64,
 }
@@ -99,13 +104,21 @@ async fn examine(store: &Store, name: Name, parts: Parts) -> Result<Result<Meta,
         changed_at: parts.changed_at,
         is_unfinished,
     };
-    if !parts.has_meta {
+    if !parts.has_meta && parts.has_mark {
         return Ok(Err(broken(
             "it has no meta file: the backup is still running, or was interrupted".to_owned(),
             true,
         )));
     }
-    let meta = match Meta::read(&store.get(&name.meta()).await?, &name.dump()) {
+    let text = match store.get(&name.meta()).await {
+        Ok(text) => text,
+        // A backup that has ended after its folder was listed has one now.
+        Err(error) if !parts.has_meta && error.kind() == ErrorKind::Unreachable => {
+            return Ok(Err(broken("its meta file is missing".to_owned(), false)));
+        }
+        Err(error) => return Err(error),
+    };
+    let meta = match Meta::read(&text, &name.dump()) {
         Ok(meta) => meta,
         Err(error) => return Ok(Err(broken(error.to_string(), false))),
     };
@@ -169,9 +182,11 @@ pub async fn choose(subject: &Subject<'_>, choice: &Choice) -> Result<Meta, Erro
     let newest = listing.backups.into_iter().next_back();
     // An older one in its place would be a surprise.
     let time = |broken: &Broken| Name::of_key(&broken.key).and_then(|name| name.time().parse::<u64>().ok());
-    let finished = listing.broken.into_iter().filter(|broken| !broken.is_unfinished);
-    if let Some((at, broken)) = finished.filter_map(|broken| Some((time(&broken)?, broken))).max_by_key(|(at, _)| *at)
-        && newest.as_ref().is_none_or(|meta| at > meta.taken_at)
+    let is_newer = |at: u64| newest.as_ref().is_none_or(|meta| at > meta.taken_at);
+    let (unfinished, finished): (Vec<_>, Vec<_>) = listing.broken.into_iter().partition(|broken| broken.is_unfinished);
+    if let Some((at, broken)) =
+        finished.into_iter().filter_map(|broken| Some((time(&broken)?, broken))).max_by_key(|(at, _)| *at)
+        && is_newer(at)
     {
         let error = Error::refused(format!("the newest backup, `{}`, is broken: {}", broken.key, broken.why));
         let other = newest.map(|meta| format!("give the key of the one before it, `{}`, or ", meta.key));
@@ -181,6 +196,12 @@ pub async fn choose(subject: &Subject<'_>, choice: &Choice) -> Result<Meta, Erro
             other.unwrap_or_default(),
             shows()
         )));
+    }
+    if let Some(taken) = &newest {
+        // It may be running at this moment, so it is no reason to refuse the one before it.
+        for broken in unfinished.iter().filter(|broken| time(broken).is_some_and(is_newer)) {
+            subject.note(format!("`{}` is newer than `{}`, and is passed over: {}", broken.key, taken.key, broken.why));
+        }
     }
     newest.ok_or_else(|| {
         let what = format!("the store {} has no backup of `{database}`{of}", subject.store);

@@ -112,6 +112,9 @@ fn month(time: u64) -> u64 {
 /// Deletes the backups of one database at one stage that the policy does not keep, and unfinished backups that are more
 /// than a day old.
 ///
+/// The policy counts only backups that are complete: with a meta file that can be read, and a dump of the size that it
+/// says. Damaged ones are not deleted.
+///
 /// # Errors
 ///
 /// [`ErrorKind::Usage`](lockgate::ErrorKind::Usage) if the policy keeps nothing, or no stage is named;
@@ -153,7 +156,9 @@ pub async fn prune(subject: &Subject<'_>, options: &Options) -> Result<Pruned, E
             subject.store.delete_staged(key)?;
             continue;
         };
-        // Without its meta file it is no longer a backup, whatever happens next.
+        // Without its meta file it is no longer a backup, whatever happens next. If this is interrupted, the mark says
+        // so: a dump without both has lost its meta file, and is not deleted. A full disk has no room for a mark.
+        let _ = subject.store.mark(&name).await;
         for key in [name.meta(), name.dump(), name.mark()] {
             subject.store.delete(&key).await?;
         }

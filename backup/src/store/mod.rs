@@ -89,6 +89,14 @@ impl Store {
         }
     }
 
+    /// Marks a backup as unfinished before it is deleted.
+    pub(crate) async fn mark(&self, name: &Name) -> Result<(), Error> {
+        let written = self.objects.put(&self.path(&name.mark()), "deleted\n".into()).await;
+        written.map_err(|error| self.failed("cannot be written", &error))?;
+        self.close_to_others(&name.mark());
+        Ok(())
+    }
+
     /// The time in the newest name in a folder, whether its backup is finished or not.
     pub(crate) async fn newest(&self, folder: &Path) -> Result<Option<u64>, Error> {
         let found = self.objects_in(folder).await?;

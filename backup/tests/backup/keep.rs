@@ -210,6 +210,42 @@ async fn an_older_backup_never_stands_in_for_a_broken_one() {
 }
 
 #[tokio::test]
+async fn a_backup_that_lost_its_meta_file_is_not_passed_over_in_silence() {
+    let place = Place::sqlite();
+    place.migrate().await;
+    place.backup(&place.store()).await.unwrap();
+    copies(&place, &[0, 1, 2]);
+    let folder = place.store_folder().join("library/unmarked");
+    let [old, middle, new] = [0, 1, 2].map(|at| format!("{}-0002_create_loans", 1_767_225_600 + at));
+    let choose = async || {
+        let choice = Choice::default();
+        place.with(&migrator(), &place.store(), async |subject| list::choose(&subject, &choice).await).await
+    };
+    // One that is running, or was interrupted: the one before it is taken, and that is said.
+    std::fs::rename(folder.join(format!("{new}.json")), folder.join(format!("{new}.begun"))).unwrap();
+    assert_eq!(choose().await.unwrap().taken_at, 1_767_225_601);
+    let events = format!("{:?}", place.events.lock().unwrap());
+    let said =
+        format!("`library/unmarked/{new}.dump` is newer than `library/unmarked/{middle}.dump`, and is passed over");
+    assert!(events.contains(&said) && events.contains("still running, or was interrupted"), "{events}");
+    // One that had ended.
+    std::fs::remove_file(folder.join(format!("{new}.begun"))).unwrap();
+    let lost = choose().await.unwrap_err().report();
+    assert!(lost.contains(&format!("`library/unmarked/{new}.dump`, is broken: its meta file is missing")), "{lost}");
+
+    // The policy counts what can be restored, and nothing is deleted that only lacks its meta file.
+    std::fs::write(folder.join(format!("{middle}.dump")), "damaged").unwrap();
+    let long_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(2 * 24 * 3600);
+    let dump = std::fs::File::options().write(true).open(folder.join(format!("{new}.dump"))).unwrap();
+    dump.set_modified(long_ago).unwrap();
+    let done = pruned(&place, Policy { last: 1, ..Policy::default() }, |_| ()).await.unwrap();
+    assert_eq!(done.kept.iter().map(|(meta, _)| meta.taken_at).collect::<Vec<_>>(), [1_767_225_600]);
+    assert_eq!((done.deleted, done.remains), (vec![], vec![]));
+    assert_eq!(done.left.len(), 2);
+    assert!(folder.join(format!("{old}.dump")).exists() && folder.join(format!("{new}.dump")).exists());
+}
+
+#[tokio::test]
 async fn a_backup_made_while_the_schema_changes_is_verified() {
     let Some(place) = Place::postgres().await else { return };
     place.migrate().await;
