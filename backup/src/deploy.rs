@@ -46,6 +46,9 @@ pub async fn deploy(subject: &Subject<'_>, options: Options) -> Result<Deployed,
     let planned = subject.migrator.plan(&mut database, destination).await;
     let _ = database.close().await;
     let is_pending = !planned?.is_empty();
+    if begun.is_none() {
+        note_begun(subject, is_pending).await;
+    }
     let before = match begun {
         Some(before) => before,
         None if !is_pending => return Ok(Deployed { before: None, report: Report::default(), after: None }),
@@ -93,17 +96,42 @@ fn restore(subject: &Subject<'_>, meta: &Meta) -> String {
     }
 }
 
-/// The first backup of a deploy that has not ended. Backups that are not part of a deploy may be newer.
+/// Reports a deploy that has not ended, because it failed or was interrupted.
+async fn note_begun(subject: &Subject<'_>, is_pending: bool) {
+    let note = match last_of_deploys(subject).await {
+        Ok(Some(meta)) if meta.purpose == Purpose::BeforeDeploy && is_pending => format!(
+            "the deploy that began with the backup `{}` has not ended; this one begins again, with another backup: \
+             `deploy --resume` would have continued",
+            meta.key
+        ),
+        Ok(Some(meta)) if meta.purpose == Purpose::BeforeDeploy => format!(
+            "the deploy that began with the backup `{}` has not ended: the backup after the migrations is missing, and \
+             `deploy --resume` makes it",
+            meta.key
+        ),
+        Ok(_) => return,
+        // If something is pending, the backup before the migrations fails too, and says why.
+        Err(_) if is_pending => return,
+        Err(error) => format!("it is unknown whether an earlier deploy has ended: {error}"),
+    };
+    subject.note(note);
+}
+
+/// The first backup of a deploy that has not ended.
 async fn begun(subject: &Subject<'_>) -> Result<Meta, Error> {
-    let mut database = Database::connect(subject.url).await?;
-    let stage = subject.migrator.stage_of(&mut database).await;
-    let _ = database.close().await;
-    let listing = list::list(subject.store, &subject.name()?, Some(Of::from(stage?))).await?;
-    let mut of_deploys = listing.backups.into_iter().filter(|meta| meta.purpose != Purpose::Asked);
-    let what = match of_deploys.next_back() {
+    let what = match last_of_deploys(subject).await? {
         Some(meta) if meta.purpose == Purpose::BeforeDeploy => return Ok(meta),
         Some(meta) => format!("there is no deploy to resume: the last one has ended with the backup `{}`", meta.key),
         None => "there is no deploy to resume: no backup is the first one of a deploy".to_owned(),
     };
     Err(Error::refused(what).state("nothing was changed").help("`deploy` starts one"))
+}
+
+/// The newest backup that a deploy has made. Backups that are not part of a deploy may be newer.
+async fn last_of_deploys(subject: &Subject<'_>) -> Result<Option<Meta>, Error> {
+    let mut database = Database::connect(subject.url).await?;
+    let stage = subject.migrator.stage_of(&mut database).await;
+    let _ = database.close().await;
+    let listing = list::list(subject.store, &subject.name()?, Some(Of::from(stage?))).await?;
+    Ok(listing.backups.into_iter().rfind(|meta| meta.purpose != Purpose::Asked))
 }

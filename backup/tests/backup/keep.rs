@@ -326,6 +326,42 @@ async fn a_deploy_is_backed_up_before_and_after() {
 }
 
 #[tokio::test]
+async fn a_deploy_that_was_killed_before_its_end_is_named_by_the_next_one() {
+    for place in Place::each().await {
+        if place.is_sqlite() {
+            place.sql("PRAGMA user_version = 1").await;
+        }
+        let first = async |subject: lockgate_backup::Subject<'_>| {
+            lockgate_backup::create(&subject, Purpose::BeforeDeploy).await.unwrap()
+        };
+        let before = place.with(&migrator(), &place.store(), first).await;
+        let said = || std::mem::take(&mut *place.events.lock().unwrap());
+        let begun = format!("the deploy that began with the backup `{}` has not ended", before.key);
+        // Killed before the migrations.
+        said();
+        let done = deployed(&place, &migrator(), false).await.unwrap();
+        assert_ne!(done.before.unwrap().key, before.key);
+        let events = format!("{:?}", said());
+        assert!(events.contains(&begun) && events.contains("begins again"), "{events}");
+
+        // Killed before the second backup.
+        let after = place.store_folder().join(done.after.unwrap().key);
+        std::fs::remove_file(after.with_extension("json")).unwrap();
+        std::fs::rename(&after, after.with_extension("begun")).unwrap();
+        let nothing = deployed(&place, &migrator(), false).await.unwrap();
+        assert!(nothing.before.is_none() && nothing.after.is_none());
+        let events = format!("{:?}", said());
+        assert!(events.contains("has not ended: the backup after the migrations is missing"), "{events}");
+        assert!(events.contains("`deploy --resume` makes it"), "{events}");
+        deployed(&place, &migrator(), true).await.unwrap();
+        said();
+        deployed(&place, &migrator(), false).await.unwrap();
+        let events = format!("{:?}", said());
+        assert!(!events.contains("has not ended"), "{events}");
+    }
+}
+
+#[tokio::test]
 async fn a_step_that_fails_stops_a_deploy_which_is_resumed_later() {
     for place in Place::each().await {
         place.migrate().await;
