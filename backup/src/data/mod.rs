@@ -175,6 +175,34 @@ fn has_rows(table: &TableName) -> Error {
              this table: `--exclude`")
 }
 
+/// The help for rows that refer to missing ones.
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+const TOGETHER: &str = "dump these tables together, with all rows that their rows refer to";
+
+/// The commands that dump and load these tables together.
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+fn together<'a>(tables: impl IntoIterator<Item = &'a TableName>, options: &str) -> String {
+    let only = |table: &TableName| format!(" --only {}", lockgate::shell_word(&table.to_string()));
+    let only: String = tables.into_iter().map(only).collect();
+    format!("`dump FILE{only}` and `load FILE{options}`")
+}
+
+/// Refuses to replace tables without those that refer to them.
+#[cfg(feature = "postgres")]
+fn referred_to(tables: &[TableName], referrers: &[TableName]) -> Error {
+    let listed: Vec<String> = referrers.iter().map(|table| format!("`{table}`")).collect();
+    let what = match tables {
+        [table] => format!("the rows of `{table}` cannot be replaced alone"),
+        _ => "the rows of the tables in the dump cannot be replaced alone".to_owned(),
+    };
+    Error::refused(format!("{what}: foreign keys refer to them from {}", listed.join(", ")))
+        .state("nothing was changed")
+        .help(format!(
+            "dump all of them and load them together: {}",
+            together(tables.iter().chain(referrers), " --replace")
+        ))
+}
+
 /// Refuses a table of Lockgate's own, which no dump contains unless somebody has altered it.
 fn check_bookkeeping(table: &TableName, options: &LoadOptions) -> Result<(), Error> {
     // SQLite's names have no case.

@@ -310,6 +310,13 @@ impl Line {
 
 /// Deletes the rows of these tables, all at once, because they can refer to one another.
 async fn empty(connection: &mut PgConnection, tables: &[TableName]) -> Result<(), Error> {
+    if !tables.is_empty() {
+        // TRUNCATE refuses a table that others refer to, even if they have no rows.
+        let referrers = catalogue::referrers(connection, tables).await.map_err(unloaded)?;
+        if !referrers.is_empty() {
+            return Err(super::referred_to(tables, &referrers));
+        }
+    }
     let mut names = Vec::with_capacity(tables.len());
     for table in tables {
         let only = if catalogue::is_partitioned(connection, table).await.map_err(unloaded)? { "" } else { "ONLY " };
@@ -372,7 +379,9 @@ fn unloaded(error: sqlx::Error) -> Error {
             .map(str::to_owned),
         _ => None,
     };
+    let is_foreign_key = error.as_database_error().and_then(|error| error.code()).as_deref() == Some("23503");
     let error = Error::of_driver("the dump cannot be loaded", &error);
+    let error = if is_foreign_key { error.help(super::TOGETHER) } else { error };
     detail.into_iter().fold(error, Error::state).state("nothing was changed")
 }
 

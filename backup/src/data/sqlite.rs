@@ -358,7 +358,7 @@ async fn load_in_transaction(
     for trigger in &triggers {
         execute(connection, trigger).await.map_err(unloaded)?;
     }
-    check_keys(connection).await?;
+    check_keys(connection, &loaded, options.replace).await?;
     Ok(loaded)
 }
 
@@ -452,19 +452,31 @@ async fn insert(
     })
 }
 
-async fn check_keys(connection: &mut SqliteConnection) -> Result<(), Error> {
+async fn check_keys(connection: &mut SqliteConnection, loaded: &Tables, replaces: bool) -> Result<(), Error> {
     let question = "SELECT \"table\", parent, count(*) FROM pragma_foreign_key_check GROUP BY 1, 2 ORDER BY 1, 2";
     let rows = sqlx::query(question).fetch_all(connection).await.map_err(unloaded)?;
     if rows.is_empty() {
         return Ok(());
     }
-    let mut error = Error::refused("the rows refer to rows that do not exist");
+    let mut error = Error::refused("rows refer to rows that do not exist");
+    let mut together: Vec<TableName> =
+        loaded.rows.iter().map(|(name, _)| TableName { schema: None, name: name.clone() }).collect();
     for row in rows {
         let (table, parent, count): (String, String, i64) =
             (row.try_get(0).map_err(unloaded)?, row.try_get(1).map_err(unloaded)?, row.try_get(2).map_err(unloaded)?);
-        error = error.state(format!("{count} rows of `{table}` refer to missing rows of `{parent}`"));
+        error = error.state(match count {
+            1 => format!("1 row of `{table}` refers to a missing row of `{parent}`"),
+            _ => format!("{count} rows of `{table}` refer to missing rows of `{parent}`"),
+        });
+        for name in [table, parent] {
+            if together.iter().all(|known| !known.name.eq_ignore_ascii_case(&name)) {
+                together.push(TableName { schema: None, name });
+            }
+        }
     }
-    Err(error.state("nothing was changed").help("dump these tables together, with all rows that their rows refer to"))
+    let options = if replaces { " --replace" } else { "" };
+    let commands = super::together(&together, options);
+    Err(error.state("nothing was changed").help(format!("{}: {commands}", super::TOGETHER)))
 }
 
 async fn execute(connection: &mut SqliteConnection, statement: &str) -> Result<(), sqlx::Error> {

@@ -205,7 +205,10 @@ async fn some_tables_and_some_rows_are_chosen() {
     // Rows whose partners were left out are not loaded.
     let (file, _) = source.dump(&choice(&["a_loans"], &[], &[])).await.unwrap();
     let target = Place::with(Dialect::Postgres, SCHEMA).await.unwrap();
-    says(target.load(&file).await, &["violates foreign key constraint", "Key (person)=(1) is not present"]);
+    says(
+        target.load(&file).await,
+        &["violates foreign key constraint", "Key (person)=(1) is not present", "help: dump these tables together"],
+    );
     assert_eq!(target.texts(GUARDS).await, source.texts(GUARDS).await);
 }
 
@@ -300,6 +303,37 @@ async fn rows_that_are_there_are_replaced() {
     target.load_with(&replace, &file).await.unwrap();
     target.run("DROP TRIGGER never ON kinds").await;
     same_as(&target, &source).await;
+}
+
+#[tokio::test]
+async fn a_table_is_replaced_with_those_that_refer_to_it() {
+    // Through partitions, from another table, and through that from one more.
+    let schema = "CREATE SCHEMA \"my club\"; CREATE TABLE members (id INT PRIMARY KEY); \
+                  CREATE TABLE loans (id INT PRIMARY KEY, member INT REFERENCES members) PARTITION BY RANGE (id); \
+                  CREATE TABLE loans_1 PARTITION OF loans FOR VALUES FROM (1) TO (100); \
+                  CREATE TABLE \"my club\".fees (loan INT REFERENCES loans_1); CREATE TABLE books (id INT); \
+                  INSERT INTO members VALUES";
+    let Some(source) = Place::with(Dialect::Postgres, &format!("{schema} (1), (3)")).await else { return };
+    let rows = "INSERT INTO loans VALUES (7, 2); INSERT INTO \"my club\".fees VALUES (7)";
+    let target = Place::with(Dialect::Postgres, &format!("{schema} (2); {rows}")).await.unwrap();
+    let replace = LoadOptions { replace: true, ..LoadOptions::default() };
+    let only =
+        |names: &[&str]| Choice { only: names.iter().map(|name| (*name).to_owned()).collect(), ..Choice::default() };
+    let alone = DumpOptions { choice: only(&["members"]), ..DumpOptions::default() };
+    let (file, _) = source.dump(&alone).await.unwrap();
+    let before = target.whole().await;
+    says(
+        target.load_with(&replace, &file).await,
+        &[
+            "the rows of `public.members` cannot be replaced alone: foreign keys refer to them from `my club.fees`, `public.loans`",
+            "`dump FILE --only public.members --only 'my club.fees' --only public.loans` and `load FILE --replace`",
+        ],
+    );
+    assert!(target.whole().await == before, "something has changed");
+    let choice = only(&["public.members", "my club.fees", "public.loans"]);
+    let together = DumpOptions { choice, ..DumpOptions::default() };
+    target.load_with(&replace, &source.dump(&together).await.unwrap().0).await.unwrap();
+    assert!(target.whole().await == source.whole().await, "the rows differ");
 }
 
 #[tokio::test]

@@ -82,7 +82,11 @@ async fn what_does_not_fit_changes_nothing() {
                 "INTO \"clubs\" (\"id\", \"chair\") VALUES (1, 6)",
             ))
             .await,
-        &["the rows refer to rows that do not exist", "1 rows of `clubs` refer to missing rows of `a_people`"],
+        &[
+            "rows refer to rows that do not exist",
+            "1 row of `clubs` refers to a missing row of `a_people`",
+            "`dump FILE --only a_people --only audit --only clubs --only kinds --only pairs` and `load FILE`",
+        ],
     );
     assert_eq!(target.whole().await, empty);
     assert_eq!(target.texts("SELECT name FROM sqlite_schema WHERE type = 'trigger'").await, ["noted"]);
@@ -159,6 +163,31 @@ async fn rows_that_are_there_are_replaced() {
     assert_eq!(target.whole().await, before);
     target.load_with(&replace, &file).await.unwrap();
     assert_eq!(target.whole().await, file);
+}
+
+#[tokio::test]
+async fn a_table_is_replaced_with_those_that_refer_to_it() {
+    let schema = "CREATE TABLE members (id INTEGER PRIMARY KEY); \
+                  CREATE TABLE loans (member INTEGER REFERENCES members); INSERT INTO members VALUES";
+    let source = Place::with(Dialect::Sqlite, &format!("{schema} (1), (3)")).await.unwrap();
+    let target = Place::with(Dialect::Sqlite, &format!("{schema} (2); INSERT INTO loans VALUES (2)")).await.unwrap();
+    let replace = LoadOptions { replace: true, ..LoadOptions::default() };
+    let only =
+        |names: &[&str]| Choice { only: names.iter().map(|name| (*name).to_owned()).collect(), ..Choice::default() };
+    let alone = DumpOptions { choice: only(&["members"]), ..DumpOptions::default() };
+    let (file, _) = source.dump(&alone).await.unwrap();
+    let before = target.whole().await;
+    says(
+        target.load_with(&replace, &file).await,
+        &[
+            "1 row of `loans` refers to a missing row of `members`",
+            "`dump FILE --only members --only loans` and `load FILE --replace`",
+        ],
+    );
+    assert_eq!(target.whole().await, before);
+    let together = DumpOptions { choice: only(&["members", "loans"]), ..DumpOptions::default() };
+    target.load_with(&replace, &source.dump(&together).await.unwrap().0).await.unwrap();
+    assert_eq!(target.whole().await, source.whole().await);
 }
 
 #[tokio::test]

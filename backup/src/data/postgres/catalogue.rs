@@ -92,6 +92,26 @@ fn in_order(mut left: Vec<Table>, references: &[(i64, i64)]) -> Vec<Table> {
     ordered
 }
 
+/// Returns the tables that refer to these tables by foreign keys, directly or through others, and are not among them.
+pub(super) async fn referrers(
+    connection: &mut PgConnection,
+    tables: &[TableName],
+) -> Result<Vec<TableName>, sqlx::Error> {
+    // A key can belong to a partition, or refer to one: their tables are followed too.
+    let question = "WITH RECURSIVE named (oid) AS (SELECT t::pg_catalog.regclass::pg_catalog.oid FROM pg_catalog.unnest($1::text[]) t), \
+         together (oid) AS (SELECT oid FROM named UNION SELECT next.oid FROM together CROSS JOIN LATERAL (\
+         SELECT k.conrelid AS oid FROM pg_catalog.pg_constraint k WHERE k.contype = 'f' AND k.confrelid = together.oid UNION ALL \
+         SELECT CASE i.inhparent WHEN together.oid THEN i.inhrelid ELSE i.inhparent END FROM pg_catalog.pg_inherits i \
+         JOIN pg_catalog.pg_class p ON p.oid = i.inhrelid AND p.relispartition \
+         WHERE together.oid IN (i.inhparent, i.inhrelid)) AS next) \
+         SELECT n.nspname, c.relname FROM together JOIN pg_catalog.pg_class c ON c.oid = together.oid \
+         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+         WHERE NOT c.relispartition AND c.relkind IN ('r', 'p') AND together.oid NOT IN (SELECT oid FROM named) ORDER BY 1, 2";
+    let names: Vec<String> = tables.iter().map(TableName::quoted).collect();
+    let rows = sqlx::query(question).bind(names).fetch_all(connection).await?;
+    rows.iter().map(|row| Ok(TableName { schema: Some(row.try_get(0)?), name: row.try_get(1)? })).collect()
+}
+
 pub(super) async fn is_partitioned(connection: &mut PgConnection, table: &TableName) -> Result<bool, sqlx::Error> {
     let question = "SELECT relkind = 'p' FROM pg_catalog.pg_class WHERE oid = $1::text::pg_catalog.regclass";
     sqlx::query_scalar(question).bind(table.quoted()).fetch_one(connection).await
