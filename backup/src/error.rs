@@ -4,6 +4,10 @@ use std::fmt::{self, Write};
 
 use lockgate::{Audience, ErrorKind};
 
+/// The SQLSTATE of a lock that was waited for too long.
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+const LOCK_TIMEOUT: &str = "55P03";
+
 /// Why a command failed.
 ///
 /// Its `Display` is one line; [`report`](Self::report) has all details.
@@ -45,7 +49,11 @@ impl Error {
     pub(crate) fn of_driver(summary: impl fmt::Display, error: &sqlx::Error) -> Self {
         let (kind, message) = match error {
             sqlx::Error::Database(error) => {
-                let kind = if error.code().as_deref() == Some("42501") { ErrorKind::Denied } else { ErrorKind::Failed };
+                let kind = match error.code().as_deref() {
+                    Some("42501") => ErrorKind::Denied,
+                    Some(LOCK_TIMEOUT) => ErrorKind::Locked,
+                    _ => ErrorKind::Failed,
+                };
                 (kind, error.message().to_owned())
             }
             sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => {

@@ -5,7 +5,7 @@ use std::io::{BufReader, Seek};
 
 use lockgate::{Database, ErrorKind, Migrator, Stage};
 
-use crate::data::{self, DumpOptions, Kept, LoadOptions, NewFile, Tables};
+use crate::data::{self, DumpOptions, Kept, Limits, LoadOptions, NewFile, Tables};
 use crate::error::Error;
 
 /// The options of a refresh.
@@ -21,6 +21,8 @@ pub struct Refresh<'a> {
     pub forbidden: &'a [(Stage, Stage)],
     /// A script that runs after the rows are loaded, in the same transaction.
     pub script: Option<String>,
+    /// How long the statements on both databases may take.
+    pub limits: Limits,
 }
 
 /// Whether no program may refresh the second stage from the first: rows only go to a lower stage, and so never to
@@ -62,7 +64,8 @@ impl Refresh<'_> {
         data::dump(source, &dump, &mut rows).await?;
         rows.rewind().map_err(|error| Error::failed(format!("the rows cannot be read again: {error}")))?;
         let bookkeeping = dump.bookkeeping.clone();
-        let load = LoadOptions { newest, script: self.script.clone(), replace: true, bookkeeping };
+        let (script, limits) = (self.script.clone(), self.limits);
+        let load = LoadOptions { newest, script, replace: true, bookkeeping, limits };
         let file = kept.path().to_owned();
         let kept = Kept { options: &dump, file: kept };
         let loaded = data::load_keeping(target, &load, Some(kept), &mut BufReader::new(rows)).await;
@@ -78,7 +81,7 @@ impl Refresh<'_> {
 
     fn options(&self, newest: Option<String>) -> DumpOptions {
         let bookkeeping = lockgate::__private::history_tables(self.migrator);
-        DumpOptions { newest, bookkeeping, ..DumpOptions::default() }
+        DumpOptions { newest, bookkeeping, limits: self.limits, ..DumpOptions::default() }
     }
 
     fn check_pair(&self) -> Result<(), Error> {

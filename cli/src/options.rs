@@ -6,6 +6,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use lockgate::{Atomicity, Migrator, OutOfOrder, Stage, shell_word};
+#[cfg(feature = "backup")]
+use lockgate_backup::data::{Limit, Limits};
 
 use crate::duration;
 use crate::format::Format;
@@ -229,6 +231,13 @@ impl Options {
             .into_iter()
             .filter_map(|(flag, value)| Some(format!("{flag} {}", shell_word(value.as_deref()?))))
             .collect()
+    }
+
+    /// How long the statements of a dump or a load may take.
+    #[cfg(feature = "backup")]
+    pub(crate) fn limits(&self) -> Limits {
+        let limit = |limit: TimeLimit| limit.0.map_or(Limit::Never, Limit::After);
+        Limits { lock_timeout: self.lock_timeout.map(limit), statement_timeout: self.statement_timeout.map(limit) }
     }
 
     /// Sets these options on a migrator. Options that were not given stay as the program has set them.

@@ -9,6 +9,7 @@ use crate::support::app::{Place, on_each};
 on_each! {
     a_dump_is_loaded_into_another_database,
     what_must_not_be_loaded_is_refused,
+    a_lock_is_waited_for_as_long_as_the_flag_says,
     a_stage_is_refreshed_from_another,
     a_schema_is_dumped_and_loaded,
 }
@@ -129,6 +130,53 @@ fn a_schema_is_dumped_and_loaded(place: &Place) {
         assert!(failed.err.contains(&format!("line {line} of the file")), "{failed:#?}");
     }
     new.ok(&["up"]);
+}
+
+/// A load and a dump that would wait for somebody else.
+fn a_lock_is_waited_for_as_long_as_the_flag_says(place: &Place) {
+    use sqlx::{Connection, Executor, PgConnection, SqliteConnection};
+
+    place.ok(&["up"]);
+    insert(place);
+    let path = |name: &str| place.folder().join(name).display().to_string();
+    let (file, second, schema) = (path("rows.sql"), path("second.sql"), path("schema.sql"));
+    place.ok(&["dump", &file]);
+    let target = another(place);
+    target.ok(&["mark-stage", "development"]);
+    let stops = |place: &Place, words: &[&str], said: &str| {
+        let answer = place.app(&[words, &["--lock-timeout", "50ms"]].concat());
+        assert!(answer.code != Some(0) && answer.err.contains(said), "{answer:#?}");
+        assert!(answer.err.contains("wait longer: `--lock-timeout 1min`"), "{answer:#?}");
+    };
+    if place.is_sqlite() {
+        crate::support::app::wait(async {
+            let mut other = SqliteConnection::connect(target.url()).await.unwrap();
+            other.execute("BEGIN IMMEDIATE").await.unwrap();
+            stops(&target, &["load", &file, "--replace"], "database is locked");
+            other.close().await.unwrap();
+        });
+    } else {
+        crate::support::app::wait(async {
+            for (place, words) in [
+                (&target, &["load", &file, "--replace"][..]),
+                (place, &["dump", &second]),
+                (place, &["dump", &schema, "--schema"]),
+            ] {
+                let mut other = PgConnection::connect(place.url()).await.unwrap();
+                other.execute("BEGIN; LOCK TABLE members").await.unwrap();
+                stops(place, words, "timeout");
+                other.close().await.unwrap();
+            }
+        });
+        let mut slow = target.app(&["load", &file, "--replace", "--statement-timeout", "none"]);
+        assert_eq!(slow.code, Some(0), "{slow:#?}");
+        let script = path("slow.sql");
+        std::fs::write(&script, "SELECT pg_sleep(60);\n").unwrap();
+        slow = target.app(&["load", &file, "--replace", "--script", &script, "--statement-timeout", "200ms"]);
+        assert!(slow.err.contains("`--statement-timeout 10min`"), "{slow:#?}");
+    }
+    target.ok(&["load", &file, "--replace", "--lock-timeout", "50ms"]);
+    assert_eq!(target.rows(MEMBERS), ["Ada"]);
 }
 
 fn what_must_not_be_loaded_is_refused(place: &Place) {

@@ -7,6 +7,7 @@
 
 mod choice;
 mod file;
+mod limits;
 mod new_file;
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -19,6 +20,7 @@ use std::io::{BufRead, BufWriter, Write};
 use lockgate::{Database, Dialect};
 
 pub use choice::{Choice, Condition};
+pub use limits::{Limit, Limits};
 pub use new_file::NewFile;
 pub use schema_file::{SchemaFile, SchemaOptions, dump_schema, load_schema};
 
@@ -35,6 +37,8 @@ pub struct DumpOptions {
     pub newest: Option<String>,
     /// Tables that do not belong to the application, such as those of the history: `lockgate_history`.
     pub bookkeeping: Vec<String>,
+    /// How long its statements may take.
+    pub limits: Limits,
 }
 
 /// How a dump is loaded.
@@ -49,6 +53,8 @@ pub struct LoadOptions {
     pub replace: bool,
     /// Tables that a dump must not contain, such as those of the history: `lockgate_history`.
     pub bookkeeping: Vec<String>,
+    /// How long its statements may take.
+    pub limits: Limits,
 }
 
 /// The file for the rows that a load replaces. They are written to it in the transaction of the load, after the tables
@@ -83,13 +89,14 @@ pub async fn dump(database: &mut Database, options: &DumpOptions, file: &mut dyn
     for condition in &options.choice.conditions {
         condition.check(head.dialect)?;
     }
-    match head.dialect {
+    let dumped = match head.dialect {
         #[cfg(feature = "postgres")]
         Dialect::Postgres => postgres::dump(connected(database.postgres())?, options, &head, file).await,
         #[cfg(feature = "sqlite")]
         Dialect::Sqlite => sqlite::dump(connected(database.sqlite())?, options, &head, file).await,
         _ => Err(unbuilt(head.dialect)),
-    }
+    };
+    dumped.map_err(limits::explained)
 }
 
 /// Loads a dump as a whole or not at all.
@@ -117,13 +124,14 @@ pub(crate) async fn load_keeping(
         check_bookkeeping(table, options)?;
     }
     let replaced = if options.replace { head.tables.as_slice() } else { &[] };
-    match head.dialect {
+    let loaded = match head.dialect {
         #[cfg(feature = "postgres")]
         Dialect::Postgres => postgres::load(connected(database.postgres())?, options, replaced, kept, &mut lines).await,
         #[cfg(feature = "sqlite")]
         Dialect::Sqlite => sqlite::load(connected(database.sqlite())?, options, replaced, kept, &mut lines).await,
         _ => Err(unbuilt(head.dialect)),
-    }
+    };
+    loaded.map_err(limits::explained)
 }
 
 #[cfg(any(feature = "sqlite", feature = "postgres"))]

@@ -52,8 +52,8 @@ async fn dump_in_snapshot(
     head: &Head,
     file: &mut dyn Write,
 ) -> Result<Tables, Error> {
-    for setting in SETTINGS {
-        execute(connection, setting).await.map_err(unread)?;
+    for setting in SETTINGS.iter().map(|setting| (*setting).to_owned()).chain(options.limits.settings()) {
+        execute(connection, &setting).await.map_err(unread)?;
     }
     let (tables, bookkeeping) = catalogue::tables(connection, &options.bookkeeping).await.map_err(unread)?;
     let names: Vec<TableName> = tables.iter().map(|table| table.name.clone()).collect();
@@ -158,10 +158,13 @@ async fn load_in_transaction(
     lines: &mut Lines<'_>,
 ) -> Result<Tables, Error> {
     if let Some(kept) = kept {
+        for setting in options.limits.settings() {
+            execute(connection, &setting).await.map_err(unloaded)?;
+        }
         keep(connection, kept).await.map_err(|error| error.state("nothing was changed"))?;
     }
-    for setting in SETTINGS {
-        execute(connection, setting).await.map_err(unloaded)?;
+    for setting in SETTINGS.iter().map(|setting| (*setting).to_owned()).chain(options.limits.settings()) {
+        execute(connection, &setting).await.map_err(unloaded)?;
     }
     let guards = Guards::read(connection).await.map_err(unloaded)?;
     for line in &guards.off {
@@ -386,9 +389,14 @@ fn unloaded(error: sqlx::Error) -> Error {
 }
 
 fn unguarded(error: sqlx::Error) -> Error {
-    Error::of_driver("foreign keys cannot be deferred, or triggers cannot be disabled", &error)
-        .state("nothing was changed")
-        .help("load as the role that owns the tables, usually the one that applies the migrations")
+    let error = Error::of_driver("foreign keys cannot be deferred, or triggers cannot be disabled", &error)
+        .state("nothing was changed");
+    match error.kind() {
+        lockgate::ErrorKind::Denied => {
+            error.help("load as the role that owns the tables, usually the one that applies the migrations")
+        }
+        _ => error,
+    }
 }
 
 #[cfg(test)]

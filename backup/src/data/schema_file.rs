@@ -5,6 +5,7 @@ use std::io::Write;
 
 use lockgate::{Database, Dialect};
 
+use super::Limit;
 use super::file::{self, NEWEST};
 use crate::error::Error;
 
@@ -20,6 +21,8 @@ pub struct SchemaOptions {
     pub newest: Option<String>,
     /// Tables that do not belong to the application, such as those of the history: `lockgate_history`.
     pub bookkeeping: Vec<String>,
+    /// How long it may wait for a lock (PostgreSQL).
+    pub lock_timeout: Option<Limit>,
 }
 
 /// A schema that was read from a file.
@@ -51,7 +54,7 @@ pub async fn dump_schema(
         Dialect::Sqlite => of_sqlite(super::connected(database.sqlite())?, options).await,
         _ => Err(super::unbuilt(dialect)),
     };
-    let sql = sql?;
+    let sql = sql.map_err(super::limits::schema_explained)?;
     let newest = options.newest.iter().map(|newest| format!("{NEWEST}{newest}\n")).collect::<String>();
     file::write(file, format!("{FORM}{dialect}\n{newest}").as_bytes())?;
     file::write(file, sql.as_bytes())?;
@@ -69,6 +72,9 @@ async fn of_postgres(url: &str, connection: &mut sqlx::PgConnection, options: &S
     let client = Client::find("pg_dump", crate::meta::major(&version).unwrap_or_default()).await?;
     let mut command = client.command(url)?;
     command.arg("--schema-only");
+    if let Some(limit @ Limit::After(_)) = options.lock_timeout {
+        command.arg(format!("--lock-wait-timeout={}", limit.milliseconds(0)));
+    }
     for name in super::postgres::own_tables(connection, &options.bookkeeping).await? {
         command.arg(format!("--exclude-table={}", name.quoted()));
     }

@@ -10,7 +10,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, Row, SqliteConnection, TypeInfo, ValueRef};
 
 use super::file::{self, Head, Lines};
-use super::{DumpOptions, Kept, LoadOptions, Tables};
+use super::{DumpOptions, Kept, Limits, LoadOptions, Tables};
 use crate::error::Error;
 use crate::names::{self, TableName};
 
@@ -35,15 +35,31 @@ pub(super) async fn dump(
 ) -> Result<Tables, Error> {
     let was_read_only: bool =
         sqlx::query_scalar("PRAGMA query_only").fetch_one(&mut *connection).await.map_err(unread)?;
+    let patience = patient(connection, options.limits).await.map_err(unread)?;
     execute(connection, "PRAGMA query_only = ON; BEGIN").await.map_err(unread)?;
     let dumped = dump_in_snapshot(connection, options, head, file).await;
     let ended = execute(connection, "COMMIT").await;
+    if let Some(before) = patience {
+        wait_for(connection, before).await.map_err(unread)?;
+    }
     if !was_read_only {
         execute(connection, "PRAGMA query_only = OFF").await.map_err(unread)?;
     }
     let dumped = dumped?;
     ended.map_err(unread)?;
     Ok(dumped)
+}
+
+/// Waits for locks as long as the limits say. Returns how long the connection has waited before, if that is another time.
+async fn patient(connection: &mut SqliteConnection, limits: Limits) -> Result<Option<i32>, sqlx::Error> {
+    let Some(limit) = limits.lock_timeout else { return Ok(None) };
+    let before = sqlx::query_scalar("PRAGMA busy_timeout").fetch_one(&mut *connection).await?;
+    wait_for(connection, limit.milliseconds(i32::MAX)).await?;
+    Ok(Some(before))
+}
+
+async fn wait_for(connection: &mut SqliteConnection, milliseconds: i32) -> Result<(), sqlx::Error> {
+    execute(connection, &format!("PRAGMA busy_timeout = {milliseconds}")).await
 }
 
 async fn dump_in_snapshot(
@@ -274,7 +290,11 @@ pub(super) async fn load(
     let checks: bool = sqlx::query_scalar("PRAGMA foreign_keys").fetch_one(&mut *connection).await.map_err(unloaded)?;
     // It has no effect in a transaction.
     execute(connection, "PRAGMA foreign_keys = OFF").await.map_err(unloaded)?;
+    let patience = patient(connection, options.limits).await.map_err(unloaded)?;
     let loaded = load_without_keys(connection, options, replaced, kept, lines).await;
+    if let Some(before) = patience {
+        wait_for(connection, before).await.map_err(unloaded)?;
+    }
     if checks {
         execute(connection, "PRAGMA foreign_keys = ON").await.map_err(unloaded)?;
     }

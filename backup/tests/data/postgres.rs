@@ -1,7 +1,7 @@
 //! PostgreSQL.
 
 use lockgate::{Console, Dialect, Migrations, Migrator, Stage};
-use lockgate_backup::data::{Choice, DumpOptions, LoadOptions, NewFile};
+use lockgate_backup::data::{Choice, DumpOptions, Limits, LoadOptions, NewFile};
 use lockgate_backup::refresh::Refresh;
 
 use super::place::{Place, says};
@@ -388,7 +388,8 @@ async fn a_refresh_keeps_every_row_that_it_deletes() {
     let mut other = target.open().await;
     sqlx::raw_sql("BEGIN; INSERT INTO books VALUES (3)").execute(other.postgres().unwrap()).await.unwrap();
     let (from, to) = (Stage::Production, Stage::Test);
-    let refresh = Refresh { migrator: &migrator, from, to, forbidden: &[], script: None };
+    let limits = Limits::default();
+    let refresh = Refresh { migrator: &migrator, from, to, forbidden: &[], script: None, limits };
     let (mut of_source, mut of_target) = (source.open().await, target.open().await);
     let run = refresh.run(&mut of_source, &mut of_target, NewFile::create(&path).unwrap());
     let commit = async {

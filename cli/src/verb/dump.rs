@@ -43,12 +43,13 @@ pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> R
     let newest = status.current().map(|newest| newest.id.clone());
     let bookkeeping = invocation.bookkeeping();
     if arguments.schema {
-        let options = SchemaOptions { newest, bookkeeping };
+        let lock_timeout = invocation.options().limits().lock_timeout;
+        let options = SchemaOptions { newest, bookkeeping, lock_timeout };
         data::dump_schema(invocation.url(), &mut database, &options, &mut BufWriter::new(new.file())).await?;
         new.finish()?;
         return Ok(Answer::done(Body::Moved(Moved { file: file.clone(), was_loaded: false, tables: None })));
     }
-    let options = DumpOptions { choice, newest, bookkeeping };
+    let options = DumpOptions { choice, newest, bookkeeping, limits: invocation.options().limits() };
     let dumped = data::dump(&mut database, &options, &mut BufWriter::new(new.file())).await?;
     new.finish()?;
     Ok(Answer::done(Body::Moved(Moved { file: file.clone(), was_loaded: false, tables: Some(dumped.rows) })))

@@ -75,7 +75,8 @@ pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> R
     let status = migrator.status(&mut database).await?;
     let newest = status.current().map(|newest| newest.id.clone());
     let bookkeeping = lockgate::__private::history_tables(&migrator);
-    let options = LoadOptions { newest, script, replace: arguments.replace, bookkeeping };
+    let limits = invocation.options().limits();
+    let options = LoadOptions { newest, script, replace: arguments.replace, bookkeeping, limits };
     if let Some(stage) = protected {
         let detail = format!("{stage}, rows loaded from {}", arguments.file.display());
         lockgate::__private::log_replaced(&migrator, &mut database, &detail).await?;

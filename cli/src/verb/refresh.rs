@@ -64,7 +64,8 @@ pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> R
         confirm::confirm(invocation, &question).await?;
     }
     let (from, to) = (arguments.from, arguments.to);
-    let refresh = Refresh { migrator: &migrator, from, to, forbidden: invocation.forbidden(), script };
+    let (forbidden, limits) = (invocation.forbidden(), invocation.options().limits());
+    let refresh = Refresh { migrator: &migrator, from, to, forbidden, script, limits };
     let tables = refresh.run(&mut source, &mut target, kept).await?;
     invocation.output().note(&format!("the old rows of {to} are in `{}`", arguments.keep.display()));
     Ok(Answer::done(Body::Refreshed(Refreshed { from, to, tables: tables.rows })))
