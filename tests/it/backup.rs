@@ -94,6 +94,20 @@ fn a_schedule_has_no_secret_and_is_shown_before_it_is_installed() {
         words.extend(more);
         place.app(&words)
     };
+    // What each backup would fail at, when nobody sees it.
+    let library = ["--database-url", "postgres://ada@localhost/library"];
+    let missing = install(&library);
+    assert!(missing.code == Some(4) && missing.err.contains("`backups`, does not exist"), "{missing:#?}");
+    assert!(missing.err.contains("`mkdir -p backups`"), "{missing:#?}");
+    std::fs::create_dir(place.folder().join("backups")).unwrap();
+    let bucket = install(&[&library[..], &["--store", "gs://bucket"]].concat());
+    assert!(bucket.code == Some(2), "{bucket:#?}");
+    let missing = install(&[&library[..], &["--environment-file", "database.env"]].concat());
+    let path = place.folder().join("database.env");
+    let said = format!("the environment file `{}` cannot be read", path.display());
+    assert!(missing.code == Some(2) && missing.err.contains(&said), "{missing:#?}");
+    std::fs::write(path, "DATABASE_URL=postgres://ada@localhost/library\n").unwrap();
+    assert_eq!(install(&["--environment-file", "database.env"]).code, Some(0));
     let secret = install(&["--database-url", "postgres://ada:s3cret@localhost/library"]);
     assert_eq!(secret.code, Some(2), "{secret:#?}");
     assert!(!secret.err.contains("s3cret") && secret.err.contains("--environment-file"), "{secret:#?}");
@@ -107,6 +121,7 @@ fn a_schedule_has_no_secret_and_is_shown_before_it_is_installed() {
     for url in ["sqlite://library.db?mode=rw", "sqlite:./library.db"] {
         let shown = install(&["--database-url", url]);
         assert!(shown.out.contains(&format!("sqlite://{}/library.db", place.folder().display())), "{shown:#?}");
+        assert!(shown.err.contains("/library.db` does not exist yet: until `up` makes it, backups fail"), "{shown:#?}");
     }
     assert!(!units.exists());
     // Reloading alone would not enable the timer.

@@ -41,6 +41,19 @@ impl Store {
         }
         bucket(url, scheme, rest)
     }
+
+    /// Checks the URL of a store as far as that is possible without credentials: a folder must exist, and this build must
+    /// support the kind of a bucket.
+    ///
+    /// # Errors
+    ///
+    /// As for [`open`](Self::open), but for wrong or missing credentials.
+    pub fn check(url: &str) -> Result<(), Error> {
+        match url.split_once("://") {
+            None | Some(("file", _)) => Self::open(url).map(drop),
+            Some((scheme, rest)) => parsed(url, scheme, rest).map(drop),
+        }
+    }
 }
 
 fn folder(url: &str, path: &FilePath) -> Result<Store, Error> {
@@ -67,7 +80,8 @@ fn folder(url: &str, path: &FilePath) -> Result<Store, Error> {
     Ok(Store { objects, prefix: Path::default(), shown: path.display().to_string(), folder: Some(whole) })
 }
 
-fn bucket(url: &str, scheme: &str, rest: &str) -> Result<Store, Error> {
+/// The feature, the bucket and the prefix of a URL.
+fn parsed<'a>(url: &str, scheme: &str, rest: &'a str) -> Result<(&'static str, &'a str, Path), Error> {
     let feature = match scheme {
         "s3" => "s3",
         "gs" => "gcs",
@@ -91,11 +105,22 @@ fn bucket(url: &str, scheme: &str, rest: &str) -> Result<Store, Error> {
     let prefix = Path::parse(prefix).map_err(|error| {
         Error::usage(format!("the prefix of `{url}` is invalid: {error}")).help("write it without empty parts")
     })?;
-    let Some(objects) = objects(feature, bucket) else {
+    let is_supported = match feature {
+        "s3" => cfg!(feature = "s3"),
+        "gcs" => cfg!(feature = "gcs"),
+        _ => cfg!(feature = "azure"),
+    };
+    if !is_supported {
         let what = format!("this build does not support stores of the kind `{scheme}://`");
         let help = format!("build it with the feature `{feature}` of the crate `lockgate-backup`, or name a folder");
         return Err(Error::usage(what).help(help));
-    };
+    }
+    Ok((feature, bucket, prefix))
+}
+
+fn bucket(url: &str, scheme: &str, rest: &str) -> Result<Store, Error> {
+    let (feature, bucket, prefix) = parsed(url, scheme, rest)?;
+    let objects = objects(feature, bucket).expect("this build supports it");
     let objects = objects.map_err(|error| {
         Error::usage(format!("the store `{url}` cannot be used: {}", super::reason(&error)))
             .help("set credentials, region and server in the environment variables of the provider")
@@ -167,11 +192,12 @@ mod tests {
         ] {
             let report = Store::open(url).unwrap_err().report();
             assert!(report.contains(said), "{report}");
+            assert_eq!(Store::check(url).unwrap_err().report(), report);
             assert!(report.contains("help:") && !report.contains("secret"), "{report}");
         }
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().to_str().unwrap();
-        assert!(Store::open(path).is_ok());
+        assert!(Store::open(path).is_ok() && Store::check(path).is_ok());
         assert!(Store::open(&format!("file://{path}")).is_ok());
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use lockgate_backup::Store;
 use lockgate_backup::schedule::{self, Clock, Schedule, When};
 
 use crate::answer::{Answer, Body, Kept};
@@ -167,6 +168,31 @@ fn check_prune(invocation: &Invocation<'_>, install: &Install) -> Result<(), Com
     Ok(())
 }
 
+/// Refuses what every scheduled backup would fail at, when nobody sees it.
+fn check_files(install: &Install) -> Result<(), CommandError> {
+    Store::check(&install.store.store)?;
+    if let Some(file) = &install.environment_file
+        && let Err(error) = std::fs::File::open(file)
+    {
+        return Err(CommandError::usage(
+            format!("the environment file `{}` cannot be read: {error}", absolute(file)),
+            "write it first, or name another one: `--environment-file FILE`",
+        ));
+    }
+    Ok(())
+}
+
+/// Remarks on a SQLite file that does not exist. `up` may create it before the first backup.
+#[cfg(feature = "sqlite")]
+fn remark_missing(invocation: &Invocation<'_>) {
+    let url = invocation.options().database_url.as_ref().filter(|url| url.reveal().starts_with("sqlite:"));
+    if let Some(file) = url.and_then(|url| lockgate::__private::file_of(url.reveal())).filter(|file| !file.exists()) {
+        invocation
+            .output()
+            .remark(&format!("`{}` does not exist yet: until `up` makes it, backups fail", absolute(&file)));
+    }
+}
+
 fn absolute(path: &std::path::Path) -> String {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
 }
@@ -192,6 +218,9 @@ pub(super) fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> Result<
             let program = std::env::current_exe()
                 .map_err(|error| CommandError::System(format!("the path of this program is unknown: {error}")))?;
             check_prune(invocation, install)?;
+            check_files(install)?;
+            #[cfg(feature = "sqlite")]
+            remark_missing(invocation);
             let database = database(invocation, install.environment_file.is_some())?;
             let store = if install.store.store.contains("://") {
                 install.store.store.clone()
