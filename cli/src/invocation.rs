@@ -98,9 +98,11 @@ impl<'a> Invocation<'a> {
 
     /// The same for a command that needs no administrator: `None` if neither names one.
     #[cfg(feature = "backup")]
-    pub(crate) fn administrator_if_any(&self, flag: Option<&DatabaseUrl>) -> Result<Option<DatabaseUrl>, CommandError> {
-        let found = connect::administrator_if_any(flag, &Variables::of_process(self.variables))?;
-        Ok(found.map(|(url, _)| url))
+    pub(crate) fn administrator_if_any(
+        &self,
+        flag: Option<&DatabaseUrl>,
+    ) -> Result<Option<(DatabaseUrl, String)>, CommandError> {
+        connect::administrator_if_any(flag, &Variables::of_process(self.variables))
     }
 
     /// Why a protected stage is changed, if somebody said so.

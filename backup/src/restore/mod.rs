@@ -29,6 +29,8 @@ pub struct Options {
     pub stage: Option<Stage>,
     /// The URL of a role that may create databases, if the role of the database URL may not (PostgreSQL).
     pub admin_url: Option<String>,
+    /// The flag or the variable that gave this URL, for messages: `DATABASE_ADMIN_URL`.
+    pub admin_url_given_by: Option<String>,
     /// Whether to end other sessions when the databases are swapped (PostgreSQL).
     pub disconnect: bool,
     /// The errors that are only reported, and are not failures (PostgreSQL).

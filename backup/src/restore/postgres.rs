@@ -99,22 +99,36 @@ async fn administer(subject: &Subject<'_>, options: &Options, name: &str) -> Res
         match Database::connect(&beside).await {
             Ok(mut database) => {
                 if options.admin_url.is_some() {
-                    check_server(subject, name, connection(&mut database)?).await?;
+                    check_server(subject, options, name, connection(&mut database)?).await?;
                 }
                 return Ok((database, beside));
             }
             Err(error) if matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::Denied) => {
                 failed.get_or_insert(error);
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(of_administrator(error, options).into()),
         }
     }
-    Err(failed.expect("at least one attempt has failed").into())
+    let failed = failed.expect("at least one attempt has failed");
+    Err(of_administrator(failed, options).into())
+}
+
+/// An error of the administrator's URL, if there is one, says which flag or variable gave it.
+fn of_administrator(error: lockgate::Error, options: &Options) -> lockgate::Error {
+    match (&options.admin_url, &options.admin_url_given_by) {
+        (Some(_), Some(given_by)) => error.of_administrator(given_by),
+        (None, _) | (_, None) => error,
+    }
 }
 
 /// Checks that the administrator is on the server of the database URL. Otherwise, the stage of one database would be
 /// checked, and another one of the same name replaced.
-async fn check_server(subject: &Subject<'_>, name: &str, session: &mut PgConnection) -> Result<(), Error> {
+async fn check_server(
+    subject: &Subject<'_>,
+    options: &Options,
+    name: &str,
+    session: &mut PgConnection,
+) -> Result<(), Error> {
     let mut failed = None;
     for url in [subject.url.to_owned(), beside(subject.url, "postgres"), beside(subject.url, "template1")] {
         match Database::connect(&url).await {
@@ -127,11 +141,14 @@ async fn check_server(subject: &Subject<'_>, name: &str, session: &mut PgConnect
                 if is_same {
                     return Ok(());
                 }
-                let what = format!("the administrator's URL is of another server than the database URL of `{name}`");
-                return Err(Error::refused(what).state("nothing was changed").help(
-                    "name a role of the same server in DATABASE_ADMIN_URL, or with `--admin-url postgres://postgres@HOST/postgres`, with the host and \
-                     port of the database URL",
-                ));
+                let given_by = options.admin_url_given_by.as_ref();
+                let url = given_by.map_or("the administrator's URL".to_owned(), |by| format!("the URL of `{by}`"));
+                let place = given_by.map_or(String::new(), |by| format!(" in `{by}`"));
+                let what = format!("{url} is of another server than the database URL of `{name}`");
+                return Err(Error::refused(what).state("nothing was changed").help(format!(
+                    "name a role of the same server{place}, with the host and port of the database URL: \
+                     `postgres://postgres@HOST:PORT/postgres`"
+                )));
             }
             Err(error) => {
                 failed.get_or_insert(error);

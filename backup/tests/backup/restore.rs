@@ -481,7 +481,16 @@ async fn an_administrator_of_another_server_is_refused() {
     let mut elsewhere = options(Stage::Development);
     elsewhere.admin_url = Some(other.url("postgres"));
     let error = back(&place, &elsewhere).await.unwrap_err();
-    assert!(error.report().contains("is of another server"), "{error:?}");
+    assert!(error.report().contains("the administrator's URL is of another server"), "{error:?}");
+    // The command line says where it got the URL.
+    elsewhere.admin_url_given_by = Some("SHOP_ADMIN_URL".to_owned());
+    let error = back(&place, &elsewhere).await.unwrap_err();
+    assert!(error.report().contains("the URL of `SHOP_ADMIN_URL` is of another server"), "{error:?}");
+    assert!(error.report().contains("name a role of the same server in `SHOP_ADMIN_URL`"), "{error:?}");
+    let mut unreachable = elsewhere.clone();
+    unreachable.admin_url = Some("postgres://postgres@localhost:1/postgres".to_owned());
+    let error = back(&place, &unreachable).await.unwrap_err();
+    assert!(error.report().contains("SHOP_ADMIN_URL") && !error.report().contains("DATABASE_"), "{error:?}");
     assert_eq!(number(&other.url(&place.name), "SELECT count(*) FROM theirs").await, 1);
     let dropped = place
         .with(&migrator(), &place.store(), async |subject| restore::drop_old(&subject, &elsewhere).await)

@@ -61,7 +61,10 @@ pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> R
         true => None,
         false => invocation.administrator_if_any(arguments.admin_url.as_ref())?,
     };
-    options.admin_url = administrator.as_ref().map(admin_url).transpose()?;
+    if let Some((url, given_by)) = administrator {
+        options.admin_url = Some(admin_url(&url)?);
+        options.admin_url_given_by = Some(given_by);
+    }
     options.disconnect = arguments.disconnect;
     options.ignored.clone_from(&arguments.ignored);
     options.dry_run = arguments.dry_run;
