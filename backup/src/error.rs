@@ -82,6 +82,22 @@ impl Error {
         self
     }
 
+    /// The same error for a command line on which these flags were typed: the commands in its advice carry them.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_flags(mut self, flags: &[String]) -> Self {
+        *self.0 = match *self.0 {
+            Inner::Lockgate(error) => Inner::Lockgate(error.with_flags(flags)),
+            Inner::Own(mut own) => {
+                for line in &mut own.help {
+                    *line = lockgate::with_flags(line, flags);
+                }
+                Inner::Own(own)
+            }
+        };
+        self
+    }
+
     /// What kind of error it is.
     pub fn kind(&self) -> ErrorKind {
         match &*self.0 {

@@ -126,6 +126,12 @@ impl Answer {
                 let with_flags = |advice: &str| lockgate::with_flags(advice, flags);
                 *findings = std::mem::take(findings).into_iter().map(|finding| finding.advised(with_flags)).collect();
             }
+            #[cfg(feature = "backup")]
+            Body::Kept(kept) => {
+                if let Kept::Restored { drops, .. } = &mut **kept {
+                    *drops = lockgate::with_flags(drops, flags);
+                }
+            }
             _ => {}
         }
         Self { exit, body }
@@ -147,7 +153,12 @@ pub(crate) enum Kept {
     /// Backups were deleted.
     Pruned(lockgate_backup::prune::Pruned),
     /// A backup was restored.
-    Restored(lockgate_backup::restore::Restored),
+    Restored {
+        /// What was done.
+        restored: lockgate_backup::restore::Restored,
+        /// The command that drops the old database.
+        drops: String,
+    },
     /// The databases or files that earlier restores had kept were dropped.
     OldDropped(Vec<String>),
     /// The migrations were applied between two backups.

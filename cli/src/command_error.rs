@@ -26,7 +26,7 @@ pub(crate) enum CommandError {
     StoppedWaiting { signal: &'static str },
     /// A signal interrupted a command of `lockgate-backup`.
     #[cfg(feature = "backup")]
-    StoppedData { signal: &'static str, what: DataCommand },
+    StoppedData { signal: &'static str, what: DataCommand, flags: Vec<String> },
     /// The client of the database cannot be started.
     NoClient { program: &'static str, why: String, url: String },
     /// The operating system refuses the program something that it needs, such as a thread.
@@ -113,6 +113,10 @@ impl CommandError {
             Self::Lockgate(error) => Self::Lockgate(error.with_flags(flags)),
             Self::Usage { message, help } => Self::Usage { message, help: lockgate::with_flags(&help, flags) },
             Self::Stopped { signal, postgres, .. } => Self::Stopped { signal, postgres, flags: flags.to_vec() },
+            #[cfg(feature = "backup")]
+            Self::StoppedData { signal, what, .. } => Self::StoppedData { signal, what, flags: flags.to_vec() },
+            #[cfg(feature = "backup")]
+            Self::Backup(error) => Self::Backup(error.with_flags(flags)),
             other => other,
         }
     }
@@ -192,7 +196,7 @@ impl CommandError {
             Self::Stopped { signal, .. } => format!("{signal} interrupted the run"),
             Self::StoppedWaiting { signal } => format!("{signal} ended the wait"),
             #[cfg(feature = "backup")]
-            Self::StoppedData { signal, what } => {
+            Self::StoppedData { signal, what, .. } => {
                 let what = match what {
                     DataCommand::Backup | DataCommand::Dump | DataCommand::Load => "command",
                     DataCommand::Restore(_) => "restore",
@@ -252,7 +256,9 @@ impl CommandError {
             #[cfg(feature = "backup")]
             Self::Backup(error) => error.advice().to_vec(),
             #[cfg(feature = "backup")]
-            Self::StoppedData { what, .. } => what.advice(),
+            Self::StoppedData { what, flags, .. } => {
+                what.advice().iter().map(|line| lockgate::with_flags(line, flags)).collect()
+            }
             Self::Stopped { postgres, flags, .. } => {
                 let look = lockgate::with_flags("`status` shows how far the run came", flags);
                 let server = "`SELECT pid, application_name, state, query_start FROM pg_stat_activity WHERE datname = \
@@ -301,7 +307,8 @@ mod tests {
     fn an_interrupted_restore_names_what_it_leaves() {
         let report = |url: &str| {
             let what = DataCommand::Restore(lockgate_backup::restore::names(url).ok());
-            CommandError::StoppedData { signal: "SIGTERM", what }.report()
+            let error = CommandError::StoppedData { signal: "SIGTERM", what, flags: Vec::new() };
+            error.with_flags(&["--set other".to_owned()]).report()
         };
         let unfinished = "library_lockgate_restoring_";
         let said = report("postgres://ada@localhost/library");
@@ -311,6 +318,7 @@ mod tests {
             &format!("if there is an unfinished `{unfinished}"),
             "`sql -- --list` lists the databases",
             &format!("it drops `{unfinished}"),
+            "`restore --drop-old --set other` drops it",
         ] {
             assert!(said.contains(words), "{words}: {said}");
         }

@@ -238,21 +238,27 @@ pub fn on_database(advice: &str, database: &str) -> String {
 /// Advice for a command line on which these flags were typed, each with its value: the commands in it that work on a
 /// history carry them, because otherwise they would work on another one.
 pub fn with_flags(advice: &str, flags: &[String]) -> String {
-    const ON_HISTORY: [&str; 18] = [
+    const ON_HISTORY: [&str; 24] = [
         "adopt",
+        "backup",
         "baseline",
         "deploy",
         "doctor",
         "down",
         "drift",
+        "dump",
         "history",
+        "load",
         "manual",
         "mark-stage",
         "mirror",
         "plan",
         "ready",
         "redo",
+        "refresh",
         "repair",
+        "restore",
+        "schedule",
         "seed",
         "status",
         "up",

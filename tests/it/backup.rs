@@ -11,7 +11,7 @@ fn the_chapter_on_backups_can_be_typed() {
     let page = std::fs::read_to_string(root().join("guide/backups.md")).unwrap();
     let commands: Vec<&str> = page.split("```sh\n").skip(1).filter_map(|block| block.split("\n```").next()).collect();
     for place in [Some(Place::sqlite()), Place::postgres()].into_iter().flatten() {
-        let mut typed = Vec::new();
+        let (mut typed, mut notes) = (Vec::new(), Vec::new());
         for line in commands.iter().flat_map(|block| block.lines()) {
             let words: Vec<&str> = line.split(' ').collect();
             if words[0] == "mkdir" {
@@ -19,14 +19,17 @@ fn the_chapter_on_backups_can_be_typed() {
                 continue;
             }
             assert_eq!(words[0], "app", "{line}");
-            let out = place.ok(&words[1..]);
-            assert!(!out.is_empty(), "{line}");
-            typed.push((line, out));
+            let answer = place.app(&words[1..]);
+            assert!(answer.code == Some(0) && !answer.out.is_empty(), "{line}: {answer:#?}");
+            notes.push(answer.err);
+            typed.push((line, answer.out));
         }
         let output =
             |line: &str| &typed.iter().find(|(typed, _)| *typed == line).unwrap_or_else(|| panic!("`{line}`")).1;
         assert!(output("app backup create --store backups").starts_with("backed up `"));
         assert!(output("app backup verify --store backups").contains("the rows and the schema match"));
+        let drops = "`restore --drop-old --store backups --stage development` drops it";
+        assert!(notes.iter().any(|note| note.contains(drops)), "{notes:?}");
         let restored = output("app restore --store backups --stage development");
         assert!(restored.starts_with("restored `"), "{restored}");
         let dropped = output("app restore --store backups --stage development --drop-old");
@@ -80,6 +83,18 @@ fn the_wrong_place_is_refused_with_what_to_type_and_nothing_changes() {
             &["backups of production", "--override-stage"],
         );
         refused(&["deploy", "--resume", "--store", "backups"], 3, &["no deploy to resume", "`deploy` starts one"]);
+        // The same history as the command that failed.
+        let set = ["--set", "other"];
+        refused(
+            &[&["backup", "fetch", "x", "--store", "backups"], &set[..]].concat(),
+            3,
+            &["`backup list --set other`"],
+        );
+        refused(
+            &[&["deploy", "--resume", "--store", "backups"], &set[..]].concat(),
+            3,
+            &["`deploy --set other` starts one"],
+        );
     }
 }
 

@@ -45,15 +45,15 @@ pub(super) fn kept(kept: &Kept, width: Option<u16>) -> Text {
             ))
         }
         Kept::Pruned(done) => pruned(done),
-        Kept::Restored(restored) if restored.is_dry_run => {
+        Kept::Restored { restored, .. } if restored.is_dry_run => {
             out(format!("`{}` can be restored into `{}`; nothing was changed", restored.meta.key, restored.database))
         }
-        Kept::Restored(restored) => {
+        Kept::Restored { restored, drops } => {
             let mut text =
                 out(format!("{} `{}` from `{}`", paint(GOOD, "restored"), restored.database, restored.meta.key));
             text.notes.extend(restored.ignored.iter().cloned());
             if let Some(old) = &restored.kept {
-                text.notes.push(format!("the old database is kept as `{old}`; `restore --drop-old` drops it"));
+                text.notes.push(format!("the old database is kept as `{old}`; {drops} drops it"));
             }
             text
         }

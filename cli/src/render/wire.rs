@@ -919,7 +919,7 @@ impl Line {
                 Kept::Fetched(fetched) => Shown::Fetched(backup::FetchedValue::of(fetched)),
                 Kept::Verified(verified) => Shown::Verified(backup::VerifiedValue::of(verified)),
                 Kept::Pruned(pruned) => Shown::Pruned(backup::PrunedValue::of(pruned)),
-                Kept::Restored(restored) => Shown::Restored(backup::RestoredValue::of(restored)),
+                Kept::Restored { restored, .. } => Shown::Restored(backup::RestoredValue::of(restored)),
                 Kept::OldDropped(names) => Shown::OldDropped(names.clone()),
                 Kept::Deployed(deployed) => Shown::Deployed(Box::new(Deployed {
                     before: deployed.before.as_ref().map(backup::BackupValue::of),

@@ -120,9 +120,10 @@ async fn load_schema(
     data::load_schema(database, schema).await?;
     if let (Some(version), Some(newest)) = (version, schema.newest()) {
         migrator.baseline(&mut *database, version).await.inspect_err(|_| {
-            invocation.output().note(&format!(
+            let note = format!(
                 "the schema is loaded, but its migrations are not recorded as applied: `baseline {newest}` records them"
-            ));
+            );
+            invocation.output().note(&lockgate::with_flags(&note, &invocation.options().history_flags()));
         })?;
     }
     Ok(())

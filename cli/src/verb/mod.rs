@@ -262,18 +262,20 @@ impl Verb {
     pub(crate) fn stopped(&self, signal: &'static str, url: impl FnOnce() -> Option<DatabaseUrl>) -> CommandError {
         match self {
             #[cfg(feature = "backup")]
-            Self::Backup(_) => CommandError::StoppedData { signal, what: DataCommand::Backup },
+            Self::Backup(_) => CommandError::StoppedData { signal, what: DataCommand::Backup, flags: Vec::new() },
             #[cfg(feature = "backup")]
-            Self::Dump(_) => CommandError::StoppedData { signal, what: DataCommand::Dump },
+            Self::Dump(_) => CommandError::StoppedData { signal, what: DataCommand::Dump, flags: Vec::new() },
             #[cfg(feature = "backup")]
-            Self::Load(_) | Self::Refresh(_) => CommandError::StoppedData { signal, what: DataCommand::Load },
+            Self::Load(_) | Self::Refresh(_) => {
+                CommandError::StoppedData { signal, what: DataCommand::Load, flags: Vec::new() }
+            }
             #[cfg(feature = "backup")]
             Self::Restore(_) => {
                 let names = url().and_then(|url| lockgate_backup::restore::names(url.reveal()).ok());
-                CommandError::StoppedData { signal, what: DataCommand::Restore(names) }
+                CommandError::StoppedData { signal, what: DataCommand::Restore(names), flags: Vec::new() }
             }
             #[cfg(feature = "backup")]
-            Self::Deploy(_) => CommandError::StoppedData { signal, what: DataCommand::Deploy },
+            Self::Deploy(_) => CommandError::StoppedData { signal, what: DataCommand::Deploy, flags: Vec::new() },
             Self::Wait(_) => CommandError::StoppedWaiting { signal },
             _ => {
                 let postgres = url().is_some_and(|url| url.reveal().starts_with("postgres"));

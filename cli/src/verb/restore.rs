@@ -89,7 +89,21 @@ pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> R
     }
     let restored = async |subject: Subject<'_>| restore::restore(&subject, &options).await;
     let restored = with(invocation, &migrator, &arguments.store, restored).await?;
-    Ok(Answer::done(Body::Kept(Box::new(Kept::Restored(restored)))))
+    let drops = drops(invocation, arguments);
+    Ok(Answer::done(Body::Kept(Box::new(Kept::Restored { restored, drops }))))
+}
+
+/// The command that drops the old database, with what it needs.
+fn drops(invocation: &Invocation<'_>, arguments: &Arguments) -> String {
+    let store = lockgate::shell_word(&arguments.store.store);
+    let mut command = format!("`restore --drop-old --store {store}");
+    if let Some(stage) = invocation.options().stage {
+        command.push_str(&format!(" --stage {stage}"));
+        if stage.is_protected() {
+            command.push_str(" --override-stage \"why\"");
+        }
+    }
+    command + "`"
 }
 
 /// The administrator's URL, with the host and port of the tunnel to which this database URL leads.
