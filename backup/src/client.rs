@@ -11,6 +11,8 @@ use tokio::process::{Child, Command};
 use crate::error::Error;
 use crate::meta::major;
 
+/// How many lines of a program's message are shown besides the first.
+const LINES: usize = 20;
 /// How many bytes of a program's standard error are kept.
 const KEPT: usize = 64 << 10;
 
@@ -91,9 +93,12 @@ impl Client {
             Some(code) => format!("failed with exit code {code}"),
             None => "was killed".to_owned(),
         };
-        lines.take(20).fold(Error::new(kind, format!("`{}` {how}{first}", self.program)), |error, line| {
-            error.state(line.to_owned())
-        })
+        let error = Error::new(kind, format!("`{}` {how}{first}", self.program));
+        let error = lines.by_ref().take(LINES).fold(error, |error, line| error.state(line.to_owned()));
+        match lines.count() {
+            0 => error,
+            more => error.state(format!("and {more} more lines")),
+        }
     }
 }
 

@@ -203,12 +203,30 @@ fn what_must_not_be_loaded_is_refused(place: &Place) {
     assert!(refused.code == Some(3) && refused.err.contains("`--override-stage \"why\"`"), "{refused:#?}");
     staging.ok(&["load", &file, "--replace", "--override-stage", "a demonstration"]);
     assert_eq!(staging.rows(MEMBERS), ["Ada"]);
+    let marked = &staging;
     let history = staging.ok(&["history"]);
     assert!(history.contains("rows loaded from") && history.contains("a demonstration"), "{history}");
     let behind = if place.is_sqlite() { Place::sqlite() } else { Place::postgres().unwrap() };
     behind.ok(&["up", "--to", "3"]);
     let refused = behind.app(&["load", &file]);
     assert!(refused.code == Some(3) && refused.err.contains("`up --to 0012_add_phone_to_members`"), "{refused:#?}");
+    // What is not UTF-8, as a file and as a script, and what other programs take for standard input.
+    let latin = place.folder().join("latin.sql").display().to_string();
+    let mut bytes = std::fs::read(&file).unwrap();
+    let at = bytes.windows(3).position(|word| word == b"Ada").unwrap();
+    bytes[at] = 0xc4;
+    std::fs::write(&latin, bytes).unwrap();
+    let staging = &["--replace", "--override-stage", "why"][..];
+    for (words, code, said) in [
+        (&["load", &latin][..], 3, &[" is not UTF-8", "copy the file again as it was"][..]),
+        (&["load", &file, "--script", &latin], 2, &["/latin.sql` is not UTF-8", "save it as UTF-8"]),
+        (&["load", "-"], 2, &["does not use standard input", "`load rows.sql`"]),
+        (&["dump", "-"], 2, &["does not use standard input", "`dump rows.sql`"]),
+    ] {
+        let refused = marked.app(&[words, if words[0] == "load" { staging } else { &[] }].concat());
+        assert!(refused.code == Some(code) && said.iter().all(|said| refused.err.contains(said)), "{refused:#?}");
+    }
+    assert!(!marked.folder().join("-").exists());
     let missing = behind.app(&["load", "no-such-file.sql"]);
     assert!(missing.code == Some(2) && missing.err.contains("`no-such-file.sql` cannot be read"), "{missing:#?}");
 }

@@ -141,6 +141,9 @@ impl Choice {
     }
 }
 
+/// How many tables a message lists.
+const LISTED: usize = 20;
+
 fn find<'a>(tables: &'a [TableName], option: &str, name: &str) -> Result<&'a TableName, Error> {
     let found: Vec<&TableName> = tables.iter().filter(|table| table.goes_by(name)).collect();
     match found[..] {
@@ -149,10 +152,12 @@ fn find<'a>(tables: &'a [TableName], option: &str, name: &str) -> Result<&'a Tab
             let error = Error::usage(format!("there is no table `{name}` for `{option}`"));
             let near = tables.iter().filter(|table| table.name.eq_ignore_ascii_case(name)).collect::<Vec<_>>();
             let known = if near.is_empty() { tables.iter().collect() } else { near };
-            let known: Vec<String> = known.iter().take(20).map(|table| format!("`{table}`")).collect();
+            let more = known.len().saturating_sub(LISTED);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            let known: Vec<String> = known.iter().take(LISTED).map(|table| format!("`{table}`")).collect();
             Err(match known.is_empty() {
                 true => error.help("the database has no tables"),
-                false => error.help(format!("the tables are {}", known.join(", "))),
+                false => error.help(format!("the tables are {}{more}", known.join(", "))),
             })
         }
         _ => {
@@ -206,6 +211,9 @@ mod tests {
             let error = chosen(&choice).unwrap_err();
             assert!(error.contains(message), "{error}");
         }
+        let many: Vec<TableName> = (0..23).map(|n| TableName { schema: None, name: format!("t{n}") }).collect();
+        let report = find(&many, "--only", "users").unwrap_err().report();
+        assert!(report.ends_with("`t18`, `t19` and 3 more"), "{report}");
         assert!("users".parse::<Condition>().is_err() && "=true".parse::<Condition>().is_err());
     }
 

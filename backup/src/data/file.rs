@@ -16,6 +16,9 @@ const TABLE: &str = "-- table ";
 /// The last line. A file without it is truncated.
 const END: &str = "-- end of the dump";
 
+/// The help for a file that is not UTF-8.
+pub(super) const NOT_UTF8: &str = "`dump` writes UTF-8: copy the file again as it was, or dump the data again";
+
 /// How many bytes of a line are read at once.
 const PIECE: u64 = 64 << 10;
 
@@ -141,7 +144,11 @@ impl<'a> Lines<'a> {
         if bytes.pop_if(|byte| *byte == b'\n').is_some() {
             bytes.pop_if(|byte| *byte == b'\r');
         }
-        String::from_utf8(bytes).map(Some).map_err(|_| self.wrong("is not UTF-8"))
+        String::from_utf8(bytes).map(Some).map_err(|_| {
+            Error::refused(format!("line {} of the dump is not UTF-8", self.count + 1))
+                .state("nothing was changed")
+                .help(NOT_UTF8)
+        })
     }
 
     /// Reads a piece of the rows of a table, about 64 KiB, and counts the rows that end in it. Returns `None` in place of

@@ -346,7 +346,12 @@ async fn copy_in(
     lines: &mut Lines<'_>,
 ) -> Result<u64, Error> {
     let failed = |error: sqlx::Error| {
-        Error::of_driver(format!("a row of `{table}` is refused"), &error).state("nothing was changed")
+        let is_encoding = error.as_database_error().and_then(|error| error.code()).as_deref() == Some("22021");
+        match is_encoding {
+            true => Error::refused(format!("a row of `{table}` is not UTF-8")).help(file::NOT_UTF8),
+            false => Error::of_driver(format!("a row of `{table}` is refused"), &error),
+        }
+        .state("nothing was changed")
     };
     let statement = format!("COPY {} {} FROM STDIN", table.quoted(), names::columns(columns));
     let mut copy = connection.copy_in_raw(&statement).await.map_err(failed)?;

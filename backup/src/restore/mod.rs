@@ -255,15 +255,15 @@ pub(crate) fn compare(
     }
     for table in &meta.tables {
         match tables.iter().find(|found| found.table == table.table) {
-            None => differs.push(format!("the table {} is missing", table.table)),
+            None => differs.push(format!("the table `{}` is missing", table.table)),
             Some(found) if found.rows != table.rows => {
-                differs.push(format!("{} has {} rows instead of {}", table.table, found.rows, table.rows));
+                differs.push(format!("`{}` has {} rows instead of {}", table.table, found.rows, table.rows));
             }
             Some(_) => {}
         }
     }
     for table in tables.iter().filter(|found| meta.tables.iter().all(|table| table.table != found.table)) {
-        differs.push(format!("there is an additional table {}", table.table));
+        differs.push(format!("there is an additional table `{}`", table.table));
     }
     if let (Some(expected), Some(found)) = (&meta.schema_sha256, schema_sha256)
         && expected != found

@@ -57,7 +57,7 @@ pub(super) fn kept(kept: &Kept, width: Option<u16>) -> Text {
             }
             text
         }
-        Kept::OldDropped(names) if names.is_empty() => out("there are no old databases to drop".to_owned()),
+        Kept::OldDropped(names) if names.is_empty() => out("no restore has left anything to drop".to_owned()),
         Kept::OldDropped(names) => {
             let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
             out(format!("{} {}", paint(GOOD, "dropped"), names.join(", ")))

@@ -65,12 +65,17 @@ fn refreshed(refreshed: &crate::answer::Refreshed) -> String {
     format!("{to} {} with {}", paint(GOOD, "refreshed"), rows(tables, &format!("of {from}")))
 }
 
-/// Formats `7 rows of 2 tables` with their origin or destination, and the largest tables below it.
+/// Formats `7 rows of 2 tables, and 3 empty tables` with their origin or destination, and the largest tables below it.
 #[cfg(feature = "backup")]
 fn rows(tables: &[(String, u64)], place: &str) -> String {
     let rows: u64 = tables.iter().map(|(_, count)| count).sum();
     let noun = if rows == 1 { "row" } else { "rows" };
-    let mut text = format!("{} {noun} of {} {place}", grouped(rows), count(tables.len(), "table"));
+    let filled = tables.iter().filter(|(_, count)| *count > 0).count();
+    let empty = match tables.len() - filled {
+        0 => String::new(),
+        empty => format!(", and {}", count(empty, "empty table")),
+    };
+    let mut text = format!("{} {noun} of {}{empty} {place}", grouped(rows), count(filled, "table"));
     let mut largest: Vec<&(String, u64)> = tables.iter().filter(|(_, count)| *count > 0).collect();
     largest.sort_by(|one, other| (other.1, &one.0).cmp(&(one.1, &other.0)));
     for (table, count) in largest.iter().take(10) {

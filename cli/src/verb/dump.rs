@@ -9,6 +9,8 @@ use crate::answer::{Answer, Body, Moved};
 use crate::command_error::CommandError;
 use crate::invocation::{Access, Invocation};
 
+use super::load::not_standard;
+
 /// The arguments of `dump`.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Arguments {
@@ -30,6 +32,7 @@ pub struct Arguments {
 
 pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> Result<Answer, CommandError> {
     let file = &arguments.file;
+    not_standard(file, "dump")?;
     let new = NewFile::create(file)?;
     // `Write`, because a missing database has nothing to dump.
     let mut database = invocation.connect(Access::Write).await?;

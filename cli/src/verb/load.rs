@@ -1,7 +1,7 @@
 //! `load`: puts the rows of a dump into tables that are empty, or a schema into an empty database.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use lockgate::{Database, Stage};
@@ -26,9 +26,7 @@ pub struct Arguments {
 }
 
 pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> Result<Answer, CommandError> {
-    let unreadable = |path: &PathBuf, error: &std::io::Error| {
-        CommandError::usage(format!("`{}` cannot be read: {error}", path.display()), "name a file that exists")
-    };
+    not_standard(&arguments.file, "load")?;
     let file = fs::File::open(&arguments.file).map_err(|error| unreadable(&arguments.file, &error))?;
     let script = match &arguments.script {
         Some(path) => Some(fs::read_to_string(path).map_err(|error| unreadable(path, &error))?),
@@ -83,6 +81,28 @@ pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> R
     }
     let loaded = data::load(&mut database, &options, &mut BufReader::new(file)).await?;
     Ok(Answer::done(Body::Moved(Moved { file: arguments.file.clone(), was_loaded: true, tables: Some(loaded.rows) })))
+}
+
+/// The error of a file that cannot be read.
+pub(super) fn unreadable(path: &Path, error: &std::io::Error) -> CommandError {
+    let (what, help) = match error.kind() {
+        ErrorKind::InvalidData => ("is not UTF-8".to_owned(), "save it as UTF-8"),
+        ErrorKind::PermissionDenied => (format!("cannot be read: {error}"), "let this user read it"),
+        ErrorKind::IsADirectory => (format!("cannot be read: {error}"), "name a file"),
+        _ => (format!("cannot be read: {error}"), "name a file that exists"),
+    };
+    CommandError::usage(format!("`{}` {what}", path.display()), help)
+}
+
+/// Refuses `-`, which other programs take for standard input or output.
+pub(super) fn not_standard(path: &Path, verb: &str) -> Result<(), CommandError> {
+    if path.as_os_str() != "-" {
+        return Ok(());
+    }
+    Err(CommandError::usage(
+        format!("`{verb}` does not use standard input or output, so `-` is not a file"),
+        format!("name a file: `{verb} rows.sql`; one that is really called so is `./-`"),
+    ))
 }
 
 /// Reads the file if it is a schema.

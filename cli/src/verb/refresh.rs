@@ -9,6 +9,7 @@ use lockgate_backup::data::NewFile;
 use lockgate_backup::refresh::{Refresh, is_forbidden};
 
 use super::Caution;
+use super::load::unreadable;
 use crate::answer::{Answer, Body, Refreshed};
 use crate::command_error::CommandError;
 use crate::confirm;
@@ -41,9 +42,7 @@ pub struct Arguments {
 
 pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> Result<Answer, CommandError> {
     let script = match &arguments.script {
-        Some(path) => Some(fs::read_to_string(path).map_err(|error| {
-            CommandError::usage(format!("`{}` cannot be read: {error}", path.display()), "name a file that exists")
-        })?),
+        Some(path) => Some(fs::read_to_string(path).map_err(|error| unreadable(path, &error))?),
         None => None,
     };
     let kept = NewFile::create(&arguments.keep)?;

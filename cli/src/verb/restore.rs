@@ -31,7 +31,7 @@ pub struct Arguments {
     /// variable DATABASE_ADMIN_URL, whose prefix is that of DATABASE_URL (PostgreSQL)
     #[arg(id = "lockgate_admin_url", long = "admin-url", value_name = "URL")]
     pub admin_url: Option<DatabaseUrl>,
-    /// Restore nothing, but drop the old databases (or delete the old files) that earlier restores have kept
+    /// Restore nothing, but drop what earlier restores have left: the old databases (or files), and an unfinished copy
     #[arg(long, conflicts_with_all = ["backup_key", "dry_run", "disconnect", "ignored"])]
     pub drop_old: bool,
     /// Where.
@@ -72,7 +72,7 @@ pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> R
     if arguments.drop_old {
         if asks {
             let question =
-                format!("this drops the old databases that earlier restores of {} have kept", invocation.database());
+                format!("this drops every old database or file that restores of {} have left", invocation.database());
             confirm::confirm(invocation, &question).await?;
         }
         let dropped = async |subject: Subject<'_>| restore::drop_old(&subject, &options).await;
