@@ -10,7 +10,8 @@ use crate::lexer::{Kind, Lexer, Token};
 /// A name, possibly with a schema before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Name {
-    /// Its last part in lower case and without quotes, for comparisons. It is never shown.
+    /// For comparisons: its last part in lower case and without quotes; for a table, after its schema, unless that is the
+    /// usual one. It is never shown.
     pub(crate) key: String,
     /// Its byte range.
     pub(crate) range: Range<usize>,
@@ -24,6 +25,33 @@ pub(crate) struct Name {
 pub(crate) struct Written {
     schema: String,
     last: String,
+}
+
+/// The schema of temporary tables, in a [`Name::key`].
+pub(crate) const TEMPORARY: &str = "pg_temp";
+
+impl Name {
+    /// The same name as that of a table or a view: tables of one name in two schemas are two.
+    pub(crate) fn of_table(mut self) -> Self {
+        if let Some(schema) = self.written.schema() {
+            self.key = format!("{schema}.{}", self.key);
+        }
+        self
+    }
+
+    /// The new name of this table, which stays in its schema.
+    pub(crate) fn renamed(&self, to: Self) -> Self {
+        let key = match self.key.rsplit_once('.') {
+            Some((schema, _)) => format!("{schema}.{}", to.key),
+            None => to.key,
+        };
+        Self { key, ..to }
+    }
+}
+
+/// The last part of a [`Name::key`], as the words of a script have it.
+pub(crate) fn last_of(key: &str) -> &str {
+    key.rsplit('.').next().unwrap_or(key)
 }
 
 impl Written {
@@ -42,6 +70,23 @@ impl Written {
     /// Its last part.
     pub(crate) fn last(&self) -> &str {
         &self.last
+    }
+
+    /// Whether a schema is written before it.
+    pub(crate) fn has_schema(&self) -> bool {
+        !self.schema.is_empty()
+    }
+
+    /// Its schema, as in [`Name::key`]. `None` for the usual one.
+    fn schema(&self) -> Option<String> {
+        let parts = self.schema.strip_suffix('.')?;
+        let start = if parts.ends_with('"') { parts.trim_end_matches('"').rfind('"') } else { parts.rfind('.') };
+        let last = key(&parts[start.map_or(0, |at| at + usize::from(!parts.ends_with('"')))..]);
+        match last.as_str() {
+            "public" | "main" => None,
+            "temp" => Some(TEMPORARY.to_owned()),
+            _ => Some(last),
+        }
     }
 
     /// Another name in the same schema.
@@ -244,6 +289,11 @@ impl<'a> Cursor<'a> {
             }
             return Some(Name { key: key(self.shown(token)), range: start..token.end, written });
         }
+    }
+
+    /// Moves past the name of a table or a view.
+    pub(crate) fn table(&mut self) -> Option<Name> {
+        self.name().map(Name::of_table)
     }
 
     /// Moves past a name and returns it as the database stores it: with its schema, without quotes, and in lower case

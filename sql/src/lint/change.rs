@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use lockgate_core::{Dialect, Statement, StatementKind};
 
-use super::cursor::{Cursor, Name, key, tokens};
+use super::cursor::{Cursor, Name, TEMPORARY, key, tokens};
 use crate::lexer::{Kind, Token};
 
 /// A statement that changes something by name.
@@ -227,16 +227,16 @@ pub(super) fn read<'a>(text: &'a str, tokens: &'a [Token]) -> Option<Change<'a>>
     } else if at.take("truncate") {
         at.take("table");
         at.take("only");
-        let tables = at.names();
+        let tables = at.names().into_iter().map(Name::of_table).collect();
         Some(Change::Empty { verb: "TRUNCATE", tables, cascade: at.has("cascade") })
     } else if at.take("delete from") {
         at.take("only");
-        let table = at.name()?;
+        let table = at.table()?;
         at.ended().then(|| Change::Empty { verb: "DELETE", tables: vec![table], cascade: false })
     } else if at.is_any(&["insert", "replace"]) {
         copy(at)
     } else if at.take("refresh materialized view") {
-        let view = (!at.is("concurrently")).then(|| at.name()).flatten()?;
+        let view = (!at.is("concurrently")).then(|| at.table()).flatten()?;
         (!at.has("no data")).then_some(Change::Refresh { view })
     } else if at.is_any(&["set", "reset", "discard"]) {
         time_zone(at)
@@ -268,11 +268,11 @@ fn create(mut at: Cursor<'_>) -> Option<Change<'_>> {
     if what == "schema" && at.is("authorization") {
         return None;
     }
-    let name = at.name()?;
+    let name = if what == "view" { at.table()? } else { at.name()? };
     let words = words_of(at);
     let (mut on, mut column) = (None, None);
     if what == "trigger" && at.seek("on") {
-        on = at.name();
+        on = at.table();
     } else if what == "sequence" && at.seek("owned by") {
         (on, column) = owner(at);
     }
@@ -283,7 +283,7 @@ fn create(mut at: Cursor<'_>) -> Option<Change<'_>> {
 /// `table.column`
 fn owner(at: Cursor<'_>) -> (Option<Name>, Option<Name>) {
     let Some(dot) = at.tokens.iter().rposition(|token| at.shown(*token) == ".") else { return (None, None) };
-    (at.on(&at.tokens[..dot]).name(), at.on(&at.tokens[dot + 1..]).name())
+    (at.on(&at.tokens[..dot]).table(), at.on(&at.tokens[dot + 1..]).name())
 }
 
 fn index(mut at: Cursor<'_>) -> Option<Change<'_>> {
@@ -296,7 +296,7 @@ fn index(mut at: Cursor<'_>) -> Option<Change<'_>> {
         return None;
     }
     at.take("only");
-    let table = at.name()?;
+    let table = at.table()?;
     let names = words_of(at);
     let (plain, mut computed) = at.seek_group().map_or_else(Default::default, indexed);
     if at.seek("where") {
@@ -325,8 +325,11 @@ pub(super) fn indexed(group: Cursor<'_>) -> (Vec<String>, Vec<String>) {
 }
 
 fn table(mut at: Cursor<'_>, temporary: bool, tolerant: bool) -> Option<Table<'_>> {
-    let name = at.name()?;
-    let parent = if at.take("partition of") { at.name() } else { None };
+    let mut name = at.table()?;
+    if temporary && !name.key.contains('.') {
+        name.key = format!("{TEMPORARY}.{}", name.key);
+    }
+    let parent = if at.take("partition of") { at.table() } else { None };
     let body = at.group();
     let columns = body.map_or_else(Vec::new, |body| body.pieces().into_iter().filter_map(column_of_table).collect());
     let from = if at.has("as") { sources(at) } else { Vec::new() };
@@ -392,12 +395,19 @@ fn alter(mut at: Cursor<'_>) -> Option<Change<'_>> {
     }
     at.take("if exists");
     at.take("only");
-    let table = at.name()?;
+    let table = at.table()?;
     if at.is_mark("*") {
         at.next();
     }
     let actions = at.pieces().into_iter();
-    let actions = actions.filter_map(|piece| Some((piece.range(), action(piece)?))).collect();
+    let actions = actions.filter_map(|piece| {
+        let action = match action(piece)? {
+            Action::RenameTable(to) => Action::RenameTable(table.renamed(to)),
+            action => action,
+        };
+        Some((piece.range(), action))
+    });
+    let actions = actions.collect();
     Some(Change::AlterTable { table, actions })
 }
 
@@ -420,10 +430,11 @@ fn other(mut at: Cursor<'_>) -> Option<Change<'_>> {
     ];
     let what = nouns.into_iter().find(|noun| at.take(noun))?;
     at.take("if exists");
-    let name = at.name()?;
+    let name = if matches!(what, "view" | "table") { at.table()? } else { at.name()? };
     let mut renamed = at;
     if renamed.seek("rename to") {
-        return Some(Change::Rename { name, to: renamed.name()? });
+        let to = name.renamed(renamed.name()?);
+        return Some(Change::Rename { name, to });
     }
     match what {
         "sequence" if at.seek("owned by") => {
@@ -488,7 +499,7 @@ fn action(mut at: Cursor<'_>) -> Option<Action<'_>> {
         return at.name().map(Action::Validate);
     }
     if at.take("attach partition") {
-        return at.name().map(Action::Attach);
+        return at.table().map(Action::Attach);
     }
     let rewrites = ["SET LOGGED", "SET UNLOGGED", "SET TABLESPACE", "SET ACCESS METHOD"];
     rewrites.into_iter().find(|words| at.take(&words.to_lowercase())).map(Action::Rewrite)
@@ -543,7 +554,11 @@ fn drop(mut at: Cursor<'_>) -> Option<Change<'_>> {
     }
     let concurrently = at.take("concurrently");
     let tolerant = at.take("if exists");
-    let names = at.names();
+    let names = at.names().into_iter();
+    let names = match what {
+        "table" | "view" => names.map(Name::of_table).collect(),
+        _ => names.collect(),
+    };
     let cascade = at.has("cascade");
     Some(Change::Drop { what, names, concurrently, cascade, tolerant })
 }
@@ -552,7 +567,7 @@ fn copy(mut at: Cursor<'_>) -> Option<Change<'_>> {
     if !at.seek("into") {
         return None;
     }
-    let to = at.name()?;
+    let to = at.table()?;
     if !at.has("select") {
         return None;
     }
@@ -567,7 +582,7 @@ fn sources(mut at: Cursor<'_>) -> Vec<String> {
         at.next();
         if reads {
             at.take("only");
-            from.extend(at.clone().name().map(|name| name.key));
+            from.extend(at.clone().table().map(|name| name.key));
         }
     }
     from
@@ -615,12 +630,12 @@ fn maintain(mut at: Cursor<'_>) -> Option<Change<'_>> {
         while at.is_any(&["freeze", "verbose", "analyze"]) {
             at.next();
         }
-        return full.then(|| Change::Rewrite { verb: "VACUUM FULL", table: at.name() });
+        return full.then(|| Change::Rewrite { verb: "VACUUM FULL", table: at.table() });
     }
     if at.take("cluster") {
         at.group();
         at.take("verbose");
-        return Some(Change::Rewrite { verb: "CLUSTER", table: at.name() });
+        return Some(Change::Rewrite { verb: "CLUSTER", table: at.table() });
     }
     if !at.take("reindex") {
         return None;
@@ -630,5 +645,6 @@ fn maintain(mut at: Cursor<'_>) -> Option<Change<'_>> {
     if at.take("concurrently") || options.is_some_and(|options| options.has("concurrently")) {
         return None;
     }
-    Some(Change::Reindex { what: what.to_owned(), name: at.name()? })
+    let name = if what == "table" { at.table()? } else { at.name()? };
+    Some(Change::Reindex { what: what.to_owned(), name })
 }

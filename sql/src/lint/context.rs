@@ -7,7 +7,7 @@ use std::ops::Range;
 use lockgate_core::{Dialect, TableLock};
 
 use super::change::{Action, Change};
-use super::cursor::{self, Cursor, Name};
+use super::cursor::{self, Cursor, Name, TEMPORARY, last_of};
 use super::schema_events::{SchemaEvent, SchemaEvents};
 use super::{Finding, LintInput, SqlFile, find};
 use crate::touch;
@@ -21,20 +21,35 @@ pub(super) struct NewObjects {
     others: HashSet<(&'static str, String)>,
     /// Tables whose rows the script has deleted.
     emptied: HashSet<String>,
+    /// Whether the script sets the search path, so that a name without a schema may be in any.
+    sets_search_path: bool,
 }
 
 impl NewObjects {
-    /// Whether the table is new.
+    /// Whether the table with this [`Name::key`] is new.
     pub(super) fn has(&self, table: &str) -> bool {
-        self.tables.contains(table)
+        self.knows(&self.tables, table)
+    }
+
+    fn knows(&self, tables: &HashSet<String>, table: &str) -> bool {
+        let has_schema = table.contains('.');
+        let may_be = |known: &String| last_of(known) == last_of(table) && known.contains('.') != has_schema;
+        tables.contains(table) || (self.sets_search_path && tables.iter().any(may_be))
+    }
+
+    /// The [`Name::key`] of the table that a name means: a temporary one hides the others, unless a schema is written.
+    fn key_of(&self, name: &Name) -> String {
+        let hidden = format!("{TEMPORARY}.{}", name.key);
+        if name.written.has_schema() || !self.tables.contains(&hidden) { name.key.clone() } else { hidden }
     }
 
     /// Prepares for the next script. Without a lockfile, objects count as new only within their own script.
-    pub(super) fn begin_script(&mut self, input: &LintInput<'_>) {
+    pub(super) fn begin_script(&mut self, input: &LintInput<'_>, file: &SqlFile<'_>) {
         self.emptied.clear();
         if !input.has_lockfile {
             *self = Self::default();
         }
+        self.sets_search_path = file.text.to_lowercase().contains("search_path");
     }
 
     /// Records that a table was renamed.
@@ -65,7 +80,8 @@ impl NewObjects {
             }
             Change::Drop { what: "table" | "view", names, .. } => {
                 for name in names {
-                    self.tables.remove(&name.key);
+                    let key = self.key_of(name);
+                    self.tables.remove(&key);
                 }
             }
             Change::Empty { tables, .. } => self.emptied.extend(tables.iter().map(|table| table.key.clone())),
@@ -102,7 +118,7 @@ pub(super) struct Context<'v, 'a> {
 
 impl Context<'_, '_> {
     pub(super) fn is_new(&self, table: &Name) -> bool {
-        self.new_objects.tables.contains(&table.key)
+        self.new_objects.has(&self.new_objects.key_of(table))
     }
 
     /// Whether this schema, type or domain is new.
@@ -115,7 +131,7 @@ impl Context<'_, '_> {
     }
 
     pub(super) fn is_empty(&self, table: &Name) -> bool {
-        self.is_new(table) || self.new_objects.emptied.contains(&table.key)
+        self.is_new(table) || self.new_objects.knows(&self.new_objects.emptied, &self.new_objects.key_of(table))
     }
 
     /// Whether a table that is not new is certainly a released one. A draft in Rust may have created it,
@@ -123,7 +139,7 @@ impl Context<'_, '_> {
     pub(super) fn is_released(&self, table: &Name) -> bool {
         self.input.has_lockfile
             && self.input.dialects.is_some()
-            && !self.input.steps.iter().any(|step| step.to_lowercase().contains(&table.key))
+            && !self.input.steps.iter().any(|step| step.to_lowercase().contains(last_of(&table.key)))
     }
 
     /// The changes that the script makes before this statement.

@@ -2,7 +2,7 @@
 
 use super::change::{self, Action, Change};
 use super::context::Context;
-use super::cursor::{Name, key};
+use super::cursor::{Name, key, last_of};
 use super::no_effect::has_column;
 use super::schema_events::SchemaEvent;
 use super::{SqlFile, raise};
@@ -70,7 +70,7 @@ pub(super) fn check(cx: &mut Context<'_, '_>, (at, up): (usize, &SqlFile<'_>)) {
         }
     }
     let is_gone = |made: &Created, gone: &HashSet<&str>| {
-        mentioned.contains(&made.name.key)
+        mentioned.contains(last_of(&made.name.key))
             || made.with.iter().any(|with| gone.contains(with.key.as_str()))
             || made.words.iter().any(|word| cascading.contains(word.as_str()))
             || drops_column(cx, made)

@@ -193,7 +193,7 @@ fn is_of_other_type(cx: &Context<'_, '_>, index: usize, cursor: Cursor<'_>, plac
     if let Some(column) = inserted(cx, index, cursor, place) {
         let mut at = cursor;
         at.take("insert into");
-        return at.name().is_some_and(|table| is_other(&column, &[table.key]));
+        return at.table().is_some_and(|table| is_other(&column, &[table.key]));
     }
     let tables = named(cursor);
     // Of several tables, one whose columns are unknown may have the column.
@@ -261,7 +261,7 @@ fn inserted(cx: &Context<'_, '_>, index: usize, cursor: Cursor<'_>, place: usize
     if !at.take("insert into") {
         return None;
     }
-    let table = at.name()?;
+    let table = at.table()?;
     let columns: Vec<String> = match at.group() {
         Some(group) => group.pieces().into_iter().filter_map(|mut piece| piece.name()).map(|name| name.key).collect(),
         None => cx.columns_of(index, &table),
@@ -292,7 +292,7 @@ fn named(mut at: Cursor<'_>) -> Vec<String> {
             while here.is_any(&["only", "if", "exists"]) {
                 here.next();
             }
-            tables.extend(here.name().map(|name| name.key));
+            tables.extend(here.table().map(|name| name.key));
         }
     }
     tables

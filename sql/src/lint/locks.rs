@@ -164,7 +164,7 @@ fn constrain(cx: &mut Context<'_, '_>, table: &Name, constraint: &Constraint<'_>
                         return;
                     }
                     let mut to = rest;
-                    let other = to.seek("references").then(|| to.name()).flatten();
+                    let other = to.seek("references").then(|| to.table()).flatten();
                     let both = match other.filter(|other| other.key != table.key) {
                         Some(other) => format!("`{shown}` or `{}`", other.written),
                         None => format!("`{shown}`"),

@@ -175,7 +175,7 @@ pub fn lint(input: &LintInput<'_>) -> Vec<Finding> {
             up = if file.is_down { None } else { Some(index) };
             continue;
         }
-        new_objects.begin_script(input);
+        new_objects.begin_script(input, file);
         // The scripts after a down script run without it: what it drops still exists for them.
         let kept = file.is_down.then(|| new_objects.clone());
         // An INSERT matters only if the script also drops or empties a table whose rows it may have copied.

@@ -12,6 +12,7 @@ type Place = (usize, usize);
 pub(super) fn remove<'a>(change: Change<'a>, place: Place, events: &SchemaEvents<'_, '_>) -> Option<Change<'a>> {
     match change {
         Change::CreateIndex(index) if has_index(&index, place, events) => None,
+        Change::CreateTable(made) if made.tolerant && has_table(&made.name, place, events) => None,
         Change::Drop { what: what @ ("index" | "table"), mut names, concurrently, cascade, tolerant: true } => {
             names.retain(|name| match what {
                 "index" => !lacks_index(name, place, events),
@@ -73,19 +74,28 @@ fn is_chosen_by_server(name: &str) -> bool {
     name.trim_end_matches(|c: char| c.is_ascii_digit()).ends_with("_idx")
 }
 
+/// Whether a table was created, and not dropped or renamed since.
+fn has_table(wanted: &Name, place: Place, events: &SchemaEvents<'_, '_>) -> bool {
+    table_state(wanted, place, events) == Some(true)
+}
+
 /// Whether a table was dropped or renamed, and not created again.
 fn lacks_table(wanted: &Name, place: Place, events: &SchemaEvents<'_, '_>) -> bool {
-    let found = events.earlier(place, &wanted.key, |event, _| match event {
-        SchemaEvent::TableDropped { table } if *table == wanted.key => Some(true),
-        SchemaEvent::TableRenamed { from, .. } if *from == wanted.key => Some(true),
-        SchemaEvent::TableRenamed { to, .. } if *to == wanted.key => Some(false),
+    table_state(wanted, place, events) == Some(false)
+}
+
+/// Whether a table exists, if a script says so.
+fn table_state(wanted: &Name, place: Place, events: &SchemaEvents<'_, '_>) -> Option<bool> {
+    events.earlier(place, &wanted.key, |event, _| match event {
+        SchemaEvent::TableDropped { table } if *table == wanted.key => Some(false),
+        SchemaEvent::TableRenamed { from, .. } if *from == wanted.key => Some(false),
+        SchemaEvent::TableRenamed { to, .. } if *to == wanted.key => Some(true),
         // The table of a CREATE with IF NOT EXISTS emits its columns only.
         SchemaEvent::TableCreated { table, .. } | SchemaEvent::ColumnDefined { table, .. } if *table == wanted.key => {
-            Some(false)
+            Some(true)
         }
         _ => None,
-    });
-    found == Some(true)
+    })
 }
 
 /// Whether a column that is added with `IF NOT EXISTS` exists already.

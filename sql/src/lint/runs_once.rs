@@ -254,7 +254,7 @@ fn role_created(cx: &Context<'_, '_>, names: &Names) -> Option<(String, Vec<Stri
         return None;
     }
     let name = at.name()?;
-    let on = if what == "policy" && at.take("on") { at.name() } else { None };
+    let on = if what == "policy" && at.take("on") { at.table() } else { None };
     if names.is_dropped(&name) || on.as_ref().is_some_and(|on| names.is_dropped(on)) {
         return None;
     }

@@ -7,7 +7,7 @@ use std::cell::OnceCell;
 use lockgate_core::StatementKind;
 
 use super::change::{self, Action, Change, Column, ConstraintKind};
-use super::cursor::{Cursor, Name};
+use super::cursor::{Cursor, Name, last_of};
 use super::{LintInput, SqlFile};
 
 /// One change that a statement makes to the schema. Names are in lower case.
@@ -106,7 +106,7 @@ impl<'s, 'a> SchemaEvents<'s, 'a> {
                 continue;
             }
             if self.read[file].get().is_none()
-                && !self.lower[file].get_or_init(|| script.text.to_lowercase()).contains(&name)
+                && !self.lower[file].get_or_init(|| script.text.to_lowercase()).contains(last_of(&name))
             {
                 continue;
             }
@@ -129,6 +129,7 @@ impl<'s, 'a> SchemaEvents<'s, 'a> {
 
     /// Whether an up script contains the name before this statement, or the text of a Rust step does.
     pub(super) fn is_mentioned(&self, (index, at): (usize, usize), name: &str) -> bool {
+        let name = last_of(name);
         let in_script = |(file, script): (usize, &SqlFile<'_>)| match file == index {
             true => has_word(&script.text[..script.statements[at].range.start].to_lowercase(), name),
             false => !script.is_down && has_word(self.lower[file].get_or_init(|| script.text.to_lowercase()), name),
@@ -361,7 +362,7 @@ fn emit_foreign_keys(from: &str, mut at: Cursor<'_>, emit: &mut impl FnMut(Schem
     while !at.ended() {
         if !at.take("references") {
             at.next();
-        } else if let Some(to) = at.name() {
+        } else if let Some(to) = at.table() {
             at.group();
             let mut deletes = false;
             while at.is("on") {

@@ -198,13 +198,53 @@ fn a_rebuilt_table_is_reported_by_its_name() {
 }
 
 #[test]
+fn tables_of_one_name_in_two_schemas_are_two() {
+    let base = "CREATE SCHEMA audit; CREATE TABLE users (id bigint PRIMARY KEY, email text);";
+    let lossy = "DROP TABLE public.users;";
+    for first in [
+        "CREATE TABLE audit.users (a int);",
+        "CREATE TABLE IF NOT EXISTS users (a int);",
+        "CREATE TEMP TABLE users AS SELECT 1 AS a;",
+        "CREATE TABLE pg_temp.users (a int);",
+        "CREATE VIEW audit.users AS SELECT 1 AS a;",
+    ] {
+        postgres().released(base).draft(&format!("{first} {lossy}")).finds(&["drop-table: public.users"]);
+    }
+    let other = "CREATE TABLE \"audit\".users (a int); ALTER TABLE users DROP COLUMN email; DROP TABLE audit.users;";
+    postgres().released(base).draft(other).finds(&["drop-column: DROP COLUMN email"]);
+    let across = postgres().released(base).draft("CREATE TABLE audit.users (a int);").draft("DROP TABLE users;");
+    across.finds(&["drop-table: users"]);
+    // The usual schema may be written or not, and a temporary table hides the one below it.
+    for same in [
+        "CREATE TABLE public.n (a int); DROP TABLE n;",
+        "CREATE TABLE audit.n (a int); ALTER TABLE audit.n RENAME TO m; DROP TABLE audit.m;",
+        "CREATE TEMP TABLE users AS SELECT 1 AS a; DROP TABLE users;",
+        "SET search_path = audit; CREATE TABLE n (a int); DROP TABLE audit.n;",
+        "CREATE TABLE IF NOT EXISTS unknown (a int); DROP TABLE unknown;",
+    ] {
+        postgres().released(base).draft(same).finds(&[]);
+    }
+    let u = "CREATE TABLE u (id INTEGER PRIMARY KEY);";
+    for first in ["CREATE TABLE IF NOT EXISTS u (id int);", "CREATE TEMP TABLE u (id int);"] {
+        sqlite().released(u).draft(&format!("{first} DROP TABLE main.u;")).finds(&["drop-table: main.u"]);
+    }
+    // The type of a column is that of its own table.
+    let types =
+        "CREATE TABLE users (id bigint PRIMARY KEY, v int); CREATE TABLE audit.users (id bigint, v varchar(10));";
+    let changed = "ALTER TABLE users ALTER v TYPE varchar(20);";
+    postgres().released(types).draft(changed).finds(&["change-type: ALTER v TYPE varchar(20)"]);
+    let wider = "ALTER TABLE audit.users ALTER v TYPE varchar(20);";
+    postgres().released(types).draft(wider).finds(&[]);
+}
+
+#[test]
 fn a_view_is_refreshed_beside_its_readers() {
     let view = "CREATE MATERIALIZED VIEW v AS SELECT 1 AS a;";
     let on_view = |draft: &str, expected: &[&str]| {
         postgres().released(view).draft(draft).finds(expected);
         postgres().draft(view).draft(draft).finds(&[]);
     };
-    on_view("REFRESH MATERIALIZED VIEW s.v;", &["blocking-refresh: REFRESH MATERIALIZED VIEW s.v"]);
+    on_view("REFRESH MATERIALIZED VIEW public.v;", &["blocking-refresh: REFRESH MATERIALIZED VIEW public.v"]);
     on_view("REFRESH MATERIALIZED VIEW v WITH DATA;", &["blocking-refresh: REFRESH MATERIALIZED VIEW v WITH DATA"]);
     on_view("REFRESH MATERIALIZED VIEW CONCURRENTLY v;", &[]);
     // It is empty then, and quick.
