@@ -67,6 +67,12 @@ impl Written {
         Self { schema: String::new(), last: quoted_where_needed(&name) }
     }
 
+    /// This name with a number at its end, as the server chooses one if a name is taken.
+    pub(crate) fn numbered(&self, number: usize) -> Self {
+        let last = quoted_where_needed(&format!("{}{number}", bare(&self.last)));
+        Self { schema: self.schema.clone(), last }
+    }
+
     /// Its last part.
     pub(crate) fn last(&self) -> &str {
         &self.last

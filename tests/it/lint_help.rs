@@ -67,7 +67,7 @@ const TABLE: &str = "CREATE TABLE {t} (id bigint, {c} varchar(20), n integer)";
 const KEYS: &str =
     "CREATE TABLE {t} (id bigint PRIMARY KEY, {c} varchar(20), n integer); CREATE TABLE {s}keys (id int PRIMARY KEY)";
 
-const ON_POSTGRES: [Case; 34] = [
+const ON_POSTGRES: [Case; 38] = [
     case("blocking-index", TABLE, "CREATE UNIQUE INDEX {i} ON {t} ({c} DESC)", 1),
     case(
         "blocking-index",
@@ -116,13 +116,37 @@ const ON_POSTGRES: [Case; 34] = [
         "ALTER TABLE {t} ADD CONSTRAINT {i} UNIQUE ({c}) INCLUDE (n) WITH (fillfactor = 70) DEFERRABLE INITIALLY DEFERRED",
         2,
     ),
-    case("blocking-unique", TABLE, "ALTER TABLE {t} ADD PRIMARY KEY (id, {c})", 2),
+    case("blocking-unique", TABLE, "ALTER TABLE {t} ADD PRIMARY KEY (id, {c})", 6),
+    case(
+        "set-not-null",
+        "CREATE TABLE {t} (id bigint, {c} varchar(20)); CREATE UNIQUE INDEX {i} ON {t} (id, {c})",
+        "ALTER TABLE {t} ADD CONSTRAINT {i} PRIMARY KEY USING INDEX {i}",
+        4,
+    ),
+    case(
+        "blocking-constraint",
+        TABLE,
+        "ALTER TABLE {t} ADD CHECK (n > 0), ADD CHECK (n < 9), ADD CHECK ({c} <> '')",
+        6,
+    ),
+    case(
+        "add-column-rewrite",
+        TABLE,
+        "ALTER TABLE {t} ADD COLUMN {d} text COMPRESSION pglz COLLATE \"C\" NOT NULL DEFAULT md5(random()::text)",
+        2,
+    ),
+    case(
+        "blocking-drop-index",
+        "CREATE TABLE {t} ({c} int); CREATE INDEX {i} ON {t} ({c}); CREATE INDEX second ON {t} ({c})",
+        "DROP INDEX CONCURRENTLY {s}{i}, {s}second",
+        1,
+    ),
     Case {
         done: "ALTER TABLE {t} ADD COLUMN {d} text",
         ..case("blocking-unique", TABLE, "ALTER TABLE {t} ADD COLUMN {d} text UNIQUE", 2)
     },
     Case {
-        done: "ALTER TABLE {t} ADD COLUMN {d} int",
+        done: "ALTER TABLE {t} ADD COLUMN {d} int NOT NULL DEFAULT 1",
         ..case("blocking-unique", TABLE, "ALTER TABLE {t} ADD COLUMN {d} int PRIMARY KEY DEFAULT 1", 2)
     },
     case("add-column-rewrite", TABLE, "ALTER TABLE {t} ADD COLUMN {d} bigserial", 3),

@@ -109,13 +109,17 @@ pub(super) struct Index {
     pub(super) name: Option<Name>,
     pub(super) table: Name,
     pub(super) concurrently: bool,
+    /// `ON ONLY`
+    pub(super) only: bool,
     /// `IF NOT EXISTS`
     pub(super) tolerant: bool,
     /// The place after the word INDEX.
     pub(super) after_word: usize,
     /// The names within its parentheses and its condition.
     pub(super) names: Vec<String>,
-    /// Those of them that are indexed directly.
+    /// The columns that are indexed directly.
+    pub(super) columns: Vec<Name>,
+    /// Their keys.
     pub(super) plain: Vec<String>,
     /// Those of them in an expression or in the condition.
     pub(super) computed: Vec<String>,
@@ -152,7 +156,7 @@ pub(super) enum Action<'a> {
         collates: bool,
     },
     SetNotNull(Name),
-    DropNotNull,
+    DropNotNull(Name),
     DropConstraint,
     AddConstraint(Constraint<'a>),
     Validate(Name),
@@ -295,14 +299,26 @@ fn index(mut at: Cursor<'_>) -> Option<Change<'_>> {
     if !at.take("on") {
         return None;
     }
-    at.take("only");
+    let only = at.take("only");
     let table = at.table()?;
     let names = words_of(at);
+    let columns = at.seek_group().map_or_else(Vec::new, plain_columns);
     let (plain, mut computed) = at.seek_group().map_or_else(Default::default, indexed);
     if at.seek("where") {
         computed.extend(words_of(at));
     }
-    Some(Change::CreateIndex(Index { name, table, concurrently, tolerant, after_word, names, plain, computed }))
+    Some(Change::CreateIndex(Index {
+        name,
+        table,
+        concurrently,
+        only,
+        tolerant,
+        after_word,
+        names,
+        columns,
+        plain,
+        computed,
+    }))
 }
 
 /// Returns every name, and every word that may be one.
@@ -322,6 +338,12 @@ pub(super) fn indexed(group: Cursor<'_>) -> (Vec<String>, Vec<String>) {
         }
     }
     (plain, computed)
+}
+
+/// Returns the columns in the parentheses of an index or a key that are no expressions.
+pub(super) fn plain_columns(group: Cursor<'_>) -> Vec<Name> {
+    let pieces = group.pieces().into_iter();
+    pieces.filter_map(|mut at| at.name().filter(|_| at.first().is_none_or(|token| token.kind != Kind::Open))).collect()
 }
 
 fn table(mut at: Cursor<'_>, temporary: bool, tolerant: bool) -> Option<Table<'_>> {
@@ -472,7 +494,7 @@ fn action(mut at: Cursor<'_>) -> Option<Action<'_>> {
             return Some(Action::SetNotNull(column));
         }
         if at.take("drop not null") {
-            return Some(Action::DropNotNull);
+            return Some(Action::DropNotNull(column));
         }
         if !at.take("set data type") && !at.take("type") {
             return None;
@@ -510,6 +532,19 @@ fn add(mut at: Cursor<'_>) -> Option<Action<'_>> {
         let tolerant = at.take("if not exists");
         return column(at, tolerant).map(Action::AddColumn);
     }
+    if let Some(constraint) = constraint(at) {
+        return Some(Action::AddConstraint(constraint));
+    }
+    // MySQL's syntax.
+    if at.is_any(&["constraint", "index", "key", "fulltext", "spatial", "partition"]) {
+        return None;
+    }
+    let tolerant = at.take("if not exists");
+    column(at, tolerant).map(Action::AddColumn)
+}
+
+/// Reads a constraint of a table.
+pub(super) fn constraint(mut at: Cursor<'_>) -> Option<Constraint<'_>> {
     let name = if at.take("constraint") { Some(at.name()?) } else { None };
     let kinds = [
         ("check", ConstraintKind::Check),
@@ -519,16 +554,48 @@ fn add(mut at: Cursor<'_>) -> Option<Action<'_>> {
         ("exclude", ConstraintKind::Exclude),
         ("not null", ConstraintKind::NotNull),
     ];
-    let mut rest = at;
-    if let Some((_, kind)) = kinds.into_iter().find(|(words, _)| rest.take(words)) {
-        return Some(Action::AddConstraint(Constraint { name, kind, rest }));
+    let (_, kind) = kinds.into_iter().find(|(words, _)| at.take(words))?;
+    Some(Constraint { name, kind, rest: at })
+}
+
+impl Constraint<'_> {
+    /// A place that tells it from other constraints of its statement.
+    pub(super) fn start(&self) -> usize {
+        self.rest.range().start
     }
-    // MySQL's syntax.
-    if name.is_some() || at.is_any(&["index", "key", "fulltext", "spatial", "partition"]) {
-        return None;
+}
+
+impl Column<'_> {
+    /// Whether it takes no NULL.
+    pub(super) fn is_not_null(&self) -> bool {
+        ["not null", "primary key", "as identity"].into_iter().any(|words| self.rest.has(words)) || self.is_serial()
     }
-    let tolerant = at.take("if not exists");
-    column(at, tolerant).map(Action::AddColumn)
+
+    /// Its type with what belongs to it, such as a collation, without its default and constraints.
+    pub(super) fn type_and_storage(&self) -> String {
+        let all = self.rest;
+        let read = tokens(Dialect::Postgres, &all.text[..self.kind_range.end], self.kind_range.clone(), usize::MAX);
+        let mut written = Cursor::new(all.text, &read).written();
+        for word in ["storage", "compression", "collate"] {
+            let mut at = all;
+            if at.seek(word)
+                && let Some(name) = at.name()
+            {
+                written += &format!(" {} {}", word.to_uppercase(), name.written);
+            }
+        }
+        written
+    }
+
+    /// Its constraints that the rows must meet, or that need an index, as messages show them.
+    pub(super) fn constraints(&self) -> Vec<&'static str> {
+        let kinds = ["NOT NULL", "CHECK", "UNIQUE", "PRIMARY KEY", "REFERENCES"];
+        kinds.into_iter().filter(|kind| self.rest.has(&kind.to_lowercase())).collect()
+    }
+
+    pub(super) fn is_serial(&self) -> bool {
+        ["serial", "bigserial", "smallserial", "serial2", "serial4", "serial8"].contains(&self.kind.as_str())
+    }
 }
 
 fn drop(mut at: Cursor<'_>) -> Option<Change<'_>> {

@@ -41,11 +41,7 @@ fn is_required(column: &Column<'_>) -> bool {
         && !rest.has("generated")
         && !rest.has("as")
         && !rest.has("auto_increment")
-        && !is_serial(column)
-}
-
-fn is_serial(column: &Column<'_>) -> bool {
-    ["serial", "bigserial", "smallserial", "serial2", "serial4", "serial8"].contains(&column.kind.as_str())
+        && !column.is_serial()
 }
 
 fn required(cx: &mut Context<'_, '_>, table: &Name, column: &Column<'_>, range: &Range<usize>) -> bool {
@@ -58,7 +54,7 @@ fn required(cx: &mut Context<'_, '_>, table: &Name, column: &Column<'_>, range: 
         return true;
     }
     let (shown, name) = (&table.written, &column.name.written);
-    let kind = if column.kind.is_empty() { "text".to_owned() } else { cx.written(column.kind_range.clone()) };
+    let kind = if column.kind.is_empty() { "text".to_owned() } else { column.type_and_storage() };
     let why = if column.rest.has("primary key") { "a PRIMARY KEY" } else { "NOT NULL" };
     let message = format!("this fails if `{shown}` has a row, because there is no value for `{name}`, which is {why}");
     let is_key = column.rest.has("primary key") || column.rest.has("unique");
@@ -165,7 +161,7 @@ fn unsupported(cx: &mut Context<'_, '_>, table: &Name, column: &Column<'_>, rang
 fn young(cx: &mut Context<'_, '_>, action: &Action<'_>, range: &Range<usize>) {
     let what = match action {
         Action::SetNotNull(_) => "SET NOT NULL",
-        Action::DropNotNull => "DROP NOT NULL",
+        Action::DropNotNull(_) => "DROP NOT NULL",
         Action::DropConstraint => "DROP CONSTRAINT",
         Action::AddConstraint(constraint) if constraint.kind == ConstraintKind::Check => "ADD CHECK",
         _ => return,
@@ -210,11 +206,18 @@ fn rewrite(cx: &mut Context<'_, '_>, table: &Name, column: &Column<'_>, range: &
     let plain = |kind: &str| format!("`ALTER TABLE {shown} ADD COLUMN {name} {kind}`");
     let alter = format!("ALTER TABLE {shown} ALTER COLUMN {name}");
     let by_default = || {
-        let kind = cx.written(column.kind_range.clone());
         let default = column.default.map_or_else(String::new, |default| default.written());
-        format!("{}, then `{alter} SET DEFAULT {default}`, and fill the old rows in batches", plain(&kind))
+        let constraints: Vec<String> = column.constraints().iter().map(|kind| format!("`{kind}`")).collect();
+        let last = match constraints.as_slice() {
+            [] => String::new(),
+            constraints => format!("; after that, add {}", constraints.join(" and ")),
+        };
+        format!(
+            "{}, then `{alter} SET DEFAULT {default}`, and fill the old rows in batches{last}",
+            plain(&column.type_and_storage())
+        )
     };
-    let (why, help) = if is_serial(column) {
+    let (why, help) = if column.is_serial() {
         let kind = match column.kind.as_str() {
             "bigserial" | "serial8" => "bigint",
             "smallserial" | "serial2" => "smallint",

@@ -3,15 +3,29 @@
 
 use lockgate_core::TableLock;
 
-use super::change::{Action, Change, Column, Constraint, ConstraintKind};
+use super::change::{self, Action, Change, Column, Constraint, ConstraintKind};
+use super::constraint_name;
 use super::context::{Context, a_lock};
 use super::cursor::{Cursor, Name, Written, key};
+use super::nulls;
 use super::schema_events::SchemaEvent;
+use crate::LintLevel;
 
 /// The rules `blocking-index`, `blocking-drop-index`, `blocking-constraint`, `blocking-refresh`, `blocking-unique`,
 /// `set-not-null` and `table-rewrite`.
 pub(super) fn check(cx: &mut Context<'_, '_>, change: &Change<'_>) {
     match change {
+        Change::CreateIndex(index) if index.concurrently && cx.is_partitioned(&index.table) => {
+            let table = &index.table.written;
+            let message = format!(
+                "PostgreSQL refuses this: `{table}` is partitioned, and `CREATE INDEX CONCURRENTLY` accepts only a table \
+                 without partitions"
+            );
+            cx.report("blocking-index", cx.statement(), message, vec![by_partitions(table)]);
+            refused(cx);
+        }
+        // This builds nothing: the index has no partitions yet.
+        Change::CreateIndex(index) if index.only && cx.is_partitioned(&index.table) => {}
         Change::CreateIndex(index) if !index.concurrently && !cx.is_new(&index.table) => {
             let table = &index.table.written;
             let message = format!(
@@ -22,10 +36,7 @@ pub(super) fn check(cx: &mut Context<'_, '_>, change: &Change<'_>) {
             let after = cx.written(index.after_word..statement.end);
             let before = cx.written(statement.start..index.after_word);
             let help = if cx.is_partitioned(&index.table) {
-                vec![format!(
-                    "`{table}` is partitioned: create the index `ON ONLY {table}`, then one on each partition with \
-                     CONCURRENTLY, and `ALTER INDEX … ATTACH PARTITION` each of them"
-                )]
+                vec![by_partitions(table)]
             } else {
                 alone(cx, &format!("{before} CONCURRENTLY {after}"))
             };
@@ -62,6 +73,9 @@ pub(super) fn check(cx: &mut Context<'_, '_>, change: &Change<'_>) {
             cx.report("blocking-refresh", statement, message, vec![help]);
         }
         Change::Drop { what: "index", names, concurrently: false, tolerant, .. } => drop_index(cx, names, *tolerant),
+        Change::Drop { what: "index", names, concurrently: true, tolerant, cascade } => {
+            drop_index_concurrently(cx, names, *tolerant, *cascade);
+        }
         Change::Rewrite { verb, table } if table.as_ref().is_none_or(|table| !cx.is_new(table)) => {
             let shown = table.as_ref().map_or("every table".to_owned(), |table| format!("`{}`", table.written));
             let message = format!(
@@ -84,7 +98,7 @@ pub(super) fn check(cx: &mut Context<'_, '_>, change: &Change<'_>) {
                     }
                     Action::Validate(name) => validate(cx, table, name, range.clone()),
                     Action::AddColumn(column) => add_column(cx, table, column, range.clone()),
-                    Action::SetNotNull(column) if !cx.has_null_check(table, column) => {
+                    Action::SetNotNull(column) if !nulls::is_known_not_null(cx, table, column) => {
                         not_null(cx, table, column, range.clone());
                     }
                     Action::Rewrite(words) => {
@@ -117,6 +131,21 @@ fn alone(cx: &Context<'_, '_>, statement: &str) -> Vec<String> {
     }]
 }
 
+/// Returns how to index a partitioned table.
+fn by_partitions(table: &Written) -> String {
+    format!(
+        "`{table}` is partitioned: create the index `ON ONLY {table}`, then one on each partition with CONCURRENTLY, and \
+         `ALTER INDEX … ATTACH PARTITION` each of them"
+    )
+}
+
+/// Makes the last finding an error, because no server accepts the statement.
+fn refused(cx: &mut Context<'_, '_>) {
+    if let Some(finding) = cx.found.last_mut() {
+        finding.level = LintLevel::Deny;
+    }
+}
+
 fn drop_index(cx: &mut Context<'_, '_>, names: &[Name], tolerant: bool) {
     // Nobody uses the index of a new table yet.
     let is_new = |name: &Name| {
@@ -135,24 +164,53 @@ fn drop_index(cx: &mut Context<'_, '_>, names: &[Name], tolerant: bool) {
         a_lock(cx.lock())
     );
     let statement = cx.statement();
-    let exists = if tolerant { "IF EXISTS " } else { "" };
-    // DROP INDEX CONCURRENTLY accepts a single index.
-    let each = names.iter().map(|name| format!("DROP INDEX CONCURRENTLY {exists}{}", name.written));
     let help = if names.iter().any(|name| cx.is_index_of_partitioned(name)) {
         vec![
             "PostgreSQL cannot drop the index of a partitioned table concurrently: drop it when little is running"
                 .to_owned(),
         ]
     } else {
-        alone(cx, &each.collect::<Vec<_>>().join("; "))
+        alone(cx, &one_by_one(names, tolerant))
     };
     cx.report("blocking-drop-index", statement, message, help);
+}
+
+/// `DROP INDEX CONCURRENTLY` accepts a single index.
+fn one_by_one(names: &[Name], tolerant: bool) -> String {
+    let exists = if tolerant { "IF EXISTS " } else { "" };
+    let each = names.iter().map(|name| format!("DROP INDEX CONCURRENTLY {exists}{}", name.written));
+    each.collect::<Vec<_>>().join("; ")
+}
+
+/// Reports forms of `DROP INDEX CONCURRENTLY` that no server accepts.
+fn drop_index_concurrently(cx: &mut Context<'_, '_>, names: &[Name], tolerant: bool, cascade: bool) {
+    let (why, help) = if let Some(name) = names.iter().find(|name| cx.is_index_of_partitioned(name)) {
+        let why =
+            format!("`{}` is an index of a partitioned table, which cannot be dropped concurrently", name.written);
+        let exists = if tolerant { "IF EXISTS " } else { "" };
+        let help = format!("when little is running, `DROP INDEX {exists}{}`", name.written);
+        (why, help)
+    } else if names.len() > 1 {
+        let why = "`DROP INDEX CONCURRENTLY` drops one index at a time".to_owned();
+        (why, format!("write `{}`", one_by_one(names, tolerant)))
+    } else if cascade {
+        let why = "`DROP INDEX CONCURRENTLY` does not accept `CASCADE`".to_owned();
+        let help = format!(
+            "first drop what depends on the index, such as a foreign key, and then `{}`",
+            one_by_one(names, tolerant)
+        );
+        (why, help)
+    } else {
+        return;
+    };
+    cx.report("blocking-drop-index", cx.statement(), format!("PostgreSQL refuses this: {why}"), vec![help]);
+    refused(cx);
 }
 
 fn constrain(cx: &mut Context<'_, '_>, table: &Name, constraint: &Constraint<'_>, range: std::ops::Range<usize>) {
     let rest = constraint.rest;
     let shown = &table.written;
-    let name = named(table, constraint);
+    let name = constraint_name::free(cx, table, constraint);
     match constraint.kind {
         ConstraintKind::Check | ConstraintKind::ForeignKey | ConstraintKind::NotNull => {
             if rest.has("not valid") || rest.has("not enforced") {
@@ -190,7 +248,13 @@ fn constrain(cx: &mut Context<'_, '_>, table: &Name, constraint: &Constraint<'_>
             cx.report("blocking-constraint", range, what, help);
         }
         ConstraintKind::Unique | ConstraintKind::PrimaryKey => {
-            if rest.has("using index") && rest.seek_group().is_none() {
+            let mut index = rest;
+            if rest.seek_group().is_none() && index.seek("using index") {
+                if constraint.kind == ConstraintKind::PrimaryKey
+                    && let Some(index) = index.name()
+                {
+                    key_from_index(cx, table, &index, range);
+                }
                 return;
             }
             let word = if constraint.kind == ConstraintKind::Unique { "UNIQUE" } else { "PRIMARY KEY" };
@@ -224,7 +288,7 @@ fn validate(cx: &mut Context<'_, '_>, table: &Name, name: &Name, range: std::ops
     let added = cx.up_to_here().find_map(|change| match change {
         Change::AlterTable { table: of, actions } if of.key == table.key => {
             actions.iter().find_map(|(at, action)| match action {
-                Action::AddConstraint(constraint) if key(named(of, constraint).last()) == name.key => {
+                Action::AddConstraint(constraint) if key(constraint_name::usual(of, constraint).last()) == name.key => {
                     Some((constraint.kind, at.clone()))
                 }
                 _ => None,
@@ -252,6 +316,7 @@ fn add_column(cx: &mut Context<'_, '_>, table: &Name, column: &Column<'_>, range
         return;
     }
     let (shown, name) = (&table.written, &column.name.written);
+    let has_value = column.default.is_some_and(|default| !default.is("null"));
     let kinds = [("primary key", ConstraintKind::PrimaryKey), ("unique", ConstraintKind::Unique)];
     if let Some((words, kind)) = kinds.into_iter().find(|(words, _)| column.rest.has(words)) {
         let word = words.to_uppercase();
@@ -270,15 +335,26 @@ fn add_column(cx: &mut Context<'_, '_>, table: &Name, column: &Column<'_>, range
                 "add the column without `{word}`, then add the constraint in a migration of its own once every partition has an index for it"
             )
         } else {
+            let numbers_itself = column.is_serial() || column.rest.has("as identity");
+            let first = match kind {
+                ConstraintKind::PrimaryKey if has_value && !column.rest.has("not null") => {
+                    format!("add the column with `NOT NULL` instead of `{word}`;")
+                }
+                ConstraintKind::PrimaryKey if !has_value && !numbers_itself => format!(
+                    "add the column without `{word}`, fill it, and make it NOT NULL without scanning the table under the \
+                     lock: {}; then",
+                    nulls::proof(table, std::slice::from_ref(&column.name))
+                ),
+                _ => format!("add the column without `{word}`;"),
+            };
             format!(
-                "add the column without `{word}`; build the index in a migration of its own with `-- lockgate: \
+                "{first} build the index in a migration of its own with `-- lockgate: \
                  no-transaction` as its first line: `CREATE UNIQUE INDEX CONCURRENTLY {constraint} ON {shown} ({name})`; then \
                  `ALTER TABLE {shown} ADD CONSTRAINT {constraint} {word} USING INDEX {constraint}`"
             )
         };
         cx.report("blocking-unique", range.clone(), message, vec![help]);
     }
-    let has_value = column.default.is_some_and(|default| !default.is("null"));
     let word = match (column.rest.has("check"), has_value && column.rest.has("references")) {
         (true, _) => "CHECK",
         (false, true) => "REFERENCES",
@@ -293,31 +369,6 @@ fn add_column(cx: &mut Context<'_, '_>, table: &Name, column: &Column<'_>, range
          migration with `VALIDATE CONSTRAINT`, while others can write"
     );
     cx.report("blocking-constraint", range, message, vec![help]);
-}
-
-/// Returns the name of a constraint, or the one that the server would choose.
-fn named(table: &Name, constraint: &Constraint<'_>) -> Written {
-    if let Some(name) = &constraint.name {
-        return name.written.clone();
-    }
-    let suffix = match constraint.kind {
-        ConstraintKind::Check => "check",
-        ConstraintKind::ForeignKey => "fkey",
-        ConstraintKind::Unique => "key",
-        ConstraintKind::PrimaryKey => return Written::joined(&[table.written.last(), "pkey"]),
-        ConstraintKind::Exclude => "excl",
-        ConstraintKind::NotNull => "not_null",
-    };
-    let mut columns = match constraint.kind {
-        ConstraintKind::ForeignKey | ConstraintKind::Unique => {
-            constraint.rest.seek_group().map_or_else(Vec::new, |group| group.pieces())
-        }
-        ConstraintKind::NotNull => vec![constraint.rest],
-        _ => Vec::new(),
-    };
-    let columns: Vec<Name> = columns.iter_mut().filter_map(Cursor::name).collect();
-    let parts: Vec<&str> = columns.iter().map(|column| column.written.last()).collect();
-    Written::joined(&[&[table.written.last()][..], &parts, &[suffix]].concat())
 }
 
 /// Returns the help that builds the index of a constraint concurrently first. `rest` begins after the constraint's
@@ -356,6 +407,18 @@ fn by_index(cx: &Context<'_, '_>, table: &Name, name: &Written, word: &str, mut 
     if !rest.ended() {
         constraint = format!(" {}", rest.written());
     }
+    let nullable = match (word, group) {
+        ("PRIMARY KEY", Some(group)) => nulls::unproven(cx, table, change::plain_columns(group)),
+        _ => Vec::new(),
+    };
+    let proof = match nullable.as_slice() {
+        [] => String::new(),
+        nullable => format!(
+            "make the {} NOT NULL before, without scanning the table under the lock: {}; then ",
+            if nullable.len() == 1 { "column" } else { "columns" },
+            nulls::proof(table, nullable)
+        ),
+    };
     // The columns must exist before the index is built.
     let missing = group.map_or_else(Vec::new, |group| added(cx, table, group));
     let first = match missing.as_slice() {
@@ -363,12 +426,34 @@ fn by_index(cx: &Context<'_, '_>, table: &Name, name: &Written, word: &str, mut 
         [column] => format!("add the column `{column}` in a migration before this one, and "),
         columns => format!("add the columns `{}` in a migration before this one, and ", columns.join("`, `")),
     };
-    let before = if missing.is_empty() { "before" } else { "after that" };
+    let before = match (proof.is_empty(), missing.is_empty()) {
+        (false, _) => "",
+        (true, true) => " before",
+        (true, false) => " after that",
+    };
     format!(
-        "{first}build the index {before}, in a migration of its own with `-- lockgate: no-transaction` as its first line: \
+        "{first}{proof}build the index{before}, in a migration of its own with `-- lockgate: no-transaction` as its first line: \
          `CREATE UNIQUE INDEX CONCURRENTLY {free} ON {shown} ({columns}){index}`; then \
          `ALTER TABLE {shown} ADD CONSTRAINT {name} {word} USING INDEX {free}{constraint}`"
     )
+}
+
+/// Reports a primary key whose index exists, but whose columns may have NULLs as far as the server knows.
+fn key_from_index(cx: &mut Context<'_, '_>, table: &Name, index: &Name, range: std::ops::Range<usize>) {
+    let columns = nulls::unproven(cx, table, nulls::columns_of_index(cx, &index.key));
+    if columns.is_empty() {
+        return;
+    }
+    let shown = &table.written;
+    let names: Vec<String> = columns.iter().map(|column| format!("`{}`", column.written)).collect();
+    let message = format!(
+        "nobody can read or write `{shown}` while every row is checked for NULL in {}: `ADD PRIMARY KEY` holds {} until \
+         the commit",
+        names.join(" and "),
+        a_lock(cx.lock_of(&range))
+    );
+    let help = format!("rule NULLs out before: {}", nulls::proof(table, &columns));
+    cx.report("set-not-null", range, message, vec![help]);
 }
 
 /// Returns a name for an index that is built before the script and that becomes the constraint's. If the script drops an
@@ -410,7 +495,7 @@ fn not_null_constraint(
         "nobody can read or write `{shown}` while every row is checked: `NOT NULL` holds {} until the commit",
         a_lock(cx.lock_of(&range))
     );
-    let (name, says) = (named(table, constraint), constraint.rest.written());
+    let (name, says) = (constraint_name::free(cx, table, constraint), constraint.rest.written());
     let help = format!(
         "`ALTER TABLE {shown} ADD CONSTRAINT {name} NOT NULL {says} NOT VALID`, and in the next migration \
          `ALTER TABLE {shown} VALIDATE CONSTRAINT {name}`"

@@ -9,6 +9,7 @@
 
 mod change;
 mod column;
+mod constraint_name;
 mod context;
 mod down;
 mod empty;
@@ -16,6 +17,7 @@ pub mod enums;
 mod locks;
 mod loss;
 mod no_effect;
+mod nulls;
 pub mod raise;
 mod rebuild;
 mod runs_once;

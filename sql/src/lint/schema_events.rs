@@ -6,8 +6,9 @@ use std::cell::OnceCell;
 
 use lockgate_core::StatementKind;
 
-use super::change::{self, Action, Change, Column, ConstraintKind};
-use super::cursor::{Cursor, Name, last_of};
+use super::change::{self, Action, Change, Column, Constraint, ConstraintKind};
+use super::constraint_name;
+use super::cursor::{Cursor, Name, Written, last_of};
 use super::{LintInput, SqlFile};
 
 /// One change that a statement makes to the schema. Names are in lower case.
@@ -42,6 +43,8 @@ pub(super) enum SchemaEvent {
         /// The name as messages show it.
         shown: String,
         /// The columns that are indexed directly.
+        columns: Vec<Name>,
+        /// Their keys.
         plain: Vec<String>,
         /// The names in its expressions and in its condition.
         computed: Vec<String>,
@@ -51,6 +54,27 @@ pub(super) enum SchemaEvent {
     /// An index was dropped, or has another name.
     IndexGone {
         name: String,
+    },
+    /// A column became NOT NULL. `tolerant` says that the statement does nothing if the table or column exists.
+    NotNullSet {
+        table: String,
+        column: String,
+        tolerant: bool,
+    },
+    NotNullDropped {
+        table: String,
+        column: String,
+    },
+    /// `PRIMARY KEY USING INDEX`, which makes the columns of the index NOT NULL.
+    PrimaryKeyFromIndex {
+        table: String,
+        index: String,
+    },
+    /// The name of a constraint: one that the script chose, or the one that the server chooses if it is not taken.
+    ConstraintNamed {
+        table: String,
+        name: Written,
+        is_chosen: bool,
     },
     /// A CHECK constraint, and the names in it.
     CheckAdded {
@@ -229,13 +253,24 @@ fn events_of(change: &Change<'_>, emit: &mut impl FnMut(SchemaEvent)) {
                 let (column, kind) = (column.name.key.clone(), column.kind.clone());
                 emit(SchemaEvent::ColumnDefined { table: table.clone(), column, kind });
             }
+            for column in made.columns.iter().filter(|column| column.is_not_null()) {
+                emit_not_null(table, &column.name, made.tolerant, emit);
+            }
             if let Some(body) = made.body.filter(|_| !made.temporary) {
                 emit_foreign_keys(table, body, emit);
                 emit_checks(table, body, emit);
                 for piece in body.pieces() {
                     match made.columns.iter().find(|column| column.name.range.start == piece.range().start) {
-                        Some(column) => emit_key_index(&made.name, column, emit),
-                        None => emit_constraint_index(&made.name, piece, emit),
+                        Some(column) => {
+                            emit_key_index(&made.name, column, emit);
+                            emit_names_of_column(&made.name, column, emit);
+                        }
+                        None => {
+                            emit_constraint_index(&made.name, piece, emit);
+                            if let Some(constraint) = change::constraint(piece) {
+                                emit_constraint(&made.name, &constraint, made.tolerant, emit);
+                            }
+                        }
                     }
                 }
                 emit(SchemaEvent::ConstraintText { table: table.clone(), text: body.plain() });
@@ -248,6 +283,7 @@ fn events_of(change: &Change<'_>, emit: &mut impl FnMut(SchemaEvent)) {
                     name: name.key.clone(),
                     table: index.table.key.clone(),
                     shown: index.table.written.beside(&name.written).to_string(),
+                    columns: index.columns.clone(),
                     plain: index.plain.clone(),
                     computed: index.computed.clone(),
                     of_constraint: false,
@@ -275,8 +311,12 @@ fn emit_action(name: &Name, action: &Action<'_>, emit: &mut impl FnMut(SchemaEve
             emit_foreign_keys(table, column.rest, emit);
             emit_checks(table, column.rest, emit);
             emit_key_index(name, column, emit);
-            let (column, kind) = (column.name.key.clone(), column.kind.clone());
-            emit(SchemaEvent::ColumnDefined { table: table.clone(), column, kind });
+            emit_names_of_column(name, column, emit);
+            let kind = column.kind.clone();
+            emit(SchemaEvent::ColumnDefined { table: table.clone(), column: column.name.key.clone(), kind });
+            if column.is_not_null() {
+                emit_not_null(table, &column.name, column.tolerant, emit);
+            }
         }
         Action::DropColumn { column, .. } | Action::RenameColumn(column) => {
             emit(SchemaEvent::ColumnGone { table: table.clone(), column: column.key.clone() });
@@ -284,7 +324,12 @@ fn emit_action(name: &Name, action: &Action<'_>, emit: &mut impl FnMut(SchemaEve
         Action::ChangeType { column, to, .. } => {
             emit(SchemaEvent::ColumnDefined { table: table.clone(), column: column.key.clone(), kind: to.clone() });
         }
+        Action::SetNotNull(column) => emit_not_null(table, column, false, emit),
+        Action::DropNotNull(column) => {
+            emit(SchemaEvent::NotNullDropped { table: table.clone(), column: column.key.clone() });
+        }
         Action::AddConstraint(constraint) => {
+            emit_constraint(name, constraint, false, emit);
             emit_foreign_keys(table, constraint.rest, emit);
             match constraint.kind {
                 ConstraintKind::Check => {
@@ -304,6 +349,41 @@ fn emit_action(name: &Name, action: &Action<'_>, emit: &mut impl FnMut(SchemaEve
         Action::DropConstraint => emit(SchemaEvent::ConstraintDropped { table: table.clone() }),
         Action::RenameTable(to) => emit(SchemaEvent::TableRenamed { from: table.clone(), to: to.key.clone() }),
         _ => {}
+    }
+}
+
+fn emit_not_null(table: &str, column: &Name, tolerant: bool, emit: &mut impl FnMut(SchemaEvent)) {
+    emit(SchemaEvent::NotNullSet { table: table.to_owned(), column: column.key.clone(), tolerant });
+}
+
+/// Emits the name of a constraint, and the columns that it makes NOT NULL.
+fn emit_constraint(name: &Name, constraint: &Constraint<'_>, tolerant: bool, emit: &mut impl FnMut(SchemaEvent)) {
+    let table = &name.key;
+    emit(SchemaEvent::ConstraintNamed {
+        table: table.clone(),
+        name: constraint_name::usual(name, constraint),
+        is_chosen: constraint.name.is_some(),
+    });
+    if constraint.kind != ConstraintKind::PrimaryKey {
+        return;
+    }
+    let mut rest = constraint.rest;
+    match rest.group() {
+        Some(group) => {
+            change::plain_columns(group).iter().for_each(|column| emit_not_null(table, column, tolerant, emit));
+        }
+        None if rest.take("using index") => {
+            if let Some(index) = rest.name() {
+                emit(SchemaEvent::PrimaryKeyFromIndex { table: table.clone(), index: index.key });
+            }
+        }
+        None => {}
+    }
+}
+
+fn emit_names_of_column(table: &Name, column: &Column<'_>, emit: &mut impl FnMut(SchemaEvent)) {
+    for (name, is_chosen) in constraint_name::of_column(table, column) {
+        emit(SchemaEvent::ConstraintNamed { table: table.key.clone(), name, is_chosen });
     }
 }
 
@@ -340,6 +420,7 @@ fn constraint_index(table: &Name, plain: Vec<String>, computed: Vec<String>) -> 
         name: String::new(),
         table: table.key.clone(),
         shown,
+        columns: Vec::new(),
         plain,
         computed,
         of_constraint: true,

@@ -350,6 +350,144 @@ fn a_valid_check_makes_set_not_null_quick() {
 }
 
 #[test]
+fn a_column_that_is_not_null_already_is_not_scanned() {
+    let on = |released: &str, draft: &str, expected: &[&str]| {
+        postgres().released("CREATE TABLE t (a int, b int);").released(released).draft(draft).finds(expected);
+    };
+    let set = "ALTER TABLE t ALTER a SET NOT NULL;";
+    for released in [
+        "ALTER TABLE t ALTER a SET NOT NULL;",
+        "ALTER TABLE t ADD PRIMARY KEY (b, a);",
+        "CREATE UNIQUE INDEX k ON t (a); ALTER TABLE t ADD CONSTRAINT k PRIMARY KEY USING INDEX k;",
+        "ALTER TABLE t DROP a; ALTER TABLE t ADD a int NOT NULL DEFAULT 0;",
+        "ALTER TABLE t DROP a; ALTER TABLE t ADD a bigserial;",
+        "DROP TABLE t; CREATE TABLE t (a int PRIMARY KEY);",
+        "DROP TABLE t; CREATE TABLE t (a int GENERATED ALWAYS AS IDENTITY);",
+        "DROP TABLE t; CREATE TABLE t (a int, CONSTRAINT k PRIMARY KEY (a));",
+        "DROP TABLE t; CREATE TABLE s (a int NOT NULL); ALTER TABLE s RENAME TO t;",
+    ] {
+        on(released, set, &[]);
+    }
+    for released in [
+        "ALTER TABLE t ALTER b SET NOT NULL;",
+        "ALTER TABLE t ALTER a SET NOT NULL; ALTER TABLE t ALTER a DROP NOT NULL;",
+        "ALTER TABLE t ALTER a SET NOT NULL; ALTER TABLE t DROP a; ALTER TABLE t ADD a int;",
+        "CREATE TABLE IF NOT EXISTS t (a int NOT NULL);",
+        "ALTER TABLE other ALTER a SET NOT NULL;",
+        "ALTER TABLE t ADD UNIQUE (a);",
+    ] {
+        on(released, set, &["set-not-null: ALTER a SET NOT NULL"]);
+    }
+    postgres().released("CREATE TABLE IF NOT EXISTS t (a int NOT NULL);").draft(set).finds(&[]);
+}
+
+/// `PRIMARY KEY USING INDEX` scans every row for NULL under its lock, unless the columns are NOT NULL.
+#[test]
+fn the_columns_of_a_primary_key_are_made_not_null_first() {
+    let table = "CREATE TABLE t (a int, b int NOT NULL);";
+    let help = |draft: &str| postgres().released(table).draft(draft).lint()[0].1.help[0].clone();
+    assert_eq!(
+        help("ALTER TABLE t ADD PRIMARY KEY (a, b);"),
+        "make the column NOT NULL before, without scanning the table under the lock: \
+         `ALTER TABLE t ADD CONSTRAINT t_a_not_null CHECK (a IS NOT NULL) NOT VALID`; in the next migration \
+         `ALTER TABLE t VALIDATE CONSTRAINT t_a_not_null`, while others can write; in the one after it \
+         `ALTER TABLE t ALTER COLUMN a SET NOT NULL`, which then scans no row, and \
+         `ALTER TABLE t DROP CONSTRAINT t_a_not_null`; then build the index, in a migration of its own with \
+         `-- lockgate: no-transaction` as its first line: `CREATE UNIQUE INDEX CONCURRENTLY t_pkey ON t (a, b)`; then \
+         `ALTER TABLE t ADD CONSTRAINT t_pkey PRIMARY KEY USING INDEX t_pkey`"
+    );
+    assert!(help("ALTER TABLE t ADD PRIMARY KEY (b);").starts_with("build the index before"));
+    assert!(
+        help("ALTER TABLE t ADD c int PRIMARY KEY DEFAULT 1;").starts_with("add the column with `NOT NULL` instead")
+    );
+    let with_index = |columns: &str, draft: &str, expected: &[&str]| {
+        let index = format!("CREATE UNIQUE INDEX k ON t ({columns});");
+        postgres().released(table).released(&index).draft(draft).finds(expected);
+    };
+    let add = "ALTER TABLE t ADD CONSTRAINT k PRIMARY KEY USING INDEX k;";
+    with_index("a, b", add, &["set-not-null: ADD CONSTRAINT k PRIMARY KEY USING INDEX k"]);
+    with_index("b", add, &[]);
+    with_index("a", "ALTER TABLE t ADD CONSTRAINT k UNIQUE USING INDEX k;", &[]);
+    let set = "ALTER TABLE t ALTER a SET NOT NULL, ADD CONSTRAINT k PRIMARY KEY USING INDEX k;";
+    with_index("a", set, &["set-not-null: ALTER a SET NOT NULL"]);
+}
+
+/// A help with two constraints of one name cannot be followed.
+#[test]
+fn suggested_names_of_constraints_are_free() {
+    let names = |released: &str, draft: &str| -> Vec<String> {
+        let found = postgres().released(released).draft(draft).lint();
+        let named = found.iter().map(|(_, finding)| finding.help[0].split("ADD CONSTRAINT ").nth(1).unwrap());
+        named.map(|rest| rest.split(' ').next().unwrap().to_owned()).collect()
+    };
+    let table = "CREATE TABLE t (a int, b int);";
+    // As PostgreSQL names them.
+    assert_eq!(
+        names(
+            "CREATE TABLE u (a int CHECK (a > 0), b int);",
+            "ALTER TABLE u ADD CHECK (a < 5), ADD CHECK (a < b), ADD CHECK (b > a), ADD CHECK (length('x') > 0), \
+             ADD CHECK (abs(a) > 0 AND a IN (1, 2));"
+        ),
+        ["u_a_check1", "u_check", "u_check1", "u_check2", "u_a_check2"]
+    );
+    assert_eq!(
+        names(table, "ALTER TABLE t ADD CHECK (a > 0), ADD CHECK (b::text <> 'a');"),
+        ["t_a_check", "t_b_check"]
+    );
+    let twice = "ALTER TABLE t ADD CHECK (a > 0); ALTER TABLE t ADD CHECK (a < 9);";
+    assert_eq!(names(table, twice), ["t_a_check", "t_a_check1"]);
+    let taken = "CREATE TABLE t (a int, b int, CONSTRAINT t_a_check CHECK (b > 0));";
+    assert_eq!(names(taken, "ALTER TABLE t ADD CHECK (a > 0);"), ["t_a_check1"]);
+    let keys = "ALTER TABLE t ADD FOREIGN KEY (a) REFERENCES k, ADD FOREIGN KEY (a) REFERENCES l;";
+    assert_eq!(names(table, keys), ["t_a_fkey", "t_a_fkey1"]);
+}
+
+/// What PostgreSQL refuses is an error, with the statements that it accepts.
+#[test]
+fn refused_forms_of_concurrently_are_errors() {
+    let tables = "CREATE TABLE p (y int) PARTITION BY RANGE (y); CREATE INDEX pi ON p (y); CREATE TABLE u (a int, b int); \
+                  CREATE INDEX i ON u (a); CREATE INDEX j ON u (b);";
+    let finding = |draft: &str| {
+        let found = postgres().released(tables).draft(&format!("-- no-transaction\n{draft};")).lint();
+        assert_eq!(found.len(), 1, "{draft}: {found:?}");
+        assert_eq!(found[0].1.level, LintLevel::Deny, "{draft}");
+        (found[0].1.message.clone(), found[0].1.help[0].clone())
+    };
+    for draft in ["CREATE INDEX CONCURRENTLY ON p (y)", "CREATE INDEX CONCURRENTLY i2 ON ONLY p (y)"] {
+        let (message, help) = finding(draft);
+        assert!(message.contains("`p` is partitioned"), "{message}");
+        assert!(help.contains("ON ONLY p"), "{help}");
+    }
+    assert_eq!(
+        finding("DROP INDEX CONCURRENTLY i, j").1,
+        "write `DROP INDEX CONCURRENTLY i; DROP INDEX CONCURRENTLY j`"
+    );
+    let (message, help) = finding("DROP INDEX CONCURRENTLY IF EXISTS i CASCADE");
+    assert_eq!(message, "PostgreSQL refuses this: `DROP INDEX CONCURRENTLY` does not accept `CASCADE`");
+    assert!(help.ends_with("`DROP INDEX CONCURRENTLY IF EXISTS i`"), "{help}");
+    assert_eq!(finding("DROP INDEX CONCURRENTLY pi").1, "when little is running, `DROP INDEX pi`");
+    let fine = |draft: &str| postgres().released(tables).draft(&format!("-- no-transaction\n{draft};")).finds(&[]);
+    fine("CREATE INDEX CONCURRENTLY ON u (a)");
+    fine("DROP INDEX CONCURRENTLY i");
+    // As the help says.
+    fine("CREATE INDEX i2 ON ONLY p (y)");
+}
+
+#[test]
+fn a_suggested_column_keeps_its_collation_and_storage() {
+    let help = |column: &str| {
+        postgres().released(USERS).draft(&format!("ALTER TABLE users ADD COLUMN {column};")).lint()[0].1.help[0].clone()
+    };
+    assert_eq!(
+        help("k text COLLATE \"C\" NOT NULL DEFAULT md5(random()::text)"),
+        "`ALTER TABLE users ADD COLUMN k text COLLATE \"C\"`, then `ALTER TABLE users ALTER COLUMN k SET DEFAULT \
+         md5(random()::text)`, and fill the old rows in batches; after that, add `NOT NULL`"
+    );
+    let help = help("k varchar (9) STORAGE external COMPRESSION lz4 COLLATE pg_catalog.\"C\" NOT NULL");
+    assert!(help.contains("k varchar (9) STORAGE external COMPRESSION lz4 COLLATE pg_catalog.\"C\" NOT NULL DEFAULT"));
+}
+
+#[test]
 fn only_wider_types_change_in_place() {
     on_users("ALTER TABLE users ALTER age TYPE bigint;", &["change-type: ALTER age TYPE bigint"]);
     on_users(

@@ -119,7 +119,7 @@ fn built_anew(cx: &Context<'_, '_>, of: &Name, column: &Name, cost: Cost) -> Opt
     cx.earlier(&of.key, |event, of| -> Option<()> {
         match event {
             SchemaEvent::ConstraintDropped { table } if table == of => lost_constraints = true,
-            SchemaEvent::IndexCreated { name, table, shown, plain, computed, of_constraint } if table == of => {
+            SchemaEvent::IndexCreated { name, table, shown, plain, computed, of_constraint, .. } if table == of => {
                 let is_on = computed.contains(&column.key) || cost == Cost::Indexes && plain.contains(&column.key);
                 if is_on && !(*of_constraint && lost_constraints) {
                     found.push((name.clone(), shown.clone(), *of_constraint));
