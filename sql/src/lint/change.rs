@@ -23,11 +23,33 @@ pub(super) enum Change<'a> {
         tolerant: bool,
         /// Every name and word in its definition.
         words: Vec<String>,
+        /// The tables that `CREATE SCHEMA` creates in the schema.
+        tables: Vec<Table<'a>>,
     },
     /// An object other than a table is renamed.
     Rename {
+        what: &'static str,
         name: Name,
         to: Name,
+    },
+    RenameViewColumn {
+        of: Name,
+        column: Name,
+    },
+    /// `ALTER TYPE … RENAME VALUE`
+    RenameValue {
+        of: Name,
+        value: String,
+    },
+    /// `ALTER TYPE … ALTER ATTRIBUTE … CASCADE`, which also changes the tables of the type.
+    AlterAttribute {
+        of: Name,
+        attribute: Name,
+    },
+    /// A constraint is added to a domain: one in a clause, or `SET NOT NULL`.
+    AlterDomain {
+        name: Name,
+        constraint: Option<Constraint<'a>>,
     },
     RenameSchema {
         name: Name,
@@ -213,10 +235,16 @@ pub(super) fn tokens_of(dialect: Dialect, text: &str, statement: &Statement) -> 
         | StatementKind::CreateType
         | StatementKind::CreateOther => ROWS_MAX,
         StatementKind::Maintenance => ROWS_MAX,
+        StatementKind::Select if dialect == Dialect::Postgres && may_create(&text[statement.range.clone()]) => ROWS_MAX,
         StatementKind::Other | StatementKind::Session => NAME_MAX,
         _ => 0,
     };
     if max == 0 { Vec::new() } else { tokens(dialect, text, statement.range.clone(), max) }
+}
+
+/// Whether a query may be a `SELECT … INTO`.
+fn may_create(query: &str) -> bool {
+    query.as_bytes().windows(4).any(|word| word.eq_ignore_ascii_case(b"into"))
 }
 
 /// Returns what a statement changes.
@@ -242,6 +270,8 @@ pub(super) fn read<'a>(text: &'a str, tokens: &'a [Token]) -> Option<Change<'a>>
     } else if at.take("refresh materialized view") {
         let view = (!at.is("concurrently")).then(|| at.table()).flatten()?;
         (!at.has("no data")).then_some(Change::Refresh { view })
+    } else if at.is_any(&["select", "with"]) {
+        select_into(at)
     } else if at.is_any(&["set", "reset", "discard"]) {
         time_zone(at)
     } else {
@@ -269,10 +299,11 @@ fn create(mut at: Cursor<'_>) -> Option<Change<'_>> {
     let nouns = ["view", "trigger", "function", "procedure", "type", "domain", "sequence", "schema"];
     let what = nouns.into_iter().find(|noun| at.take(noun)).filter(|_| !temporary)?;
     let tolerant = at.take("if not exists");
-    if what == "schema" && at.is("authorization") {
+    if what == "schema" && at.take("authorization") && at.is_any(&["current_role", "current_user", "session_user"]) {
         return None;
     }
     let name = if what == "view" { at.table()? } else { at.name()? };
+    let tables = if what == "schema" { tables_of_schema(at, &name) } else { Vec::new() };
     let words = words_of(at);
     let (mut on, mut column) = (None, None);
     if what == "trigger" && at.seek("on") {
@@ -281,7 +312,45 @@ fn create(mut at: Cursor<'_>) -> Option<Change<'_>> {
         (on, column) = owner(at);
     }
     let what = if materialized { "materialized view" } else { what };
-    Some(Change::Create { what, name, on, column, replaces, tolerant, words })
+    Some(Change::Create { what, name, on, column, replaces, tolerant, words, tables })
+}
+
+/// Returns the tables in `CREATE SCHEMA s CREATE TABLE t (…)`.
+fn tables_of_schema<'a>(mut at: Cursor<'a>, schema: &Name) -> Vec<Table<'a>> {
+    let mut tables = Vec::new();
+    while at.seek("create") {
+        let temporary = at.adjectives();
+        if !at.take("table") {
+            continue;
+        }
+        let tolerant = at.take("if not exists");
+        if let Some(mut table) = table(at.before(&["create", "grant"]), temporary, tolerant) {
+            table.name.written = schema.written.within(&table.name.written);
+            tables.push(table);
+        }
+    }
+    tables
+}
+
+/// Reads `SELECT … INTO table …`, which creates the table.
+fn select_into(mut at: Cursor<'_>) -> Option<Change<'_>> {
+    let from = sources(at);
+    if !at.seek("into") {
+        return None;
+    }
+    let temporary = at.adjectives();
+    at.take("table");
+    let name = at.name()?;
+    Some(Change::CreateTable(Table {
+        name,
+        temporary,
+        tolerant: false,
+        partitioned: false,
+        parent: None,
+        columns: Vec::new(),
+        from,
+        body: None,
+    }))
 }
 
 /// `table.column`
@@ -399,7 +468,21 @@ fn alter(mut at: Cursor<'_>) -> Option<Change<'_>> {
     if at.take("type") {
         let of = at.name()?;
         if at.take("rename to") {
-            return Some(Change::Rename { name: of, to: at.name()? });
+            return Some(Change::Rename { what: "type", name: of, to: at.name()? });
+        }
+        if at.take("rename value") {
+            let value = at.first().filter(|token| token.kind == Kind::Text)?;
+            return Some(Change::RenameValue { of, value: at.shown(value).to_owned() });
+        }
+        if at.is_any(&["alter", "add", "drop"]) && at.has("attribute") {
+            let cascades = at.has("cascade");
+            let changes = at.pieces().into_iter().filter_map(|mut piece| {
+                let changed = piece.take("alter attribute");
+                piece.name().filter(|_| changed)
+            });
+            let attributes: Vec<Name> = changes.collect();
+            let first = attributes.into_iter().next().filter(|_| cascades)?;
+            return Some(Change::AlterAttribute { of, attribute: first });
         }
         if !at.take("add value") {
             return None;
@@ -435,7 +518,7 @@ fn alter(mut at: Cursor<'_>) -> Option<Change<'_>> {
 
 /// Reads `ALTER` of an object that is not a table.
 fn other(mut at: Cursor<'_>) -> Option<Change<'_>> {
-    at.take("materialized");
+    let is_materialized = at.take("materialized");
     at.take("foreign");
     let nouns = [
         "view",
@@ -451,14 +534,23 @@ fn other(mut at: Cursor<'_>) -> Option<Change<'_>> {
         "table",
     ];
     let what = nouns.into_iter().find(|noun| at.take(noun))?;
+    let shown = if is_materialized { "materialized view" } else { what };
     at.take("if exists");
     let name = if matches!(what, "view" | "table") { at.table()? } else { at.name()? };
     let mut renamed = at;
     if renamed.seek("rename to") {
         let to = name.renamed(renamed.name()?);
-        return Some(Change::Rename { name, to });
+        return Some(Change::Rename { what: shown, name, to });
     }
     match what {
+        "view" if at.take("rename") => {
+            at.take("column");
+            Some(Change::RenameViewColumn { of: name, column: at.name()? })
+        }
+        "domain" if at.take("set not null") => Some(Change::AlterDomain { name, constraint: None }),
+        "domain" if at.take("add") => constraint(at)
+            .filter(|constraint| constraint.kind == ConstraintKind::Check || constraint.kind == ConstraintKind::NotNull)
+            .map(|constraint| Change::AlterDomain { name, constraint: Some(constraint) }),
         "sequence" if at.seek("owned by") => {
             let (to, column) = owner(at);
             Some(Change::Attach { name, to: to?, column })
@@ -495,6 +587,9 @@ fn action(mut at: Cursor<'_>) -> Option<Action<'_>> {
         }
         if at.take("drop not null") {
             return Some(Action::DropNotNull(column));
+        }
+        if at.take("set expression") {
+            return Some(Action::Rewrite("SET EXPRESSION"));
         }
         if !at.take("set data type") && !at.take("type") {
             return None;
@@ -688,10 +783,21 @@ fn time_zone(mut at: Cursor<'_>) -> Option<Change<'_>> {
     Some(Change::TimeZone { is_utc: UTC.contains(&zone.as_str()) })
 }
 
+/// Whether an option in parentheses is on: `(full)`, `(full true)`, but not `(full off)`.
+fn is_on(options: Cursor<'_>, name: &str) -> bool {
+    options.pieces().into_iter().any(|mut option| {
+        option.take(name)
+            && option.first().is_none_or(|value| {
+                let value = key(option.shown(value));
+                !["false", "off", "0"].contains(&value.as_str())
+            })
+    })
+}
+
 fn maintain(mut at: Cursor<'_>) -> Option<Change<'_>> {
     if at.take("vacuum") {
         let full = match at.group() {
-            Some(options) => options.pieces().iter().any(|option| option.is("full") && !option.has("false")),
+            Some(options) => is_on(options, "full"),
             None => at.take("full"),
         };
         while at.is_any(&["freeze", "verbose", "analyze"]) {
@@ -709,7 +815,7 @@ fn maintain(mut at: Cursor<'_>) -> Option<Change<'_>> {
     }
     let options = at.group();
     let what = ["index", "table"].into_iter().find(|what| at.take(what))?;
-    if at.take("concurrently") || options.is_some_and(|options| options.has("concurrently")) {
+    if at.take("concurrently") || options.is_some_and(|options| is_on(options, "concurrently")) {
         return None;
     }
     let name = if what == "table" { at.table()? } else { at.name()? };

@@ -8,6 +8,7 @@ use lockgate_core::Dialect;
 use super::change::{Action, Change, Column, ConstraintKind};
 use super::context::{Context, a_lock};
 use super::cursor::{Cursor, Name, Written};
+use super::domains;
 use crate::LintLevel;
 use crate::lexer::Kind;
 
@@ -179,7 +180,7 @@ fn young(cx: &mut Context<'_, '_>, action: &Action<'_>, range: &Range<usize>) {
 }
 
 /// Functions that give each row another value.
-const VOLATILE: [&str; 14] = [
+pub(super) const VOLATILE: [&str; 14] = [
     "random",
     "gen_random_uuid",
     "uuidv4",
@@ -199,9 +200,7 @@ const VOLATILE: [&str; 14] = [
 fn rewrite(cx: &mut Context<'_, '_>, table: &Name, column: &Column<'_>, range: &Range<usize>) {
     let rest = column.rest;
     let old = cx.input.release.is_some_and(|release| release.major() < 11);
-    let volatile = column
-        .default
-        .and_then(|default| functions(default).into_iter().find(|name| VOLATILE.contains(&name.as_str())));
+    let volatile = column.default.and_then(|default| domains::volatile_in(cx, default));
     let (shown, name) = (&table.written, &column.name.written);
     let plain = |kind: &str| format!("`ALTER TABLE {shown} ADD COLUMN {name} {kind}`");
     let alter = format!("ALTER TABLE {shown} ALTER COLUMN {name}");
@@ -245,6 +244,8 @@ fn rewrite(cx: &mut Context<'_, '_>, table: &Name, column: &Column<'_>, range: &
         ("a STORED column is computed for each row".to_owned(), help)
     } else if let Some(function) = volatile {
         (format!("`{function}()` gives each row another value"), by_default())
+    } else if let Some(why) = domains::rewrites(cx, column) {
+        (why, domains::way(shown, column))
     } else if old && column.default.is_some_and(|default| !default.is("null")) {
         ("before PostgreSQL 11 a default is written into each row".to_owned(), by_default())
     } else {
@@ -258,7 +259,7 @@ fn rewrite(cx: &mut Context<'_, '_>, table: &Name, column: &Column<'_>, range: &
 }
 
 /// The names of the functions that are called.
-fn functions(cursor: Cursor<'_>) -> Vec<String> {
+pub(super) fn functions(cursor: Cursor<'_>) -> Vec<String> {
     let pairs = cursor.tokens.windows(2);
     pairs
         .filter(|pair| pair[0].kind == Kind::Word && pair[1].kind == Kind::Open)

@@ -75,7 +75,8 @@ impl NewObjects {
             Change::Create { what: "view" | "materialized view", name, .. } => {
                 self.tables.insert(name.key.clone());
             }
-            Change::Create { what, name, .. } => {
+            Change::Create { what, name, tables, .. } => {
+                self.tables.extend(tables.iter().map(|table| table.name.key.clone()));
                 self.others.insert((what, name.key.clone()));
             }
             Change::Drop { what: "table" | "view", names, .. } => {

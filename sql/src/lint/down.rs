@@ -215,7 +215,7 @@ fn made(cx: &Context<'_, '_>, at: usize, up: &SqlFile<'_>) -> Vec<Created> {
                 }
             }
             Some(Change::Drop { names, .. }) => names.iter().for_each(|name| so_far.drop(name)),
-            Some(Change::Rename { name, to }) => so_far.rename(&name, &to),
+            Some(Change::Rename { name, to, .. }) => so_far.rename(&name, &to),
             Some(Change::Attach { name, to, column }) => so_far.attach(&name, &to, column),
             Some(Change::AlterTable { table, actions }) => {
                 for (_, action) in actions {

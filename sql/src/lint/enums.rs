@@ -74,7 +74,7 @@ fn is_new_type(cx: &Context<'_, '_>, at: usize, of: &Name) -> bool {
     for change in cx.changes[..at].iter().rev().flatten() {
         match change {
             Change::Create { what: "type", name: made, .. } if made.key == name => return true,
-            Change::Rename { name: from, to } if to.key == name => name.clone_from(&from.key),
+            Change::Rename { name: from, to, .. } if to.key == name => name.clone_from(&from.key),
             _ => {}
         }
     }

@@ -90,9 +90,11 @@ pub(super) fn check(cx: &mut Context<'_, '_>, change: &Change<'_>) {
             let statement = cx.statement();
             cx.report("table-rewrite", statement, message, vec![help.to_owned()]);
         }
-        Change::AlterTable { table, actions } if !cx.is_new(table) => {
+        Change::AlterTable { table, actions } => {
             for (range, action) in actions {
                 match action {
+                    Action::Attach(part) => attach(cx, table, part, range.clone()),
+                    _ if cx.is_new(table) => {}
                     Action::AddConstraint(constraint) => {
                         constrain(cx, table, constraint, range.clone());
                     }
@@ -213,14 +215,18 @@ fn constrain(cx: &mut Context<'_, '_>, table: &Name, constraint: &Constraint<'_>
     let name = constraint_name::free(cx, table, constraint);
     match constraint.kind {
         ConstraintKind::Check | ConstraintKind::ForeignKey | ConstraintKind::NotNull => {
+            // Since PostgreSQL 18, a foreign key of a partitioned table may be NOT VALID.
+            let by_partition = constraint.kind == ConstraintKind::ForeignKey
+                && cx.is_partitioned(table)
+                && cx.input.release.is_none_or(|release| release.major() < 18);
+            if by_partition && rest.has("not valid") {
+                return refused_not_valid(cx, table, &name, rest, range);
+            }
             if rest.has("not valid") || rest.has("not enforced") {
                 return;
             }
             let what = match constraint.kind {
                 ConstraintKind::ForeignKey => {
-                    if cx.is_partitioned(table) {
-                        return;
-                    }
                     let mut to = rest;
                     let other = to.seek("references").then(|| to.table()).flatten();
                     let both = match other.filter(|other| other.key != table.key) {
@@ -240,6 +246,9 @@ fn constrain(cx: &mut Context<'_, '_>, table: &Name, constraint: &Constraint<'_>
             };
             let word = if constraint.kind == ConstraintKind::ForeignKey { "FOREIGN KEY" } else { "CHECK" };
             let says = rest.written();
+            if by_partition {
+                return cx.report("blocking-constraint", range, what, vec![key_by_partitions(shown, &name, rest)]);
+            }
             let help = vec![format!(
                 "add it unchecked, which is fast, and check the rows in the next migration, while others can write: \
                  `ALTER TABLE {shown} ADD CONSTRAINT {name} {word} {says} NOT VALID`, then \
@@ -436,6 +445,61 @@ fn by_index(cx: &Context<'_, '_>, table: &Name, name: &Written, word: &str, mut 
          `CREATE UNIQUE INDEX CONCURRENTLY {free} ON {shown} ({columns}){index}`; then \
          `ALTER TABLE {shown} ADD CONSTRAINT {name} {word} USING INDEX {free}{constraint}`"
     )
+}
+
+/// Reports a foreign key with `NOT VALID` on a partitioned table, which servers before PostgreSQL 18 refuse.
+fn refused_not_valid(
+    cx: &mut Context<'_, '_>,
+    table: &Name,
+    name: &Written,
+    rest: Cursor<'_>,
+    range: std::ops::Range<usize>,
+) {
+    let shown = &table.written;
+    let message = format!(
+        "PostgreSQL refuses this before release 18: `{shown}` is partitioned, so its foreign keys cannot be `NOT VALID`"
+    );
+    cx.report("blocking-constraint", range, message, vec![key_by_partitions(shown, name, rest)]);
+    if cx.input.release.is_some() {
+        refused(cx);
+    }
+}
+
+/// Returns how to add a foreign key to a partitioned table. A valid key of a partition becomes part of it.
+fn key_by_partitions(table: &Written, name: &Written, rest: Cursor<'_>) -> String {
+    let says = rest.written();
+    let says = says.strip_suffix(" NOT VALID").unwrap_or(&says);
+    format!(
+        "`{table}` is partitioned: first add the key to each partition with `ADD CONSTRAINT {name} FOREIGN KEY {says} NOT VALID`, and \
+         validate it there in the next migration, while others can write; then \
+         `ALTER TABLE {table} ADD CONSTRAINT {name} FOREIGN KEY {says}` uses those keys and checks no row"
+    )
+}
+
+/// Reports a table that becomes a partition and must be scanned for rows that do not belong there.
+fn attach(cx: &mut Context<'_, '_>, table: &Name, part: &Name, range: std::ops::Range<usize>) {
+    // Whether a CHECK implies the bounds is for the server to say.
+    let has_check = cx.earlier(&part.key, |event, of| match event {
+        SchemaEvent::CheckAdded { table, .. } if table == of => Some(true),
+        SchemaEvent::TableCreated { table, .. } if table == of => Some(false),
+        _ => None,
+    });
+    if cx.is_empty(part) || has_check == Some(true) {
+        return;
+    }
+    let (shown, whole) = (&part.written, &table.written);
+    let message = format!(
+        "nobody can read or write `{shown}` while every row is checked: `ATTACH PARTITION` holds {} on it until the commit",
+        a_lock(TableLock::AccessExclusive)
+    );
+    let check = Written::joined(&[shown.last(), "bounds"]);
+    let help = format!(
+        "prove with a check first that every row belongs there: `ALTER TABLE {shown} ADD CONSTRAINT {check} CHECK (…) NOT \
+         VALID`, with the bounds of the partition and `IS NOT NULL` for the key of `{whole}`; in the next migration \
+         `ALTER TABLE {shown} VALIDATE CONSTRAINT {check}`, while others can write; in the one after it this statement, \
+         which then scans no row, and `ALTER TABLE {shown} DROP CONSTRAINT {check}`"
+    );
+    cx.report("blocking-constraint", range, message, vec![help]);
 }
 
 /// Reports a primary key whose index exists, but whose columns may have NULLs as far as the server knows.

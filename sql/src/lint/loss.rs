@@ -28,13 +28,13 @@ pub(super) fn check(cx: &mut Context<'_, '_>, change: &Change<'_>) {
                 }
             }
         }
-        Change::Drop { what, names, cascade: true, .. } if CASCADING.contains(what) => {
+        Change::Drop { what, names, cascade, .. } if (*cascade || *what == "owned") && CASCADING.contains(what) => {
             for name in names {
                 let shown = format!("{} `{}`", if *what == "owned" { "role" } else { what }, name.written);
                 if cx.file.is_down {
                     lossy(cx, name.range.clone(), &format!("everything that depends on the {shown}"));
                 } else if !cx.is_new_other(what, name) {
-                    drop_cascade(cx, what, name, &shown);
+                    drop_cascade(cx, what, name, &shown, *cascade);
                 }
             }
         }
@@ -103,7 +103,52 @@ pub(super) fn check(cx: &mut Context<'_, '_>, change: &Change<'_>) {
                 rename(cx, cx.statement(), &format!("the schema `{old}`"), &help);
             }
         }
+        Change::Rename { what, name, to } if !cx.file.is_down => rename_other(cx, what, name, to),
+        Change::RenameViewColumn { of, column } if !cx.file.is_down && !cx.is_new(of) => {
+            let what = format!("the column `{}` of `{}`", column.written, of.written);
+            let help = format!(
+                "add a column with the new name at the end of the view, and drop the old one one release later: `CREATE OR \
+                 REPLACE VIEW {} AS …`",
+                of.written
+            );
+            rename(cx, cx.statement(), &what, &help);
+        }
+        Change::RenameValue { of, value } if !cx.file.is_down && !cx.is_new_other("type", of) => {
+            let what = format!("the value {value} of `{}`", of.written);
+            let help = "add a value with the new name, write it from the next release on, and change the rows with the old one \
+                        after that";
+            rename(cx, cx.statement(), &what, help);
+        }
         _ => {}
+    }
+}
+
+/// Reports the rename of a view or function, which programs know by name.
+fn rename_other(cx: &mut Context<'_, '_>, what: &str, name: &Name, to: &Name) {
+    let (old, new) = (&name.written, name.written.beside(&to.written));
+    let (is_new, help) = match what {
+        "view" | "materialized view" => (
+            cx.is_new(name),
+            format!(
+                "create a view with the old name in the same script, and drop it in the next release: `CREATE VIEW {old} AS \
+                 SELECT * FROM {new}`"
+            ),
+        ),
+        "function" | "procedure" | "routine" | "aggregate" => (
+            cx.is_new_other("function", name) || cx.is_new_other("procedure", name),
+            format!(
+                "create a {what} with the old name in the same script that calls `{new}`, and drop it in the next release"
+            ),
+        ),
+        _ => return,
+    };
+    let is_taken_over = cx.following().any(|change| match change {
+        Change::Create { name: made, .. } | Change::Rename { to: made, .. } => made.key == name.key,
+        Change::CreateTable(made) => made.name.key == name.key,
+        _ => false,
+    });
+    if !is_new && !is_taken_over {
+        rename(cx, cx.statement(), &format!("the {what} `{old}`"), &help);
     }
 }
 
@@ -219,7 +264,7 @@ fn drop_table(cx: &mut Context<'_, '_>, name: &Name, also: Option<String>) {
     cx.report("drop-table", name.range.clone(), message, vec![help.to_owned()]);
 }
 
-fn drop_cascade(cx: &mut Context<'_, '_>, what: &str, name: &Name, shown: &str) {
+fn drop_cascade(cx: &mut Context<'_, '_>, what: &str, name: &Name, shown: &str, cascade: bool) {
     let (goes, way) = match what {
         "schema" => {
             (format!("every table in the {shown}, with its rows"), "drop its tables by name, without `CASCADE`")
@@ -234,7 +279,8 @@ fn drop_cascade(cx: &mut Context<'_, '_>, what: &str, name: &Name, shown: &str) 
             (goes, "drop or change the columns by name, without `CASCADE`")
         }
     };
-    let message = format!("`CASCADE` also drops for good what this script does not name: {goes}");
+    let verb = if cascade { "`CASCADE` also drops" } else { "`DROP OWNED` drops" };
+    let message = format!("{verb} for good what this script does not name: {goes}");
     let help = format!("{way}: then the script says what is lost, and fails if something was forgotten");
     cx.report("drop-cascade", name.range.clone(), message, vec![help]);
 }

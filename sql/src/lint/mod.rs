@@ -11,6 +11,7 @@ mod change;
 mod column;
 mod constraint_name;
 mod context;
+mod domains;
 mod down;
 mod empty;
 pub mod enums;
@@ -223,6 +224,7 @@ pub fn lint(input: &LintInput<'_>) -> Vec<Finding> {
                 if !file.is_down {
                     locks::check(&mut cx, change);
                     types::check(&mut cx, change);
+                    domains::check(&mut cx, change);
                 }
                 cx.new_objects.apply(change);
             }

@@ -6,7 +6,7 @@ use std::cell::OnceCell;
 
 use lockgate_core::StatementKind;
 
-use super::change::{self, Action, Change, Column, Constraint, ConstraintKind};
+use super::change::{self, Action, Change, Column, Constraint, ConstraintKind, Table};
 use super::constraint_name;
 use super::cursor::{Cursor, Name, Written, last_of};
 use super::{LintInput, SqlFile};
@@ -162,6 +162,42 @@ impl<'s, 'a> SchemaEvents<'s, 'a> {
             || self.input.files[..=index].iter().enumerate().any(in_script)
     }
 
+    /// Calls `look` with the statements before this one that create or alter a function, type or domain, latest first,
+    /// until it returns something. It gets what the statement changes, and its text. Statements without `name` are
+    /// skipped.
+    pub(super) fn definitions<R>(
+        &self,
+        (index, at): (usize, usize),
+        name: &str,
+        mut look: impl FnMut(&Change<'_>, &str) -> Option<R>,
+    ) -> Option<R> {
+        for (file, script) in self.input.files[..=index].iter().enumerate().rev() {
+            if script.is_down && file != index
+                || !self.lower[file].get_or_init(|| script.text.to_lowercase()).contains(name)
+            {
+                continue;
+            }
+            for (place, statement) in script.statements.iter().enumerate().rev() {
+                let defines = matches!(
+                    statement.kind,
+                    StatementKind::CreateType
+                        | StatementKind::CreateFunction
+                        | StatementKind::CreateOther
+                        | StatementKind::AlterOther
+                );
+                let text = &script.text[statement.range.clone()];
+                if !defines || file == index && place >= at || !text.to_lowercase().contains(name) {
+                    continue;
+                }
+                let tokens = change::tokens_of(script.reads_as, script.text, statement);
+                if let Some(result) = change::read(script.text, &tokens).and_then(|change| look(&change, text)) {
+                    return Some(result);
+                }
+            }
+        }
+        None
+    }
+
     /// The type that a column has before this statement, if a script says so.
     pub(super) fn type_of(&self, place: (usize, usize), of: &str, wanted: &str) -> Option<String> {
         let found = self.earlier(place, of, |event, of| match event {
@@ -229,6 +265,9 @@ fn read(file: &SqlFile<'_>) -> Vec<(usize, SchemaEvent)> {
                 | StatementKind::DropIndex
                 | StatementKind::AlterTable
                 | StatementKind::AlterOther
+                // `CREATE SCHEMA` may create tables, and so does `SELECT … INTO`.
+                | StatementKind::CreateOther
+                | StatementKind::Select
         );
         if !changes_schema {
             continue;
@@ -243,39 +282,8 @@ fn read(file: &SqlFile<'_>) -> Vec<(usize, SchemaEvent)> {
 
 fn events_of(change: &Change<'_>, emit: &mut impl FnMut(SchemaEvent)) {
     match change {
-        Change::CreateTable(made) => {
-            let table = &made.name.key;
-            // With IF NOT EXISTS the table may have existed before, with other columns.
-            if !made.tolerant {
-                emit(SchemaEvent::TableCreated { table: table.clone(), partitioned: made.partitioned });
-            }
-            for column in &made.columns {
-                let (column, kind) = (column.name.key.clone(), column.kind.clone());
-                emit(SchemaEvent::ColumnDefined { table: table.clone(), column, kind });
-            }
-            for column in made.columns.iter().filter(|column| column.is_not_null()) {
-                emit_not_null(table, &column.name, made.tolerant, emit);
-            }
-            if let Some(body) = made.body.filter(|_| !made.temporary) {
-                emit_foreign_keys(table, body, emit);
-                emit_checks(table, body, emit);
-                for piece in body.pieces() {
-                    match made.columns.iter().find(|column| column.name.range.start == piece.range().start) {
-                        Some(column) => {
-                            emit_key_index(&made.name, column, emit);
-                            emit_names_of_column(&made.name, column, emit);
-                        }
-                        None => {
-                            emit_constraint_index(&made.name, piece, emit);
-                            if let Some(constraint) = change::constraint(piece) {
-                                emit_constraint(&made.name, &constraint, made.tolerant, emit);
-                            }
-                        }
-                    }
-                }
-                emit(SchemaEvent::ConstraintText { table: table.clone(), text: body.plain() });
-            }
-        }
+        Change::CreateTable(made) => emit_table(made, emit),
+        Change::Create { tables, .. } => tables.iter().for_each(|made| emit_table(made, emit)),
         Change::CreateIndex(index) => {
             // An index without a name is skipped: no later DROP could be matched to it.
             if let Some(name) = &index.name {
@@ -301,6 +309,40 @@ fn events_of(change: &Change<'_>, emit: &mut impl FnMut(SchemaEvent)) {
             actions.iter().for_each(|(_, action)| emit_action(table, action, emit))
         }
         _ => {}
+    }
+}
+
+fn emit_table(made: &Table<'_>, emit: &mut impl FnMut(SchemaEvent)) {
+    let table = &made.name.key;
+    // With IF NOT EXISTS the table may have existed before, with other columns.
+    if !made.tolerant {
+        emit(SchemaEvent::TableCreated { table: table.clone(), partitioned: made.partitioned });
+    }
+    for column in &made.columns {
+        let (column, kind) = (column.name.key.clone(), column.kind.clone());
+        emit(SchemaEvent::ColumnDefined { table: table.clone(), column, kind });
+    }
+    for column in made.columns.iter().filter(|column| column.is_not_null()) {
+        emit_not_null(table, &column.name, made.tolerant, emit);
+    }
+    if let Some(body) = made.body.filter(|_| !made.temporary) {
+        emit_foreign_keys(table, body, emit);
+        emit_checks(table, body, emit);
+        for piece in body.pieces() {
+            match made.columns.iter().find(|column| column.name.range.start == piece.range().start) {
+                Some(column) => {
+                    emit_key_index(&made.name, column, emit);
+                    emit_names_of_column(&made.name, column, emit);
+                }
+                None => {
+                    emit_constraint_index(&made.name, piece, emit);
+                    if let Some(constraint) = change::constraint(piece) {
+                        emit_constraint(&made.name, &constraint, made.tolerant, emit);
+                    }
+                }
+            }
+        }
+        emit(SchemaEvent::ConstraintText { table: table.clone(), text: body.plain() });
     }
 }
 

@@ -280,6 +280,7 @@ fn objects_dropped_by_cascade_are_reported() {
     }
     postgres().draft("DROP EXTENSION citext CASCADE;").finds(&["drop-cascade: citext"]);
     postgres().draft("DROP OWNED BY clerk CASCADE;").finds(&["drop-cascade: clerk"]);
+    postgres().draft("DROP OWNED BY clerk, boss;").finds(&["drop-cascade: clerk", "drop-cascade: boss"]);
     // Views and functions have no rows.
     postgres().draft("DROP VIEW v CASCADE; DROP FUNCTION f CASCADE;").finds(&[]);
     // Down scripts are covered by `lossy-down`.
@@ -485,6 +486,136 @@ fn a_suggested_column_keeps_its_collation_and_storage() {
     );
     let help = help("k varchar (9) STORAGE external COMPRESSION lz4 COLLATE pg_catalog.\"C\" NOT NULL");
     assert!(help.contains("k varchar (9) STORAGE external COMPRESSION lz4 COLLATE pg_catalog.\"C\" NOT NULL DEFAULT"));
+}
+
+#[test]
+fn a_table_that_a_query_or_a_schema_creates_is_new() {
+    for draft in [
+        "SELECT 1 AS a INTO n; CREATE INDEX ON n (a);",
+        "WITH w AS (SELECT 1 AS a) SELECT a INTO TABLE n FROM w; CREATE INDEX ON n (a);",
+        "SELECT a INTO TEMP n FROM t; CREATE INDEX ON n (a);",
+        "CREATE SCHEMA zz CREATE TABLE n (a int); CREATE INDEX ON zz.n (a);",
+        "CREATE SCHEMA zz AUTHORIZATION ann CREATE VIEW v AS SELECT 1 CREATE TABLE n (a int); CREATE INDEX ON zz.n (a);",
+        "CREATE SCHEMA AUTHORIZATION zz CREATE TABLE n (a int); CREATE INDEX ON zz.n (a);",
+    ] {
+        postgres().draft(draft).finds(&[]);
+    }
+    let other = "SELECT 1 AS a INTO n; CREATE INDEX ON m (a);";
+    postgres().draft(other).finds(&["blocking-index: CREATE INDEX ON m (a)"]);
+}
+
+#[test]
+fn partitioned_tables_and_their_partitions_are_not_checked_in_silence() {
+    let tables = "CREATE TABLE p (a int, b int) PARTITION BY RANGE (a); CREATE TABLE q (a int, b int);";
+    let on = |release: Option<u16>, draft: &str, expected: &[&str]| {
+        let folder = Folder { release: release.map(Release::new), ..postgres() };
+        folder.released(tables).draft(draft).finds(expected);
+    };
+    let key = "ALTER TABLE p ADD FOREIGN KEY (b) REFERENCES keys;";
+    on(None, key, &["blocking-constraint: ADD FOREIGN KEY (b) REFERENCES keys"]);
+    on(Some(18), key, &["blocking-constraint: ADD FOREIGN KEY (b) REFERENCES keys"]);
+    let unchecked = "ALTER TABLE p ADD FOREIGN KEY (b) REFERENCES keys NOT VALID;";
+    on(Some(17), unchecked, &["blocking-constraint: ADD FOREIGN KEY (b) REFERENCES keys NOT VALID"]);
+    on(Some(18), unchecked, &[]);
+    let help = |release: u16| {
+        let folder = Folder { release: Some(Release::new(release)), ..postgres() };
+        folder.released(tables).draft(key).lint()[0].1.help[0].clone()
+    };
+    assert!(
+        help(15).contains("to each partition with `ADD CONSTRAINT p_b_fkey FOREIGN KEY (b) REFERENCES keys NOT VALID`")
+    );
+    assert!(help(18).contains("`ALTER TABLE p ADD CONSTRAINT p_b_fkey FOREIGN KEY (b) REFERENCES keys NOT VALID`"));
+
+    let attach = "ALTER TABLE p ATTACH PARTITION q FOR VALUES FROM (1) TO (2);";
+    on(None, attach, &["blocking-constraint: ATTACH PARTITION q FOR VALUES FROM (1) TO (2)"]);
+    let checked = "ALTER TABLE q ADD CONSTRAINT q_bounds CHECK (a IS NOT NULL AND a >= 1 AND a < 2) NOT VALID;";
+    postgres().released(tables).released(checked).draft(attach).finds(&[]);
+    postgres()
+        .released("CREATE TABLE p (a int, b int) PARTITION BY RANGE (a);")
+        .draft("CREATE TABLE q (a int);")
+        .draft(attach)
+        .finds(&[]);
+}
+
+#[test]
+fn a_default_or_domain_of_the_folder_rewrites_the_table() {
+    let made = "CREATE FUNCTION vf() RETURNS int LANGUAGE plpgsql AS 'begin return 1; end'; \
+                CREATE FUNCTION vs() RETURNS float LANGUAGE sql AS 'select random()'; \
+                CREATE FUNCTION f_stable() RETURNS int STABLE LANGUAGE plpgsql AS 'begin return 1; end'; \
+                CREATE FUNCTION f_inlined() RETURNS int LANGUAGE sql AS 'select 1'; \
+                CREATE DOMAIN plain AS int; CREATE DOMAIN checked AS int CHECK (VALUE > 0); \
+                CREATE DOMAIN app.filled AS int NOT NULL DEFAULT 1; CREATE DOMAIN drawn AS int DEFAULT vf(); \
+                CREATE DOMAIN fixed AS int DEFAULT 3; CREATE DOMAIN nested AS checked; \
+                CREATE DOMAIN later AS int; ALTER DOMAIN later ADD CHECK (VALUE > 0);";
+    let on = |column: &str, is_reported: bool| {
+        let draft = format!("ALTER TABLE users ADD COLUMN z {column};");
+        let expected = format!("add-column-rewrite: ADD COLUMN z {column}");
+        let expected: &[&str] = if is_reported { &[expected.as_str()] } else { &[] };
+        postgres().released(USERS).released(made).draft(&draft).finds(expected);
+    };
+    for column in ["int DEFAULT vf()", "float DEFAULT vs()", "checked", "app.filled", "drawn", "nested", "later"] {
+        on(column, true);
+    }
+    for column in ["int DEFAULT f_stable()", "int DEFAULT f_inlined()", "plain", "fixed", "drawn DEFAULT 1", "unknown"]
+    {
+        on(column, false);
+    }
+}
+
+#[test]
+fn types_that_tables_use_are_changed_under_locks() {
+    let made =
+        "CREATE DOMAIN dm AS int; CREATE TYPE ct AS (a int); CREATE TABLE t (a int GENERATED ALWAYS AS (1) STORED);";
+    for (draft, rule) in [
+        ("ALTER DOMAIN dm ADD CHECK (VALUE > 0)", "blocking-constraint"),
+        ("ALTER DOMAIN dm ADD CONSTRAINT c CHECK (VALUE > 0)", "blocking-constraint"),
+        ("ALTER DOMAIN dm SET NOT NULL", "set-not-null"),
+        ("ALTER TYPE ct ALTER ATTRIBUTE a TYPE bigint CASCADE", "change-type"),
+    ] {
+        postgres().released(made).draft(&format!("{draft};")).finds(&[&format!("{rule}: {draft}")]);
+        postgres().draft(made).draft(&format!("{draft};")).finds(&[]);
+    }
+    for draft in [
+        "ALTER DOMAIN dm ADD CHECK (VALUE > 0) NOT VALID;",
+        "ALTER DOMAIN dm SET DEFAULT 1;",
+        "ALTER TYPE ct ALTER ATTRIBUTE a TYPE bigint;",
+        "ALTER TYPE ct ADD ATTRIBUTE b int CASCADE;",
+    ] {
+        postgres().released(made).draft(draft).finds(&[]);
+    }
+    let expression = "ALTER TABLE t ALTER a SET EXPRESSION AS (2);";
+    postgres().released(made).draft(expression).finds(&["table-rewrite: ALTER a SET EXPRESSION AS (2)"]);
+}
+
+#[test]
+fn an_option_that_is_off_is_not_on() {
+    for off in ["false", "off", "0", "'off'"] {
+        let draft = format!("REINDEX (VERBOSE, CONCURRENTLY {off}) TABLE users");
+        on_users(&format!("{draft};"), &[&format!("blocking-index: {draft}")]);
+        on_users(&format!("-- no-transaction\nVACUUM (FULL {off}) users;"), &[]);
+    }
+    on_users("-- no-transaction\nREINDEX (CONCURRENTLY on) TABLE users;", &[]);
+}
+
+#[test]
+fn names_of_other_objects_are_known_to_programs_too() {
+    let made = "CREATE VIEW v AS SELECT 1 AS a; CREATE MATERIALIZED VIEW m AS SELECT 1 AS a; \
+                CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE TYPE en AS ENUM ('a');";
+    for draft in [
+        "ALTER VIEW v RENAME TO w",
+        "ALTER VIEW IF EXISTS v RENAME COLUMN a TO b",
+        "ALTER VIEW v RENAME a TO b",
+        "ALTER MATERIALIZED VIEW m RENAME TO w",
+        "ALTER MATERIALIZED VIEW m RENAME COLUMN a TO b",
+        "ALTER FUNCTION f(int) RENAME TO g",
+        "ALTER TYPE en RENAME VALUE 'a' TO 'b'",
+    ] {
+        postgres().released(made).draft(&format!("{draft};")).finds(&[&format!("rename: {draft}")]);
+        postgres().draft(made).draft(&format!("{draft};")).finds(&[]);
+    }
+    let again = "ALTER VIEW v RENAME TO w; CREATE VIEW v AS SELECT * FROM w;";
+    postgres().released(made).draft(again).finds(&[]);
+    postgres().released(made).draft("ALTER INDEX i RENAME TO j; ALTER SEQUENCE s RENAME TO r;").finds(&[]);
 }
 
 #[test]
