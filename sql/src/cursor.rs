@@ -112,7 +112,8 @@ impl Written {
             self.schema.push('.');
         }
         // Double quotes mean the same in every dialect that the rules know, and do not end a help's backticks.
-        self.last = if part.starts_with(['[', '`', '\'']) { quoted(&bare(part)) } else { part.to_owned() };
+        let is_foreign = part.starts_with(['[', '`', '\'']) || unescaped(part).is_some();
+        self.last = if is_foreign { quoted(&bare(part)) } else { part.to_owned() };
     }
 }
 
@@ -133,6 +134,9 @@ fn quoted_where_needed(name: &str) -> String {
 
 /// Returns a name without its quotes; a name that has none, in lower case.
 fn bare(name: &str) -> String {
+    if let Some(name) = unescaped(name) {
+        return name;
+    }
     let mut chars = name.chars();
     let close = match chars.next() {
         Some('[') => ']',
@@ -159,10 +163,69 @@ pub(crate) fn tokens(dialect: Dialect, text: &str, range: Range<usize>, max: usi
         match token.kind {
             Kind::End | Kind::Terminator => break,
             Kind::CodeOpen | Kind::CodeClose => {}
+            Kind::Name if dialect == Dialect::Postgres && begins_unicode(text, &tokens, token) => {
+                tokens.pop();
+                let prefix = tokens.pop().expect("`U` comes before the `&`");
+                tokens.push(Token { start: prefix.start, ..token });
+            }
+            Kind::Text if dialect == Dialect::Postgres && sets_escape(text, &tokens) => {
+                tokens.pop();
+                let name = tokens.last_mut().expect("a name comes before `UESCAPE`");
+                name.end = token.end;
+            }
             _ => tokens.push(token),
         }
     }
     tokens
+}
+
+/// Whether `U&` stands right before this quoted name, so that it may have escapes.
+fn begins_unicode(text: &str, before: &[Token], name: Token) -> bool {
+    let [.., prefix, mark] = before else { return false };
+    prefix.end == mark.start
+        && mark.end == name.start
+        && text[prefix.start..prefix.end].eq_ignore_ascii_case("u")
+        && &text[mark.start..mark.end] == "&"
+}
+
+/// Whether `UESCAPE` stands after a name with escapes: the string after it says which character begins one.
+fn sets_escape(text: &str, before: &[Token]) -> bool {
+    let [.., name, word] = before else { return false };
+    name.kind == Kind::Name
+        && unescaped(&text[name.start..name.end]).is_some()
+        && word.kind == Kind::Word
+        && text[word.start..word.end].eq_ignore_ascii_case("uescape")
+}
+
+/// Returns the name in `U&"…"`, perhaps with `UESCAPE '…'` after it. What is no escape stays as it is.
+fn unescaped(name: &str) -> Option<String> {
+    let inner = name.strip_prefix(['U', 'u'])?.strip_prefix("&\"")?;
+    let (inner, after) = inner.rsplit_once('"').unwrap_or((inner, ""));
+    let escape = after.split('\'').nth(1).and_then(|quoted| quoted.chars().next()).unwrap_or('\\');
+    let inner = inner.replace("\"\"", "\"");
+    let mut units = Vec::new();
+    let mut rest = inner.as_str();
+    while let Some(c) = rest.chars().next() {
+        let after = &rest[c.len_utf8()..];
+        let (digits, length) = if after.starts_with('+') { (after.get(1..7), 7) } else { (after.get(..4), 4) };
+        let code = digits.filter(|_| c == escape).and_then(|digits| u32::from_str_radix(digits, 16).ok());
+        match code {
+            Some(code) => {
+                match u16::try_from(code) {
+                    Ok(unit) => units.push(unit),
+                    Err(_) => units.extend(char::from_u32(code)?.encode_utf16(&mut [0; 2]).iter()),
+                }
+                rest = &after[length..];
+            }
+            None => {
+                units.extend(c.encode_utf16(&mut [0; 2]).iter());
+                // The escape twice is the character itself.
+                let doubled = c == escape && after.starts_with(escape);
+                rest = if doubled { &after[escape.len_utf8()..] } else { after };
+            }
+        }
+    }
+    Some(String::from_utf16_lossy(&units))
 }
 
 impl<'a> Cursor<'a> {
@@ -312,7 +375,7 @@ impl<'a> Cursor<'a> {
             let shown = self.shown(*token);
             match shown.strip_prefix('"').and_then(|inner| inner.strip_suffix('"')) {
                 Some(inner) => inner.replace("\"\"", "\""),
-                None => key(shown),
+                None => unescaped(shown).unwrap_or_else(|| key(shown)),
             }
         });
         let parts: Vec<String> = parts.collect();
@@ -421,6 +484,9 @@ fn is_word(c: char) -> bool {
 
 /// Returns a name in lower case and without its quotes. The closing quote may be missing.
 pub(crate) fn key(name: &str) -> String {
+    if let Some(name) = unescaped(name) {
+        return name.to_lowercase();
+    }
     let close = match name.chars().next() {
         Some('[') => ']',
         Some(quote @ ('"' | '`' | '\'')) => quote,

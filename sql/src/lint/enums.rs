@@ -105,17 +105,34 @@ fn was_there(cx: &Context<'_, '_>, of: &Name, value: &str) -> bool {
 fn used(cx: &Context<'_, '_>, at: usize, of: &Name, value: &str) -> Option<(std::ops::Range<usize>, bool)> {
     let mut first = None;
     for (index, statement) in cx.file.statements.iter().enumerate().skip(at + 1) {
-        let reads = matches!(
-            statement.kind,
-            StatementKind::Insert
-                | StatementKind::Update
-                | StatementKind::Delete
-                | StatementKind::Select
-                | StatementKind::CreateIndex
-                | StatementKind::CreateView
-                | StatementKind::AlterTable
-                | StatementKind::CreateTable
-        );
+        let text = &cx.file.text[statement.range.clone()];
+        match statement.kind {
+            StatementKind::Copy => match copied(cx, index, of, value) {
+                Some((range, true)) => return Some((range, true)),
+                found => first = first.or(found),
+            },
+            // It is not known whether the body uses it as a value of this enum.
+            StatementKind::Do => {
+                let place = text.find(value).map(|place| statement.range.start + place);
+                first = first.or(place.map(|place| (place..place + value.len(), false)));
+            }
+            _ => {}
+        }
+        let verb = text.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
+        let merges = statement.kind == StatementKind::Other
+            && (verb.eq_ignore_ascii_case("merge") || verb.eq_ignore_ascii_case("with"));
+        let reads = merges
+            || matches!(
+                statement.kind,
+                StatementKind::Insert
+                    | StatementKind::Update
+                    | StatementKind::Delete
+                    | StatementKind::Select
+                    | StatementKind::CreateIndex
+                    | StatementKind::CreateView
+                    | StatementKind::AlterTable
+                    | StatementKind::CreateTable
+            );
         if !reads || !cx.file.text[statement.range.clone()].contains(value) {
             continue;
         }
@@ -135,6 +152,45 @@ fn used(cx: &Context<'_, '_>, at: usize, of: &Name, value: &str) -> Option<(std:
                 None => first = first.or(Some((range, false))),
             }
         }
+    }
+    first
+}
+
+/// Returns the first place in the data of a `COPY … FROM stdin` that is the value, and whether its column is of this
+/// enum. A column of texts does not use the value.
+fn copied(cx: &Context<'_, '_>, index: usize, of: &Name, value: &str) -> Option<(std::ops::Range<usize>, bool)> {
+    const TOKENS_MAX: usize = 2_000;
+    let statement = &cx.file.statements[index];
+    let data = statement.data.clone()?;
+    let plain = value.strip_prefix('\'')?.strip_suffix('\'')?.replace("''", "'");
+    let tokens = tokens(cx.file.reads_as, cx.file.text, statement.command(), TOKENS_MAX);
+    let mut at = Cursor::new(cx.file.text, &tokens);
+    at.take("copy");
+    let table = at.name()?;
+    let columns: Vec<String> = match at.group() {
+        Some(group) => group.pieces().into_iter().filter_map(|mut piece| piece.name()).map(|name| name.key).collect(),
+        None => cx.columns_of(index, &table),
+    };
+    let options = at.plain();
+    let separator = if options.contains("csv") { ',' } else { '\t' };
+    let mut first = None;
+    let mut start = data.start;
+    for line in cx.file.text[data].split_inclusive('\n') {
+        let mut field_start = start;
+        for (place, field) in line.trim_end_matches(['\n', '\r']).split(separator).enumerate() {
+            let range = field_start..field_start + field.len();
+            field_start += field.len() + separator.len_utf8();
+            if field.trim_matches('"') != plain {
+                continue;
+            }
+            let kind = columns.get(place).and_then(|column| cx.events.type_of((cx.index, index), &table.key, column));
+            match kind {
+                Some(kind) if is_of(&kind, of) => return Some((range, true)),
+                Some(kind) if is_text(&kind) => {}
+                _ => first = first.or(Some((range, false))),
+            }
+        }
+        start += line.len();
     }
     first
 }

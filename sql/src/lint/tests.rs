@@ -618,6 +618,54 @@ fn names_of_other_objects_are_known_to_programs_too() {
     postgres().released(made).draft("ALTER INDEX i RENAME TO j; ALTER SEQUENCE s RENAME TO r;").finds(&[]);
 }
 
+/// `U&"\0074"` is another way to write `t`, and never a table `U`.
+#[test]
+fn names_with_escapes_are_decoded() {
+    let message =
+        |draft: &str| postgres().released("CREATE TABLE dat (a int);").draft(draft).lint()[0].1.message.clone();
+    for name in ["U&\"dat\"", "u&\"d\\0061t\"", "U&\"d\\+000061t\"", "U&\"d!0061t\" UESCAPE '!'"] {
+        let drop = message(&format!("DROP TABLE {name};"));
+        assert!(drop.starts_with("the rows of `\"dat\"` are lost"), "{name}: {drop}");
+        let draft = format!("CREATE TABLE {name} (a int); CREATE INDEX ON dat (a);");
+        postgres().draft(&draft).finds(&[]);
+    }
+    let released = postgres().released("CREATE TABLE t (a int); CREATE TABLE u (a int);");
+    released
+        .draft("CREATE TABLE U&\"x\" (a int); CREATE INDEX ON u (a);")
+        .finds(&["blocking-index: CREATE INDEX ON u (a)"]);
+    assert!(message("DROP TABLE U&\"a\\\\b\"\"\\d83d\\de00\";").contains("`\"a\\b\"\"😀\"`"));
+    // Cut short, as while typing.
+    for name in ["U&", "U&\"", "U&\"\\", "U&\"\\00", "U&\"\\+00é\"", "U&\"é\\é\" UESCAPE", "U&\"a\" UESCAPE '"] {
+        postgres().draft(&format!("DROP TABLE {name}")).lint();
+    }
+}
+
+#[test]
+fn merges_copied_rows_and_blocks_use_the_values_of_an_enum() {
+    let released = "CREATE TYPE q AS ENUM ('a'); CREATE TABLE t (d q, b text);";
+    let level = |draft: &str| {
+        let found = postgres().released(released).draft(&format!("ALTER TYPE q ADD VALUE 'c'; {draft}")).lint();
+        found.iter().find(|(_, finding)| finding.rule == "enum-value-used").map(|(_, finding)| finding.level)
+    };
+    for sure in [
+        "MERGE INTO t USING u ON u.d = t.d WHEN MATCHED THEN UPDATE SET d = 'c';",
+        "COPY t FROM stdin;\na\tx\nc\ty\n\\.\n",
+        "COPY t (b, d) FROM stdin (FORMAT csv);\nx,c\n\\.\n",
+    ] {
+        assert_eq!(level(sure), Some(LintLevel::Deny), "{sure}");
+    }
+    for perhaps in [
+        "DO $$ BEGIN UPDATE t SET d = 'c'; END $$;",
+        "COPY other FROM stdin;\nc\n\\.\n",
+        "MERGE INTO other USING u ON u.d = other.d WHEN NOT MATCHED THEN INSERT VALUES ('c');",
+    ] {
+        assert_eq!(level(perhaps), Some(LintLevel::Warn), "{perhaps}");
+    }
+    for other in ["COPY t (b) FROM stdin;\nc\n\\.\n", "COPY t FROM stdin;\na\tc\n\\.\n", "DO $$ BEGIN NULL; END $$;"] {
+        assert_eq!(level(other), None, "{other}");
+    }
+}
+
 #[test]
 fn only_wider_types_change_in_place() {
     on_users("ALTER TABLE users ALTER age TYPE bigint;", &["change-type: ALTER age TYPE bigint"]);
