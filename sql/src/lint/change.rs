@@ -325,7 +325,8 @@ fn tables_of_schema<'a>(mut at: Cursor<'a>, schema: &Name) -> Vec<Table<'a>> {
         }
         let tolerant = at.take("if not exists");
         if let Some(mut table) = table(at.before(&["create", "grant"]), temporary, tolerant) {
-            table.name.written = schema.written.within(&table.name.written);
+            let written = schema.written.within(&table.name.written);
+            table.name = Name { written, ..table.name }.of_table();
             tables.push(table);
         }
     }
@@ -340,7 +341,7 @@ fn select_into(mut at: Cursor<'_>) -> Option<Change<'_>> {
     }
     let temporary = at.adjectives();
     at.take("table");
-    let name = at.name()?;
+    let name = new_table(&mut at, temporary)?;
     Some(Change::CreateTable(Table {
         name,
         temporary,
@@ -415,11 +416,17 @@ pub(super) fn plain_columns(group: Cursor<'_>) -> Vec<Name> {
     pieces.filter_map(|mut at| at.name().filter(|_| at.first().is_none_or(|token| token.kind != Kind::Open))).collect()
 }
 
-fn table(mut at: Cursor<'_>, temporary: bool, tolerant: bool) -> Option<Table<'_>> {
+/// Moves past the name of a table that is created.
+fn new_table(at: &mut Cursor<'_>, temporary: bool) -> Option<Name> {
     let mut name = at.table()?;
     if temporary && !name.key.contains('.') {
         name.key = format!("{TEMPORARY}.{}", name.key);
     }
+    Some(name)
+}
+
+fn table(mut at: Cursor<'_>, temporary: bool, tolerant: bool) -> Option<Table<'_>> {
+    let name = new_table(&mut at, temporary)?;
     let parent = if at.take("partition of") { at.table() } else { None };
     let body = at.group();
     let columns = body.map_or_else(Vec::new, |body| body.pieces().into_iter().filter_map(column_of_table).collect());
