@@ -166,7 +166,7 @@ fn copied(cx: &Context<'_, '_>, index: usize, of: &Name, value: &str) -> Option<
     let tokens = tokens(cx.file.reads_as, cx.file.text, statement.command(), TOKENS_MAX);
     let mut at = Cursor::new(cx.file.text, &tokens);
     at.take("copy");
-    let table = at.name()?;
+    let table = at.table()?;
     let columns: Vec<String> = match at.group() {
         Some(group) => group.pieces().into_iter().filter_map(|mut piece| piece.name()).map(|name| name.key).collect(),
         None => cx.columns_of(index, &table),
