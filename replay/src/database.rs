@@ -24,6 +24,10 @@ const APP_DEFINED: [&str; 5] =
 /// Messages about something that a trigger needs and that is missing.
 const MISSING: [&str; 4] = ["no such table", "no such column", "has no column named", "values were supplied"];
 
+/// The query for the tables that the foreign keys of a table refer to and that do not exist.
+const DANGLING: &str = r#"SELECT DISTINCT "table" FROM pragma_foreign_key_list(?1, 'main') AS key WHERE NOT EXISTS (
+SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND name = key."table" COLLATE NOCASE)"#;
+
 const INSERT: &str = "INSERT into";
 const UPDATE: &str = "UPDATE of";
 const DELETE: &str = "DELETE from";
@@ -53,20 +57,22 @@ pub(super) struct State {
     names: Arc<HashSet<String>>,
 }
 
-/// A view, or the triggers of a table: SQLite checks them only when they are used.
+/// A view, the triggers of a table, or a foreign key: SQLite checks them only when they are used.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum ViewOrTriggers {
     /// A view.
     View(String),
     /// The triggers that fire on this statement for this table.
     Triggers { verb: &'static str, table: String },
+    /// The foreign key of a table to another one: SQLite checks it only when a row changes.
+    ForeignKey { table: String, target: String },
 }
 
 impl ViewOrTriggers {
     /// Returns the name of the view or table.
     fn name(&self) -> &str {
         match self {
-            Self::View(name) | Self::Triggers { table: name, .. } => name,
+            Self::View(name) | Self::Triggers { table: name, .. } | Self::ForeignKey { table: name, .. } => name,
         }
     }
 }
@@ -335,11 +341,47 @@ impl Database {
                 }
             }
         }
+        to_check.extend(self.dangling(sql, &objects).await?);
         let exists = |what: &ViewOrTriggers| names.contains(&what.name().to_lowercase());
         let to_check: Vec<ViewOrTriggers> = to_check.into_iter().filter(exists).collect();
         let found = self.probe(&to_check).await?;
         let broken = found.keys().cloned().collect();
         self.state = State { broken, names: Arc::new(names) };
+        Ok(found)
+    }
+
+    /// Returns the foreign keys to a table that does not exist and that a statement which drops or renames a table names. One
+    /// may refer to a table that a later script creates.
+    async fn dangling(&mut self, sql: Sql<'_>, objects: &[&Entry]) -> Result<Vec<ViewOrTriggers>, String> {
+        const OWN: [&str; 9] = ["alter", "table", "rename", "to", "column", "drop", "if", "exists", "main"];
+        let mut moved = String::new();
+        for statement in sql.statements {
+            let text = || sql.script.text[statement.range.clone()].to_lowercase();
+            match statement.kind {
+                StatementKind::DropTable => moved.push_str(&text()),
+                StatementKind::AlterTable => moved.extend(Some(text()).filter(|text| text.contains("rename"))),
+                _ => {}
+            }
+        }
+        let named: BTreeSet<&str> =
+            moved.split(|c| !is_of_word(c)).filter(|word| !word.is_empty() && !OWN.contains(word)).collect();
+        let mut found = Vec::new();
+        let names_one = |entry: &&&Entry| {
+            entry.kind == "table"
+                && !entry.lower_sql.is_empty()
+                && named.iter().any(|word| entry.lower_sql.contains(word))
+        };
+        for entry in objects.iter().filter(names_one) {
+            let rows = sqlx::query(DANGLING).bind(&entry.name).fetch_all(&mut self.connection).await;
+            let rows = rows.map_err(|error| words(&error))?;
+            self.rows_read += rows.len();
+            for row in &rows {
+                let target: String = row.try_get(0).map_err(|error| words(&error))?;
+                if moved.contains(&target.to_lowercase()) {
+                    found.push(ViewOrTriggers::ForeignKey { table: entry.name.clone(), target });
+                }
+            }
+        }
         Ok(found)
     }
 
@@ -361,8 +403,19 @@ impl Database {
 
     /// Returns which of these do not work, and why.
     async fn probe(&mut self, to_check: &[ViewOrTriggers]) -> Result<BTreeMap<ViewOrTriggers, String>, String> {
+        let mut broken = BTreeMap::new();
         let mut probes = Vec::with_capacity(to_check.len());
+        let mut probed = Vec::with_capacity(to_check.len());
         for what in to_check {
+            if let ViewOrTriggers::ForeignKey { table, target } = what {
+                let rows = sqlx::query(DANGLING).bind(table).fetch_all(&mut self.connection).await;
+                let rows = rows.map_err(|error| words(&error))?;
+                if rows.iter().any(|row| row.try_get::<String, _>(0).is_ok_and(|found| found == *target)) {
+                    broken.insert(what.clone(), format!("there is no table `{target}`"));
+                }
+                continue;
+            }
+            probed.push(what);
             // EXPLAIN compiles a statement with its triggers, but does not run it.
             probes.push(match what {
                 ViewOrTriggers::View(view) => format!("SELECT * FROM {} LIMIT 0", quoted(view)),
@@ -372,19 +425,20 @@ impl Database {
                 ViewOrTriggers::Triggers { verb: UPDATE, table } => {
                     format!("EXPLAIN UPDATE {} SET {}", quoted(table), self.assignments(table).await?)
                 }
-                ViewOrTriggers::Triggers { table, .. } => format!("EXPLAIN DELETE FROM {}", quoted(table)),
+                ViewOrTriggers::Triggers { table, .. } | ViewOrTriggers::ForeignKey { table, .. } => {
+                    format!("EXPLAIN DELETE FROM {}", quoted(table))
+                }
             });
         }
-        let mut broken = BTreeMap::new();
         let mut first = 0;
         while first < probes.len() {
             let Err((works, message)) = self.send(&probes[first..].join(";\n")).await else { break };
             let at = (first + works).min(probes.len() - 1);
-            let counts = matches!(to_check[at], ViewOrTriggers::View(_)) || says(&message, &MISSING);
+            let counts = matches!(probed[at], ViewOrTriggers::View(_)) || says(&message, &MISSING);
             if says(&message, &APP_DEFINED) {
-                self.unchecked.insert(to_check[at].clone(), message);
+                self.unchecked.insert(probed[at].clone(), message);
             } else if counts {
-                broken.insert(to_check[at].clone(), message);
+                broken.insert(probed[at].clone(), message);
             }
             first = at + 1;
         }

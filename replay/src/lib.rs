@@ -587,6 +587,12 @@ impl<'a> Replay<'a> {
                 };
                 (format!("{since}every {verb} `{table}` fails in its triggers: {}", broken.message), help)
             }
+            ViewOrTriggers::ForeignKey { table, target } => (
+                format!("from this statement on a foreign key of `{table}` refers to `{target}`, which does not exist"),
+                "SQLite changes foreign keys with the table that they refer to. To rebuild a table, create the new one under \
+                 another name, copy the rows, drop the old one, and rename the new one, in this order"
+                    .to_owned(),
+            ),
         };
         self.finding(migration, pass, range, message).help(help)
     }
@@ -616,6 +622,7 @@ impl<'a> Replay<'a> {
             let what = match what {
                 ViewOrTriggers::View(view) => format!("the view `{view}`"),
                 ViewOrTriggers::Triggers { table, .. } => format!("the triggers of `{table}`"),
+                ViewOrTriggers::ForeignKey { table, .. } => format!("a foreign key of `{table}`"),
             };
             let note = format!("{what} could not be checked: {message}");
             let note = Diagnostic::warning(CODE, self.folder.shown.clone(), note)
@@ -734,6 +741,44 @@ mod tests {
             replay.found
         );
         replay.database.rows_read
+    }
+
+    /// The messages about a set of these scripts, each with its file and line.
+    fn found(name: &str, scripts: &[&str]) -> Vec<String> {
+        let directory = std::env::temp_dir().join(format!("lockgate-replay-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        std::fs::write(directory.join("migrations.toml"), "dialects = [\"sqlite\"]\n").unwrap();
+        for (at, script) in scripts.iter().enumerate() {
+            std::fs::write(directory.join(format!("{:04}_t.sql", at + 1)), script).unwrap();
+        }
+        let loaded = lockgate_source::folder::load(&directory, "migrations");
+        std::fs::remove_dir_all(&directory).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let mut replay = Replay::new(&loaded.folder, runtime.block_on(Database::open()).unwrap());
+        runtime.block_on(replay.run_passes()).unwrap();
+        replay.found.iter().map(|found| format!("{}: {:?}: {}", found.place(), found.severity, found.message)).collect()
+    }
+
+    #[test]
+    fn a_foreign_key_to_a_table_that_is_gone_is_found() {
+        const TABLES: &str = "CREATE TABLE u (id INTEGER PRIMARY KEY);\nCREATE TABLE c (u_id INT REFERENCES u (id));\n";
+        const AWAY: &str = "-- lockgate: foreign-keys off\nALTER TABLE u RENAME TO \"u old\";\n\
+                            CREATE TABLE u (id INTEGER PRIMARY KEY, name TEXT);\nINSERT INTO u (id) SELECT id FROM \"u old\";\n\
+                            DROP TABLE \"u old\";\n";
+        const RIGHT: &str = "-- lockgate: foreign-keys off\nCREATE TABLE new (id INTEGER PRIMARY KEY, name TEXT);\n\
+                             INSERT INTO new (id) SELECT id FROM u;\nDROP TABLE u;\nALTER TABLE new RENAME TO u;\n";
+        let broken = "migrations/0002_t.sql:5:1: Error: from this statement on a foreign key of `c` refers to `u old`, which does not exist";
+        assert_eq!(found("away", &[TABLES, AWAY]), [broken]);
+        assert_eq!(found("away-once", &[TABLES, AWAY, "CREATE TABLE other (x INT);\nDROP TABLE other;\n"]), [broken]);
+        assert_eq!(found("right", &[TABLES, RIGHT]), [""; 0]);
+        let dropped = "migrations/0002_t.sql:1:1: Error: from this statement on a foreign key of `c` refers to `u`, which does not exist";
+        assert_eq!(found("dropped", &[TABLES, "DROP TABLE U;\n"]), [dropped]);
+        assert_eq!(found("dropped-both", &[TABLES, "DROP TABLE u;\nDROP TABLE c;\n"]), [""; 0]);
+        // SQLite takes a key to a table that a later script creates.
+        let early = "CREATE TABLE c (u_id INT REFERENCES u (id));\nCREATE TABLE x (id INT);\n";
+        assert_eq!(found("early", &[early, "DROP TABLE x;\n", "CREATE TABLE u (id INTEGER PRIMARY KEY);\n"]), [""; 0]);
+        let legacy = AWAY.replace("ALTER TABLE", "PRAGMA legacy_alter_table = ON;\nALTER TABLE");
+        assert_eq!(found("legacy", &[TABLES, &legacy]), [""; 0]);
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub(super) struct Entry {
     pub(super) table: String,
     /// Its name in lower case.
     pub(super) lower_name: String,
-    /// Its SQL in lower case, if it is a view or a trigger: those name what they need.
+    /// Its SQL in lower case, if it names what it needs: that of a view, a trigger, or a table with foreign keys.
     pub(super) lower_sql: String,
     sql: Option<String>,
     listed: Option<TableRow>,
@@ -40,13 +40,14 @@ pub(super) struct Entry {
 
 impl Entry {
     fn new(texts: Texts<'_>) -> Self {
-        let is_code = texts.kind == "view" || texts.kind == "trigger";
+        let sql = texts.sql.map(str::to_lowercase).unwrap_or_default();
+        let needs_others = texts.kind == "view" || texts.kind == "trigger" || sql.contains("references");
         Self {
             kind: texts.kind.to_owned(),
             name: texts.name.to_owned(),
             table: texts.table.to_owned(),
             lower_name: texts.name.to_lowercase(),
-            lower_sql: texts.sql.filter(|_| is_code).map(str::to_lowercase).unwrap_or_default(),
+            lower_sql: if needs_others { sql } else { String::new() },
             sql: texts.sql.map(str::to_owned),
             listed: None,
             columns: Vec::new(),

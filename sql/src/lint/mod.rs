@@ -215,6 +215,7 @@ pub fn lint(input: &LintInput<'_>) -> Vec<Finding> {
             enums::check(&mut cx);
             runs_once::check(&mut cx);
             rebuild::check(&mut cx);
+            rebuild::renamed_away(&mut cx);
         }
         for (at, change) in changes.iter().enumerate() {
             cx.at = at;

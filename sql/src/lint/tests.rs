@@ -1169,6 +1169,27 @@ fn a_table_that_others_refer_to_is_rebuilt_without_foreign_keys() {
 }
 
 #[test]
+fn a_table_that_others_refer_to_is_not_renamed_away() {
+    const AWAY: &str = "ALTER TABLE users RENAME TO users_old;
+CREATE TABLE users (id integer PRIMARY KEY, name text NOT NULL);
+INSERT INTO users SELECT id, name FROM users_old;
+DROP TABLE users_old;";
+    let posts = "CREATE TABLE posts (author int REFERENCES users (id));";
+    let of = |text: &str| sqlite().released(USERS).released(posts).draft(text);
+    let found = "rebuild-foreign-keys: RENAME TO users_old";
+    of(AWAY).finds(&[found]);
+    assert_eq!(of(AWAY).lint()[0].1.level, LintLevel::Deny);
+    Folder { foreign_keys_off: true, ..of(AWAY) }.finds(&[found]);
+    Folder { dialects: None, ..of(AWAY) }.finds(&[found]);
+    // SQLite leaves the keys as they are, or nobody refers to the table.
+    of(&format!("PRAGMA legacy_alter_table = ON; {AWAY}")).finds(&[]);
+    sqlite().released(USERS).draft(AWAY).finds(&[]);
+    let again = "CREATE TABLE posts_new (author int REFERENCES users (id)); DROP TABLE posts; ALTER TABLE posts_new RENAME TO posts;";
+    of(&format!("DROP TABLE posts; {AWAY} {posts}")).finds(&["drop-table: posts"]);
+    of(&format!("{AWAY} {again}")).finds(&["drop-table: posts"]);
+}
+
+#[test]
 fn a_down_script_undoes_what_the_up_script_made() {
     let pair = |up: &str, down: &str, expected: &[&str]| postgres().draft(up).down(down).finds(expected);
     pair("CREATE TABLE a (b int); CREATE INDEX i ON a (b);", "DROP TABLE a;", &[]);
