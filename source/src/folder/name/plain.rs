@@ -187,6 +187,16 @@ impl BadStem<'_> {
         let (separator, suffix) = (separator(numbering), self.suffix);
         let (digits, rest) = self.stem.split_at(self.digits);
         if digits.is_empty() {
+            if is_baseline(self.stem) {
+                return Help::Text(format!(
+                    "this is a baseline of Flyway, which stands for the versions up to its own: delete it, or delete those, {CONVERT}"
+                ));
+            }
+            if has_parts(self.stem) {
+                return Help::Text(format!(
+                    "this is the naming of Flyway, and here a version is digits alone, followed by the name; {CONVERT}"
+                ));
+            }
             if let Some((version, name)) = refinery(self.stem) {
                 let is_undo = self.stem.starts_with(['U', 'u']) && suffix == Kind::OneWay.suffix();
                 let suffix = if is_undo { Kind::Down.suffix() } else { suffix };
@@ -293,6 +303,23 @@ fn dotted(rest: &str) -> Option<String> {
     (rest[1..].starts_with(|c: char| c.is_ascii_digit()) && !name.is_empty()).then_some(name)
 }
 
+/// The version of a stem such as `V1.2__create_users`: what is between this letter and `__`, if it is numbers.
+fn version_of_flyway(stem: &str, is_letter: fn(char) -> bool) -> Option<&str> {
+    let (version, _) = stem.strip_prefix(is_letter)?.split_once("__")?;
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    version.split(['.', '_']).all(is_number).then_some(version)
+}
+
+/// Whether Flyway takes this for a script with a version of several numbers, such as `V1.2__users` and `U1_2__users`.
+fn has_parts(stem: &str) -> bool {
+    version_of_flyway(stem, |c| matches!(c, 'V' | 'v' | 'U' | 'u')).is_some_and(|version| version.contains(['.', '_']))
+}
+
+/// Whether Flyway takes this for a baseline, such as `B2__base`.
+fn is_baseline(stem: &str) -> bool {
+    version_of_flyway(stem, |c| matches!(c, 'B' | 'b')).is_some()
+}
+
 /// Splits `V1__create_users` into version and name.
 fn refinery(stem: &str) -> Option<(&str, String)> {
     let rest = stem.strip_prefix(['V', 'U', 'v', 'u'])?;
@@ -350,6 +377,15 @@ mod tests {
         check("U1__init.sql", "rename it to `1_init.down.sql`, or type `cargo xtask adopt`");
         check("r__views.sql", "a repeatable script begins with a capital `R`; rename it to `R__views.sql`, or type");
         check("V1.2__init.sql", "digits alone, followed by the name; or type `cargo xtask adopt`");
+        for name in ["V1.2__init.sql", "U1.2__init.sql", "V1_2__init.sql", "u1_2.3__init.sql"] {
+            check(
+                name,
+                "this is the naming of Flyway, and here a version is digits alone, followed by the name; or type",
+            );
+        }
+        check("B2__base.sql", "this is a baseline of Flyway, which stands for the versions up to its own: delete it");
+        check("B1.2__base.sql", "this is a baseline of Flyway");
+        check("V1_users__of.sql", "rename it to `1_users__of.sql`");
         check("up.sql", "diesel's layout");
         check("2026-01-02_create.sql", "rename it to `20260102_create.sql`");
         check("2026-01-02-030405_create.up.sql", "rename it to `20260102030405_create.up.sql`");
