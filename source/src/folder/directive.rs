@@ -193,6 +193,7 @@ pub fn parse(text: &str, file: &str, comment: Comment) -> (Directives, Vec<Diagn
         Comment::Rust => rust_head(text, start).into_iter().for_each(&mut line),
     }
     reader.misplaced(at);
+    reader.in_asterisks();
     (reader.found, reader.diagnostics)
 }
 
@@ -451,6 +452,38 @@ impl Reader<'_> {
         }
     }
 
+    /// Reports directives in comments such as `/* lockgate: role app */`, which have no effect.
+    fn in_asterisks(&mut self) {
+        let text = self.text;
+        let mut from = 0;
+        while let Some(open) = text[from..].find("/*").map(|at| from + at) {
+            let start = open + "/*".len();
+            let end = text[start..].find("*/").map_or(text.len(), |length| start + length);
+            from = end;
+            let line_start = text[..open].rfind('\n').map_or(0, |newline| newline + 1);
+            if text[line_start..open].contains(self.comment.marker()) {
+                from = start;
+                continue;
+            }
+            let mut at = start;
+            for line in text[start..end].split_inclusive(['\n', '\r']) {
+                let body = line.trim_start_matches([' ', '\t', '*', '-', '!']);
+                let body_start = at + line.len() - body.len();
+                at += line.len();
+                let body = body.trim_end_matches(|c: char| c.is_whitespace() || c == '*');
+                let Some((prefix, rest)) = body.split_once(':') else { continue };
+                let rest = rest.trim_start();
+                let word = rest.split([' ', '\t', '(']).next().unwrap_or_default();
+                let is_known = DIRECTIVES.iter().any(|directive| directive.name == word);
+                if is_known && suggest::nearest(&prefix.trim_end().to_ascii_lowercase(), ["lockgate"]).is_some() {
+                    let help = format!("write `{} {PREFIX} {rest}` at the head of the file", self.comment.marker());
+                    let message = format!("a directive has no effect in a comment that begins with `/*`: `{word}`");
+                    self.error(Code::BadDirective, body_start..body_start + body.len(), message, "").help.push(help);
+                }
+            }
+        }
+    }
+
     fn error(&mut self, code: Code, range: Range<usize>, message: String, label: &str) -> &mut Diagnostic {
         self.diagnostics.push(Diagnostic::error(code, self.file, message).at(self.text, range, label));
         self.diagnostics.last_mut().expect("one was just pushed")
@@ -684,6 +717,26 @@ mod tests {
         check("-- lock-gate: role app\n", &expected("role app"));
         check("-- logate : allow(rename) \"x\"\n", &expected("allow(rename) \"x\""));
         check("-- locked: the table is\n-- gate: no-transaction\n", "");
+    }
+
+    #[test]
+    fn a_directive_in_asterisks_is_refused() {
+        let expected = |at: &str, word: &str, written: &str| {
+            format!(
+                "{at} bad-directive: a directive has no effect in a comment that begins with `/*`: `{word}`: \
+                 write `-- lockgate: {written}` at the head of the file"
+            )
+        };
+        let role = |at: &str| expected(at, "role", "role app_owner");
+        check("/* lockgate: role app_owner */\nSELECT 1;\n", &role("1:4"));
+        check("/* Lock-gate:  role app_owner*/\nSELECT 1;\n", &role("1:4"));
+        check("/**\r\n * lockgate: role app_owner\r\n **/\r\nSELECT 1;\r\n", &role("2:4"));
+        check("SELECT 1; /* lockgate: role app_owner */\n", &role("1:14"));
+        check("/* a *//* lockgate: allow(rename) \"x\" */ -- b\n", &expected("1:11", "allow", "allow(rename) \"x\""));
+        check(
+            "/* lockgate: this runs once */\n/* lockgate */\n-- as in /* lockgate: role x */\nSELECT 1;\n/* lockgate: role",
+            &expected("5:4", "role", "role"),
+        );
     }
 
     #[test]
