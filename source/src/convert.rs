@@ -146,6 +146,7 @@ pub fn plan(folder: &Folder, dialects: Dialects, options: Options) -> Conversion
                     let (fills, write) = (section::FILLS_IN, section::WRITE_VALUES);
                     conversion.problems.push(format!("`{}`: {fills}: {write}", found.path));
                 }
+                conversion.problems.extend(effects(&found.path, &text, &sections));
                 let is_flyway = from.is_none_or(|tool| tool.word() == "flyway") && name::is_flyway(&found.path);
                 if is_flyway && !options.keep_placeholders {
                     conversion.problems.extend(placeholders(&found.path, &text, dialects));
@@ -176,6 +177,28 @@ fn placeholders(path: &str, text: &str, dialects: Dialects) -> Vec<String> {
         );
     }
     problems
+}
+
+/// What the comments of another tool change about the run of a file, each as a problem.
+fn effects(path: &str, text: &str, sections: &Sections) -> Vec<String> {
+    // The lines that Liquibase ignores are left out of the new files.
+    let lost = sections.effects.iter().filter(|effect| !effect.is_left_out);
+    let problems = lost.map(|effect| {
+        let line = text[..effect.range.start].matches('\n').count() + 1;
+        format!("`{path}`:{line}: {}: {}", effect.message, effect.help)
+    });
+    problems.collect()
+}
+
+/// The text without the lines that mean something only to another tool.
+fn without_lines(file: &File) -> String {
+    let (mut text, mut from) = (String::new(), 0);
+    for line in &file.sections.lines {
+        text.push_str(&file.text[from..line.start]);
+        from = line.end;
+    }
+    text.push_str(&file.text[from..]);
+    text
 }
 
 /// The dialects of which a text can be read in one at least.
@@ -209,7 +232,13 @@ fn convert(files: &[File], settings: &BTreeMap<String, String>, numbering: Numbe
         let up = if with_down.contains(&id) { Kind::Up } else { Kind::OneWay };
         let of_both = file.path.strip_suffix("down.sql").and_then(|parent| settings.get(&format!("{parent}up.sql")));
         let outside = settings.get(&file.path).or(of_both);
+        let is_liquibase = file.sections.liquibase.is_some() && kind(file) != Kind::Down;
         let mut note = file.named.note.map(str::to_owned);
+        if is_liquibase {
+            let ignores = file.sections.effects.iter().any(|effect| effect.is_left_out);
+            let what = if ignores { ", and those that it ignores" } else { "" };
+            note = Some(format!("without the lines of Liquibase{what}"));
+        }
         let mut pieces = Vec::new();
         if is_divided(file) {
             for (direction, kind) in [(Direction::Up, Kind::Up), (Direction::Down, Kind::Down)] {
@@ -231,15 +260,19 @@ fn convert(files: &[File], settings: &BTreeMap<String, String>, numbering: Numbe
                 (_, Some(Direction::Up) | None) => place(up),
             };
             let asked = file.sections.sections.iter().any(|part| part.outside && part.has_statements);
-            let text = if file.named.has_transaction { without_transaction(&file.text) } else { file.text.clone() };
-            if text != file.text {
+            let text = match is_liquibase {
+                true => without_lines(file),
+                false => file.text.clone(),
+            };
+            let text = if file.named.has_transaction { without_transaction(&text) } else { text };
+            if file.named.has_transaction && text != file.text {
                 note = Some("without its BEGIN and COMMIT: a migration runs in a transaction anyway".to_owned());
             }
             let asks = asked || outside.is_some();
             let text = if asks { with_directive(&text) } else { text };
             if asks && text != file.text {
                 note = Some(format!("it begins with `{DIRECTIVE}` then"));
-            } else if path == file.path {
+            } else if path == file.path && text == file.text {
                 continue;
             }
             pieces.push(Piece { path, text, lines: Vec::new() });

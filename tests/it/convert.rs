@@ -73,7 +73,7 @@ CREATE INDEX users_id ON users (id);
 --rollback DROP TABLE
 --rollback   users;
 
---changeset ann:2 labels:posts
+--changeset ann:2 stripComments:false
 CREATE TABLE posts (id BIGINT PRIMARY KEY);
 --rollback DROP TABLE posts;
 ==> 0002_tags.sql
@@ -81,6 +81,16 @@ CREATE TABLE posts (id BIGINT PRIMARY KEY);
 -- changeset ann:3
 CREATE TABLE tags (id BIGINT PRIMARY KEY);
 -- rollback empty
+==> 0003_links.sql
+--liquibase formatted sql
+--changeset ann:4 splitStatements:false
+CREATE TABLE links (id BIGINT PRIMARY KEY);
+--ignoreLines:start
+CREATE TABLE never (id BIGINT PRIMARY KEY);
+--ignoreLines:end
+/* liquibase rollback
+DROP TABLE links;
+*/
 ",
         "\
 ==> 0001_users.up.sql
@@ -95,12 +105,45 @@ DROP INDEX users_id;
 DROP TABLE
 users;
 ==> 0002_tags.sql
--- liquibase formatted sql
--- changeset ann:3
 CREATE TABLE tags (id BIGINT PRIMARY KEY);
--- rollback empty
+==> 0003_links.up.sql
+CREATE TABLE links (id BIGINT PRIMARY KEY);
+==> 0003_links.down.sql
+DROP TABLE links;
 ",
     );
+}
+
+#[test]
+fn what_liquibase_and_atlas_would_not_run_is_refused_at_its_line() {
+    let liquibase = "--liquibase formatted sql\n--changeset ann:1 dbms:oracle context:test\n--preconditions onFail:HALT\n\
+                     CREATE TABLE users (id BIGINT PRIMARY KEY);\n";
+    let atlas = "-- atlas:txtar\n\n-- checks.sql --\nSELECT true;\n\n-- migration.sql --\nSELECT 1;\n";
+    for (text, places) in
+        [(liquibase, &["2:19", "2:31", "3:1"][..]), (atlas, &["3:1"]), ("-- atlas:checkpoint\n\nSELECT 1;\n", &["1:1"])]
+    {
+        let scratch = with(&[("0001_users.sql".to_owned(), text.to_owned())].into());
+        let untouched = scratch.everything();
+        let output = scratch.run(&["check"]).fails(1);
+        for place in places {
+            let place = format!("{FOLDER}/0001_users.sql:{place}");
+            assert!(output.contains(&place) && output.contains("is only a comment here"), "{place}: {output}");
+        }
+        if text != liquibase {
+            // Nothing would be renamed or split.
+            continue;
+        }
+        let output = scratch.run(&["adopt", "--dialects", "postgres", "--write"]).fails(1);
+        for place in places {
+            let line = place.split(':').next().unwrap();
+            assert!(output.contains(&format!("`0001_users.sql`:{line}: ")), "{output}");
+        }
+        assert_eq!(scratch.everything(), untouched);
+    }
+    let plain = "--liquibase formatted sql\n--changeset ann:1\nCREATE TABLE users (id BIGINT PRIMARY KEY);\n";
+    let scratch = with(&[("0001_users.sql".to_owned(), plain.to_owned())].into());
+    let output = scratch.run(&["check"]);
+    assert!(output.stderr.contains("Lockgate runs the file as one migration"), "{}{}", output.stdout, output.stderr);
 }
 
 #[test]

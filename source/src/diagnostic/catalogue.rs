@@ -320,7 +320,9 @@ catalogue! {
          database this is an ordinary comment: the whole file would run as one script, which drops at once what it \
          creates. Lockgate wants two files, `0001_users.up.sql` and `0001_users.down.sql`. Liquibase writes the down \
          script into comments (`--rollback`), which never run here, and goose can fill variables of the environment \
-         into a script (`ENVSUB`), which Lockgate does not: both are found too. `cargo xtask adopt` shows \
+         into a script (`ENVSUB`), which Lockgate does not: both are found too, and so is what changes which statements run: \
+         the `context`, `labels`, `dbms`, `runAlways` or `runOnChange` of a changeset, preconditions and ignored lines of \
+         Liquibase, and the checks and checkpoints of Atlas. `cargo xtask adopt` shows \
          how it would split the files of a folder, and `cargo xtask adopt --write` splits them. A section without a \
          statement is accepted, and so is a script that the lockfile records as released.";
 

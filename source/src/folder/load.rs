@@ -234,6 +234,7 @@ fn read_part(folder: &mut Folder, listing: &Listing, files: &[&FolderFile]) -> V
         diagnostics = section::without_echoes(diagnostics, &placeholders);
         diagnostics.extend(placeholders);
     }
+    diagnostics.extend(section::check_effects(folder, &files));
     let asking = section::check_transactions(folder, &files, &diagnostics);
     diagnostics.extend(asking);
     let is_seed = folder.kind == Some(CompanionKind::Seed);

@@ -5,6 +5,7 @@ pub mod backends;
 mod compare;
 pub mod directive;
 mod embed;
+mod foreign;
 mod freeze;
 mod grammar;
 mod lint;

@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use lockgate_core::Dialects;
 
+use super::foreign::{self, Effect};
 use super::model::{Folder, ScriptState};
 use super::name::{CONVERT, Kind, Name};
 use super::read::{self, FolderFile};
@@ -30,6 +31,8 @@ enum Mark {
     Aside,
     /// A line that holds a piece of the down script, such as `--rollback DROP TABLE users;`.
     Rollback,
+    /// A line that means something only in a file of Liquibase, such as `--preconditions onFail:HALT`.
+    Detail,
 }
 
 /// A comment that another tool acts upon.
@@ -71,6 +74,10 @@ pub(crate) struct Sections {
     outside: Vec<(Range<usize>, Option<String>, Option<Direction>)>,
     /// The comment that asks goose to fill in variables of the environment.
     pub(crate) substitutes: Option<Range<usize>>,
+    /// What the comments change about the run of the script.
+    pub(crate) effects: Vec<Effect>,
+    /// The first line of Liquibase, in one of its files.
+    pub(crate) liquibase: Option<Range<usize>>,
     /// The tools that write such comments; the empty name stands for headings that several tools write.
     pub(crate) tools: BTreeSet<String>,
 }
@@ -94,15 +101,18 @@ impl Sections {
 /// Divides a text as another tool would. Returns no sections if no line means something to another tool.
 pub(crate) fn sections(text: &str, dialects: Dialects) -> Sections {
     // Looking line by line costs little, and most files end here.
-    if !lines(text).any(|line| line.trim_start().starts_with(['-', '#', '\u{feff}']) && marker(line).is_some()) {
+    if !lines(text).any(|line| line.trim_start().starts_with(['-', '#', '/', '\u{feff}']) && marker(line).is_some()) {
         return Sections::default();
     }
     let layouts: Vec<sql::Layout> = dialects.iter().map(|dialect| sql::layout(dialect, text)).collect();
     let mut markers = Vec::new();
-    let mut at = 0;
+    let (mut at, mut block_end) = (0, 0);
     for line in lines(text) {
-        let range = at..at + line.len();
+        let mut range = at..at + line.len();
         at = range.end;
+        if range.start < block_end {
+            continue;
+        }
         let content = line.trim_start_matches(['\u{feff}', ' ', '\t', '\x0c']);
         let start = range.end - content.len();
         let Some(found) = marker(content) else { continue };
@@ -111,11 +121,18 @@ pub(crate) fn sections(text: &str, dialects: Dialects) -> Sections {
         let begins =
             |layout: &sql::Layout| [start, start + hashes].iter().any(|at| layout.comments.binary_search(at).is_ok());
         if layouts.iter().any(begins) {
+            if content.starts_with("/*") {
+                block_end = end_of_block(text, start);
+                range.end = block_end;
+            }
+            let content = &content[..content.len().min(range.end - start)];
             markers.push((found, start..start + content.trim_end().len(), range));
         }
     }
     // Other files may mention a rollback too, some in a heading.
-    let is_liquibase = markers.iter().any(|(marker, ..)| marker.tool == Some(LIQUIBASE) && marker.mark == Mark::Aside);
+    let is_liquibase = markers.iter().any(|(marker, comment, _)| {
+        marker.tool == Some(LIQUIBASE) && (marker.mark == Mark::Aside || text[comment.clone()].starts_with("/*"))
+    });
     for (marker, comment, _) in markers.iter_mut().filter(|(marker, ..)| marker.mark == Mark::Rollback && !is_liquibase)
     {
         if text[comment.clone()].trim_matches(|c: char| !c.is_alphanumeric()).eq_ignore_ascii_case(ROLLBACK) {
@@ -126,8 +143,20 @@ pub(crate) fn sections(text: &str, dialects: Dialects) -> Sections {
     let both = has(Direction::Up) && has(Direction::Down);
     markers.retain(|(marker, comment, _)| match marker.mark {
         Mark::Rollback => is_liquibase || undoes(&text[comment.clone()]),
+        Mark::Detail => is_liquibase,
         Mark::Section(_) | Mark::Aside => marker.exact || both,
     });
+    let mut effects = ignored(text, &mut markers);
+    for (marker, comment, _) in &markers {
+        match marker.tool {
+            Some(LIQUIBASE) => effects.extend(foreign::of_liquibase(text, comment.clone(), dialects)),
+            Some(ATLAS) => effects.extend(foreign::of_atlas(text, comment.clone())),
+            _ => {}
+        }
+    }
+    effects.sort_by_key(|effect| effect.range.start);
+    let liquibase = markers.iter().find(|(marker, ..)| is_liquibase && marker.tool == Some(LIQUIBASE));
+    let liquibase = liquibase.map(|(_, comment, _)| comment.clone());
 
     let has_statements = |body: &Range<usize>, lines: &[Range<usize>]| {
         let is_in_line = |token: &usize| lines.iter().any(|line| line.contains(token));
@@ -157,19 +186,23 @@ pub(crate) fn sections(text: &str, dialects: Dialects) -> Sections {
         if marker.outside {
             let direction = match marker.mark {
                 Mark::Section(direction) => Some(direction),
-                Mark::Aside | Mark::Rollback => None,
+                Mark::Aside | Mark::Rollback | Mark::Detail => None,
             };
             asking.push((comment.clone(), marker.tool.map(str::to_owned), direction));
         }
         match marker.mark {
-            Mark::Aside => outside |= marker.outside,
+            Mark::Aside | Mark::Detail => outside |= marker.outside,
             Mark::Rollback => {
                 sections.last_mut().expect("there is always one").body.end = line.start;
                 let words =
                     text[comment.clone()].to_ascii_lowercase().find(ROLLBACK).map_or(0, |at| at + ROLLBACK.len());
                 let start = comment.start + words;
                 let start = start + text[start..].len() - text[start..].trim_start_matches([' ', '\t']).len();
-                let body = start.min(line.end)..line.end;
+                let body = match text[comment.clone()].starts_with("/*") {
+                    true => body_of_block(text, start, line.end),
+                    false => start.min(line.end)..line.end,
+                };
+                let comment = comment.start..comment.start + line_len(&text[comment]);
                 let says = text[body.clone()].trim().to_ascii_lowercase();
                 let does = !matches!(says.trim_end_matches(';'), "" | "empty" | "not required");
                 let tool = marker.tool.map(str::to_owned);
@@ -193,7 +226,65 @@ pub(crate) fn sections(text: &str, dialects: Dialects) -> Sections {
         section.has_statements = has_statements(&section.body, &lines);
     }
     sections.iter_mut().for_each(|section| section.outside |= outside);
-    Sections { sections, lines, outside: asking, substitutes, tools }
+    Sections { sections, lines, outside: asking, substitutes, effects, liquibase, tools }
+}
+
+/// Where the comment in asterisks at `start` ends, with the rest of its last line if nothing else is on it.
+fn end_of_block(text: &str, start: usize) -> usize {
+    let end = text[start..].find("*/").map_or(text.len(), |length| start + length + "*/".len());
+    let rest = text[end..].trim_start_matches([' ', '\t']);
+    let after = text.len() - rest.len();
+    match lines(rest).next() {
+        None => after,
+        Some(line) if line.trim().is_empty() => after + line.len(),
+        Some(_) => end,
+    }
+}
+
+/// What is in a comment in asterisks after `start`; the comment and its line break end at `end`.
+fn body_of_block(text: &str, start: usize, end: usize) -> Range<usize> {
+    let body = &text[start.min(end)..end];
+    let body = body.rfind("*/").map_or(body, |close| &body[..close]);
+    let start = start + body.len() - body.trim_start().len();
+    // Its last line break stays: another rollback may follow.
+    start..start + body.trim_start().len()
+}
+
+/// The length of the first line, without white space at its end.
+fn line_len(text: &str) -> usize {
+    lines(text).next().map_or(0, |line| line.trim_end().len())
+}
+
+/// Extends Liquibase's `--ignoreLines:start` over the lines that it ignores, and `--ignoreLines:2` over the two after it.
+fn ignored(text: &str, markers: &mut Vec<(Marker<'_>, Range<usize>, Range<usize>)>) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    let word = |comment: &Range<usize>| {
+        let body = text[comment.clone()].trim_start_matches(['-', ' ', '\t']).to_ascii_lowercase();
+        body.strip_prefix(IGNORE_LINES).map(|word| word.trim().to_owned())
+    };
+    let mut at = 0;
+    while at < markers.len() {
+        let (_, comment, line) = markers[at].clone();
+        at += 1;
+        let Some(what) = word(&comment).filter(|what| what != "end") else { continue };
+        let end = match what.parse::<usize>() {
+            Ok(count) => line.end + lines(&text[line.end..]).take(count).map(str::len).sum::<usize>(),
+            Err(_) => {
+                let last = markers[at..].iter().find(|(_, comment, _)| word(comment).is_some_and(|word| word == "end"));
+                last.map_or(text.len(), |(_, _, last)| last.end)
+            }
+        };
+        markers[at - 1].2.end = end;
+        while markers.get(at).is_some_and(|(_, _, line)| line.start < end) {
+            markers.remove(at);
+        }
+        let shown = text[comment.clone()].to_owned();
+        let message =
+            format!("`{shown}` is only a comment here: Liquibase does not run these lines, and Lockgate would");
+        let help = "delete the lines that Liquibase ignores".to_owned();
+        effects.push(Effect { range: comment, message, help, is_left_out: true });
+    }
+    effects
 }
 
 /// The lines of a text, each with its line break. A carriage return alone is one too: to PostgreSQL it ends a comment.
@@ -220,6 +311,8 @@ pub(crate) const WRITE_VALUES: &str =
 pub(crate) const SQITCH_PLAN: &str = "sqitch.plan";
 
 const LIQUIBASE: &str = "Liquibase";
+const ATLAS: &str = "Atlas";
+const IGNORE_LINES: &str = "ignorelines:";
 const ROLLBACK: &str = "rollback";
 
 /// Returns what this line means to another tool.
@@ -227,6 +320,17 @@ fn marker(line: &str) -> Option<Marker<'_>> {
     use Direction::{Down, Up};
 
     let comment = line.trim_start_matches('\u{feff}').trim();
+    if let Some(block) = comment.strip_prefix("/*") {
+        // Liquibase: `/* liquibase rollback`
+        let mut words = block.split_whitespace();
+        let is = |word: Option<&str>, expected: &str| word.is_some_and(|word| word.eq_ignore_ascii_case(expected));
+        return (is(words.next(), LIQUIBASE) && is(words.next(), ROLLBACK)).then_some(Marker {
+            mark: Mark::Rollback,
+            tool: Some(LIQUIBASE),
+            outside: false,
+            exact: true,
+        });
+    }
     if !comment.starts_with("--") && !comment.starts_with('#') {
         return None;
     }
@@ -263,20 +367,40 @@ fn marker(line: &str) -> Option<Marker<'_>> {
         ["tern:", "disable-tx", ..] => return found("tern", Mark::Aside, true),
         ["rambler", word] => return found("rambler", Mark::Section(direction(word)?), false),
         // Play: `# --- !Ups`
-        [first, ..] if first.starts_with('!') => {
-            let direction = direction(&first[1..]).filter(|_| first.ends_with('s'))?;
+        [first, ..] if first.starts_with('!') && first.ends_with('s') => {
+            let direction = direction(&first[1..])?;
             return found("Play", Mark::Section(direction), false);
         }
         // MyBatis: `-- //@UNDO`
         ["//@undo" | "@undo", ..] | ["//", "@undo", ..] => return found("MyBatis", Mark::Section(Down), false),
         // Atlas: `-- down.sql --`
-        [file @ ("down.sql" | "migration.sql" | "checks.sql"), dashes] if dashes.starts_with("--") => {
-            return found("Atlas", Mark::Section(if file == "down.sql" { Down } else { Up }), false);
+        [file, dashes]
+            if dashes.starts_with("--")
+                && (matches!(file, "down.sql" | "migration.sql") || foreign::is_checks(file)) =>
+        {
+            return found(ATLAS, Mark::Section(if file == "down.sql" { Down } else { Up }), false);
         }
-        ["atlas:txmode", "none"] => return found("Atlas", Mark::Aside, true),
+        ["atlas:txmode", "none"] => return found(ATLAS, Mark::Aside, true),
+        ["atlas:checkpoint", ..] | ["atlas:delimiter", ..] => return found(ATLAS, Mark::Aside, false),
         ["liquibase", "formatted", "sql", ..] => return found(LIQUIBASE, Mark::Aside, false),
         ["changeset", id, ..] if id.contains(':') => {
             return found(LIQUIBASE, Mark::Aside, words.contains(&"runintransaction:false"));
+        }
+        // An author may have blanks: `--changeset Bob Smith:2`.
+        ["changeset", ref id @ ..]
+            if id.iter().any(|word| word.find(':').is_some_and(|at| 0 < at && at + 1 < word.len())) =>
+        {
+            return found(LIQUIBASE, Mark::Detail, words.contains(&"runintransaction:false"));
+        }
+        ["preconditions" | "property" | "rollbacksqlfile" | "include" | "includeall", ..] => {
+            return found(LIQUIBASE, Mark::Detail, false);
+        }
+        [first, ..]
+            if first.starts_with("precondition-")
+                || first.starts_with(IGNORE_LINES)
+                || first.starts_with("validchecksum:") =>
+        {
+            return found(LIQUIBASE, Mark::Detail, false);
         }
         [ROLLBACK, ..] => return found(LIQUIBASE, Mark::Rollback, false),
         _ => {}
@@ -388,6 +512,30 @@ pub(super) fn check(folder: &Folder, files: &[(Name, ReadScript)]) -> Vec<Diagno
     diagnostics
 }
 
+/// The comments of other tools that change what they run, and the files of Liquibase without any such comment.
+pub(super) fn check_effects(folder: &Folder, files: &[(Name, ReadScript)]) -> Vec<Diagnostic> {
+    let mut diagnostics = Vec::new();
+    for (name, read) in files {
+        if name.kind == Kind::Rust || read.script.state == ScriptState::Frozen {
+            continue;
+        }
+        let (text, shown) = (&read.script.text, folder.show(&read.script.path));
+        let sections = sections(text, dialects(folder, read));
+        for effect in &sections.effects {
+            let error = Diagnostic::error(Code::ForeignSection, shown.as_str(), effect.message.as_str());
+            diagnostics.push(error.at(text, effect.range.clone(), "").help(effect.help.as_str()).help(CONVERT));
+        }
+        let is_told = !sections.effects.is_empty() || sections.wrong(name.kind).next().is_some();
+        if let Some(range) = sections.liquibase.filter(|_| !is_told && name.kind != Kind::Down) {
+            let message =
+                format!("`{}` is only a comment here: Lockgate runs the file as one migration", &text[range.clone()]);
+            let warning = Diagnostic::warning(Code::ForeignSection, shown, message).at(text, range, "");
+            diagnostics.push(warning.help("delete the lines of Liquibase").help(CONVERT));
+        }
+    }
+    diagnostics
+}
+
 /// The scripts that another tool would run outside a transaction, and that run inside one here. Where a statement needs
 /// that, it says so itself.
 pub(super) fn check_transactions(
@@ -401,7 +549,8 @@ pub(super) fn check_transactions(
         let (script, shown) = (&read.script, folder.show(&read.script.path));
         let is_told = |other: &Diagnostic| {
             other.file == shown
-                && matches!(other.code, Code::OutsideTransaction | Code::ForeignSection | Code::TransactionControl)
+                && (matches!(other.code, Code::OutsideTransaction | Code::TransactionControl)
+                    || (other.code == Code::ForeignSection && other.severity == Severity::Error))
         };
         if name.kind == Kind::Rust
             || !script.options.transactional
@@ -567,6 +716,7 @@ mod tests {
             ("-- @up", "-- @down"),
             ("# --- !Ups", "# --- !Downs"),
             ("-- !Ups", "-- !Downs"),
+            ("-- !UP", "-- !DOWN"),
             ("-- // make users", "-- //@UNDO"),
             ("-- // make users", "-- @UNDO"),
             ("", "---- create above / drop below ----"),
@@ -629,6 +779,57 @@ mod tests {
         }
         // A down script of a file of its own, with the rollback kept.
         assert_eq!(wrong(Kind::Down, text), [""; 0]);
+    }
+
+    #[test]
+    fn a_rollback_in_a_block_comment_is_found() {
+        let text = "--liquibase formatted sql\n--changeset ann:1\nCREATE TABLE t (x int);\n/* liquibase rollback\n\
+                    DROP TABLE t;\n--rollback SELECT 1;\n*/\nSELECT 1;\n";
+        check(text, &["/* liquibase rollback"]);
+        let sections = sections(text, Dialects::NONE.with(Dialect::Postgres));
+        let down = sections.sections.iter().find(|section| section.is_comment).unwrap();
+        assert_eq!(&text[down.body.clone()], "DROP TABLE t;\n--rollback SELECT 1;\n");
+        let block = text.find("/*").unwrap()..text.find("SELECT 1;\n").unwrap() + 10;
+        assert!(sections.lines.iter().any(|line| line.start == block.start && text[line.end..] == *"SELECT 1;\n"));
+        check("SELECT 1;\n/* liquibase  rollback\n*/\nSELECT 2;\n", &[]);
+        check("SELECT 1; /* liquibase rollback\nDROP TABLE t;\n*/\n", &[]);
+        check("SELECT 1;\n/* liquibase rollback\nDROP TABLE t;\n*/ SELECT 2;", &["/* liquibase rollback"]);
+        check("/* liquibase rollback", &[]);
+    }
+
+    #[test]
+    fn what_another_tool_would_not_run_is_found() {
+        #[track_caller]
+        fn check(text: &str, expected: &[&str]) {
+            for text in [text.to_owned(), text.replace('\n', "\r\n")] {
+                let sections = sections(&text, Dialects::NONE.with(Dialect::Postgres));
+                let found: Vec<&str> = sections.effects.iter().map(|effect| &text[effect.range.clone()]).collect();
+                assert_eq!(found, expected, "{text}");
+            }
+        }
+        let liquibase = |text: &str| format!("--liquibase formatted sql\n--changeset ann:1\n{text}\nSELECT 1;\n");
+        check(
+            &liquibase("--ignoreLines:start\nSELECT 2;\n--changeset x:1 context:y\n--ignoreLines:end"),
+            &["--ignoreLines:start"],
+        );
+        check(
+            &liquibase("--ignoreLines:1\n--changeset x:1 context:y\n--changeset Bob Smith:2 context:z"),
+            &["--ignoreLines:1", "context:z"],
+        );
+        check(
+            &liquibase("--preconditions onFail:HALT\n--precondition-sql-check expectedResult:0 SELECT 1"),
+            &["--preconditions onFail:HALT", "--precondition-sql-check expectedResult:0 SELECT 1"],
+        );
+        // These words are Liquibase's only in one of its files.
+        check("-- property of the users: a table\nSELECT 1;\n-- ignoreLines:start\nSELECT 2;\n", &[]);
+        check(
+            "-- atlas:txtar\n\n-- checks.sql --\nSELECT true;\n\n-- migration.sql --\nSELECT 1;\n",
+            &["-- checks.sql --"],
+        );
+        check("-- atlas:txtar\n\n-- checks/1.sql --\nSELECT true;\n", &["-- checks/1.sql --"]);
+        check("-- atlas:checkpoint v1\n\nSELECT 1;\n", &["-- atlas:checkpoint v1"]);
+        check("-- atlas:delimiter \\n\\n\n\nSELECT 1;\n", &["-- atlas:delimiter \\n\\n"]);
+        check("-- atlas:txmode file\n-- atlas:nolint\nSELECT 1;\n", &[]);
     }
 
     #[test]
