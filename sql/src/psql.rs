@@ -7,7 +7,7 @@ mod words;
 
 use std::ops::Range;
 
-use lockgate_core::psql::{Form, Piece, Place, Program, Variable, What, is_name};
+use lockgate_core::psql::{Form, Piece, Place, Program, Variable, What, is_name, truth};
 
 use crate::Split;
 use crate::split::{self, PsqlStatements};
@@ -201,6 +201,23 @@ fn in_brackets(text: &str, statements: &[Range<usize>], at: usize) -> bool {
     }
 }
 
+/// The condition of an `\if` without a variable must be true or false.
+fn decides(name: &str, words: &[Vec<Piece>]) -> Result<(), (String, String)> {
+    let texts = words.iter().flatten().map(|piece| match piece {
+        Piece::Text(text) => Some(text.as_str()),
+        Piece::Variable(_) => None,
+    });
+    let Some(texts) = texts.collect::<Option<Vec<&str>>>() else { return Ok(()) };
+    let written = texts.join(" ");
+    match truth(&written) {
+        Some(_) => Ok(()),
+        None => Err((
+            format!("the condition of this `\\{name}` is neither true nor false: `{written}`"),
+            format!("write `\\{name} true`, `\\{name} false`, or a variable, such as `\\{name} :name`"),
+        )),
+    }
+}
+
 struct Reader<'a> {
     text: &'a str,
     connect: Connect<'a>,
@@ -277,6 +294,7 @@ impl Reader<'_> {
                 }
             }
             ("if", [_, ..]) => {
+                decides(name, &words)?;
                 self.open.push((range.clone(), false));
                 What::If(words)
             }
@@ -330,7 +348,7 @@ impl Reader<'_> {
             "elif" if words.is_empty() => {
                 Err(("this `\\elif` is not complete".to_owned(), "write it like `\\elif :name`".to_owned()))
             }
-            "elif" => Ok(What::Elif(words)),
+            "elif" => decides(name, &words).map(|()| What::Elif(words)),
             _ => {
                 *has_else = true;
                 Ok(What::Else)

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::Range;
 
-use super::quote::{identifier, literal, stays_inside, truth};
+use super::quote::{identifier, literal, stays_inside};
+use super::truth;
 use super::{Form, Piece, Program, Variable, What, Word};
 use crate::{Statement, StatementFlags, StatementKind};
 

@@ -37,19 +37,6 @@ pub(super) fn stays_inside(value: &str) -> bool {
     true
 }
 
-/// Whether a word is true or false for psql. `None` if it is neither.
-pub(super) fn truth(word: &str) -> Option<bool> {
-    let word = word.to_ascii_lowercase();
-    let begins = |whole: &str, least: usize| word.len() >= least && whole.starts_with(&word);
-    match word.as_str() {
-        "1" => Some(true),
-        "0" => Some(false),
-        _ if begins("true", 1) || begins("yes", 1) || begins("on", 2) => Some(true),
-        _ if begins("false", 1) || begins("no", 1) || begins("off", 2) => Some(false),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,19 +55,6 @@ mod tests {
         }
         for value in [";", "a; b", "'", "''' ", "\"", "--", "/*", "\\", "'\\'", "$$", ":x", "a:'b'", "x-", "x/", "\0"] {
             assert!(!stays_inside(value), "{value}");
-        }
-    }
-
-    #[test]
-    fn words_are_true_and_false_as_in_psql() {
-        for word in ["t", "TRUE", "tr", "y", "yes", "on", "1"] {
-            assert_eq!(truth(word), Some(true), "{word}");
-        }
-        for word in ["f", "False", "n", "no", "of", "off", "0"] {
-            assert_eq!(truth(word), Some(false), "{word}");
-        }
-        for word in ["", "o", "2", "truely", "onn", " 1"] {
-            assert_eq!(truth(word), None, "{word}");
         }
     }
 }

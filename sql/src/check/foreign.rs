@@ -100,6 +100,27 @@ const POSTGRES: &[Foreign] = &[
     foreign("alter user …", "account lock", "write `NOLOGIN`"),
     foreign("alter user …", "account unlock", "write `LOGIN`"),
     foreign("… to _", "identified", "delete it, and write `ALTER ROLE name PASSWORD '…';` as a statement before it"),
+    foreign("create extension …", "-", "write the name in double quotes, such as `\"uuid-ossp\"`"),
+    foreign("… extension if exists _", "-", "write the name in double quotes, such as `\"uuid-ossp\"`"),
+    foreign("… extension _", "-", "write the name in double quotes, such as `\"uuid-ossp\"`"),
+    foreign("grant … select", "_", ON),
+    foreign("grant … insert", "_", ON),
+    foreign("grant … update", "_", ON),
+    foreign("grant … delete", "_", ON),
+    foreign("grant … truncate", "_", ON),
+    foreign("grant … usage", "_", ON),
+    foreign("grant … execute", "_", ON),
+    foreign("grant … all", "_", ON),
+    foreign("grant … privileges", "_", ON),
+    foreign("revoke … select", "_", ON),
+    foreign("revoke … insert", "_", ON),
+    foreign("revoke … update", "_", ON),
+    foreign("revoke … delete", "_", ON),
+    foreign("revoke … truncate", "_", ON),
+    foreign("revoke … usage", "_", ON),
+    foreign("revoke … execute", "_", ON),
+    foreign("revoke … all", "_", ON),
+    foreign("revoke … privileges", "_", ON),
     foreign("", "flush", "delete it: what PostgreSQL grants counts at once"),
     foreign("set names", "", "delete it: a migration's text is always sent as UTF-8"),
     foreign("create", "login", "write `CREATE ROLE name LOGIN PASSWORD '…'`: only SQL Server knows `LOGIN` here"),
@@ -134,6 +155,7 @@ const POSTGRES: &[Foreign] = &[
     ),
 ];
 
+const ON: &str = "write `ON` before the object: `GRANT SELECT ON a TO b`";
 const PASSWORD: &str = "write `PASSWORD` instead of `IDENTIFIED BY`, and the password as a string";
 const WITHOUT_PLUGIN: &str =
     "delete it, and write `PASSWORD '…'`: the server decides in `pg_hba.conf` how users log in";

@@ -654,6 +654,8 @@ const NEWER: &[(&str, u16, &str)] = &[
     ("a number with `_`, `0x`, `0o` or `0b`", 16, "SELECT 0b11;"),
     ("a subquery in FROM without an alias", 16, "SELECT * FROM (SELECT 1);"),
     ("CREATE STATISTICS without a name", 16, "CREATE STATISTICS ON a, b FROM c;"),
+    ("STORAGE in ADD COLUMN", 16, "ALTER TABLE a ADD b text STORAGE EXTERNAL;"),
+    ("COMPRESSION", 14, "ALTER TABLE a ADD COLUMN IF NOT EXISTS b text COMPRESSION lz4 NOT NULL, DROP c;"),
     ("STORAGE in CREATE TABLE", 16, "CREATE TABLE a (b text STORAGE EXTERNAL);"),
     (
         "CREATE OR REPLACE TRIGGER",
@@ -837,6 +839,17 @@ fn the_help_for_what_another_database_writes_works() {
     let known: Vec<&str> = super::foreign::helps().collect();
     let (mut shown, mut failed) = (BTreeSet::new(), Vec::new());
     for (dialect, wrong, right) in [
+        (Dialect::Postgres, "CREATE EXTENSION uuid-ossp;", "CREATE EXTENSION \"uuid-ossp\";"),
+        (
+            Dialect::Postgres,
+            "CREATE EXTENSION IF NOT EXISTS uuid-ossp;",
+            "CREATE EXTENSION IF NOT EXISTS \"uuid-ossp\";",
+        ),
+        (Dialect::Postgres, "DROP EXTENSION IF EXISTS uuid-ossp;", "DROP EXTENSION IF EXISTS \"uuid-ossp\";"),
+        (Dialect::Postgres, "GRANT SELECT a TO b;", "GRANT SELECT ON a TO b;"),
+        (Dialect::Postgres, "GRANT INSERT, SELECT a TO b;", "GRANT INSERT, SELECT ON a TO b;"),
+        (Dialect::Postgres, "GRANT ALL PRIVILEGES a TO b;", "GRANT ALL PRIVILEGES ON a TO b;"),
+        (Dialect::Postgres, "REVOKE EXECUTE FUNCTION f() FROM b;", "REVOKE EXECUTE ON FUNCTION f() FROM b;"),
         (Dialect::Postgres, "INSERT IGNORE INTO a VALUES (1);", "INSERT INTO a VALUES (1) ON CONFLICT DO NOTHING;"),
         (Dialect::Postgres, "INSERT OR IGNORE INTO a VALUES (1);", "INSERT INTO a VALUES (1) ON CONFLICT DO NOTHING;"),
         (

@@ -90,6 +90,7 @@ fn what_is_not_known_is_refused_by_name() {
         ("\\i", "write it like `\\i file`"),
         ("\\i :a", "write the path itself"),
         ("\\if", "write it like `\\if :name`"),
+        ("\\if maybe", "write `\\if true`, `\\if false`, or a variable"),
         ("\\if 1", "close it in the same file"),
         ("\\else", "delete it, or write the `\\if` in the same file"),
         ("\\connect app", "give each database its own migrations"),

@@ -7,6 +7,8 @@ use std::ops::Range;
 use lockgate_core::Dialect;
 use squawk_syntax::syntax_error::SyntaxError;
 
+use crate::Release;
+use crate::check::{FindingKind, ParserFinding};
 use crate::lexer::Kind;
 use crate::words::Words;
 
@@ -86,6 +88,10 @@ pub(super) fn in_other_words(text: &str) -> Option<String> {
                 at.next();
                 other.type_name(&mut at);
             }
+        } else if at.is("table") || take(&mut at.clone(), "foreign table") {
+            for (range, ..) in how_stored(at.clone()) {
+                other.put(range, "");
+            }
         } else if at.is("index") {
             let index = at.token.start..at.token.end;
             let mut column = at.clone();
@@ -153,6 +159,51 @@ pub(super) fn in_other_words(text: &str) -> Option<String> {
     }
     other.only(at.rewound());
     other.changed.then(|| String::from_utf8(other.text).expect("whole tokens are put in the place of whole tokens"))
+}
+
+/// How the columns that an ALTER TABLE adds are stored, which the parser does not know: `COMPRESSION lz4` and `STORAGE
+/// external`, each with what it is and its first release.
+fn how_stored(mut at: Words<'_>) -> Vec<(Range<usize>, &'static str, u16)> {
+    let mut found = Vec::new();
+    let mut depth = 0_usize;
+    // The number of tokens after ADD: a column may be called `storage`, and its type follows.
+    let mut column: Option<usize> = None;
+    while !at.ended() {
+        match at.token.kind {
+            Kind::Open => depth += 1,
+            Kind::Close => depth = depth.saturating_sub(1),
+            _ if depth > 0 => {}
+            _ if at.is_byte(b',') => column = None,
+            _ if at.is("add") && column.is_none() => {
+                let _ = take(&mut at, "add column") || at.take("add");
+                let _ = take(&mut at, "if not exists");
+                column = Some(0);
+                continue;
+            }
+            _ if at.is_any(&["compression", "storage"]) && column.is_some_and(|count| count >= 2) => {
+                let (start, is_storage) = (at.token.start, at.is("storage"));
+                at.next();
+                if matches!(at.token.kind, Kind::Word | Kind::Name) {
+                    let what = if is_storage { ("STORAGE in ADD COLUMN", 16) } else { ("COMPRESSION", 14) };
+                    found.push((start..at.token.end, what.0, what.1));
+                }
+            }
+            _ => {}
+        }
+        column = column.map(|count| count + 1);
+        at.next();
+    }
+    found
+}
+
+/// Returns the first syntax that the server does not know yet and that the parser never knows.
+pub(super) fn newer(text: &str, server: Release) -> Option<ParserFinding> {
+    let mut at = Words::new(Dialect::Postgres, text, 0);
+    if !at.take("alter") || !(at.is("table") || take(&mut at.clone(), "foreign table")) {
+        return None;
+    }
+    let (range, what, since) = how_stored(at).into_iter().find(|(.., since)| *since > server.major())?;
+    Some(ParserFinding::new(range, FindingKind::Newer { what, since: Release::new(since), server }))
 }
 
 /// Moves past these words if all of them follow here, and returns whether they did.

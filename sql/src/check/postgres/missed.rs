@@ -23,6 +23,9 @@ pub(super) fn find(text: &str) -> Option<ParserFinding> {
     if let Some(wrong) = nothing_before(text, at.clone()) {
         return Some(wrong);
     }
+    if at.take("reset") {
+        return at.ended().then(|| ends(text, &at, "a setting, or `ALL`"));
+    }
     if at.is_any(&["grant", "revoke"]) {
         at.next();
         let expected = "a privilege or a role".to_owned();
@@ -39,6 +42,14 @@ pub(super) fn find(text: &str) -> Option<ParserFinding> {
         return None;
     }
     at.next();
+    if let Some(wrong) = not_distinct(text, at.clone()) {
+        return Some(wrong);
+    }
+    if creates && at.take("publication") {
+        at.next();
+        let what = at.take("for") && !at.is_any(&["table", "tables", "all"]);
+        return what.then(|| unexpected(text, &at, "`TABLE`, `TABLES IN SCHEMA` or `ALL TABLES`".to_owned()));
+    }
     if creates && at.take("type") {
         return attribute(text, at);
     }
@@ -49,6 +60,9 @@ pub(super) fn find(text: &str) -> Option<ParserFinding> {
     }
     if !creates && at.take("database") {
         at.next();
+        if at.take("reset") {
+            return at.ended().then(|| ends(text, &at, "a setting, or `ALL`"));
+        }
         return at.take("set").then(|| setting(text, at)).flatten();
     }
     // CREATE TABLE … PARTITION BY RANGE.
@@ -81,6 +95,109 @@ pub(super) fn find(text: &str) -> Option<ParserFinding> {
             let expected = "`RANGE`, `LIST` or `HASH`".to_owned();
             return (!known && !at.ended()).then(|| unexpected(text, &at, expected));
         }
+        at.next();
+    }
+    None
+}
+
+/// Finds what is wrong with the call of a trigger: `EXECUTE FUNCTION name(arguments)`, whose arguments are words, numbers and
+/// strings.
+pub(super) fn trigger_call(text: &str) -> Option<ParserFinding> {
+    let mut at = Words::new(Dialect::Postgres, text, 0);
+    if !at.take("create") {
+        return None;
+    }
+    while at.is_any(&["or", "replace", "constraint"]) {
+        at.next();
+    }
+    if !at.take("trigger") {
+        return None;
+    }
+    // A trigger may be called `execute`.
+    at.next();
+    let mut depth = 0_usize;
+    while !at.ended() && (depth > 0 || !at.is("execute")) {
+        match at.token.kind {
+            Kind::Open => depth += 1,
+            Kind::Close => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        at.next();
+    }
+    let executes = at.take("execute") && (at.take("function") || at.take("procedure"));
+    if !executes {
+        return None;
+    }
+    let wrong = |at: &Words<'_>, expected: &str| match at.ended() {
+        true => Some(ends(text, at, expected)),
+        false => Some(unexpected(text, at, expected.to_owned())),
+    };
+    let is_name = |at: &Words<'_>| matches!(at.token.kind, Kind::Word | Kind::Name);
+    loop {
+        if !is_name(&at) {
+            return wrong(&at, "the name of a function");
+        }
+        at.next();
+        if !at.is_byte(b'.') {
+            break;
+        }
+        at.next();
+    }
+    if at.token.kind != Kind::Open {
+        return wrong(&at, "`(`");
+    }
+    at.next();
+    // The server takes a comma before the first one.
+    if at.token.kind == Kind::Close || at.is_byte(b',') {
+        let is_empty = at.token.kind == Kind::Close;
+        at.next();
+        if is_empty {
+            return if at.ended() { None } else { wrong(&at, "`;`") };
+        }
+    }
+    loop {
+        if !is_name(&at) && !matches!(at.token.kind, Kind::Text | Kind::Number) {
+            return wrong(&at, "a word, a number or a string");
+        }
+        let mut escaped = at.clone();
+        if escaped.take("u") && escaped.is_byte(b'&') {
+            at = escaped;
+        }
+        let is_number = at.token.kind == Kind::Number;
+        at.next();
+        // The lexer reads `2.5` as three tokens.
+        while is_number && (at.is_byte(b'.') || at.token.kind == Kind::Number) {
+            at.next();
+        }
+        // A string may go on in the next line, and name its escape character.
+        while at.token.kind == Kind::Text || at.take("uescape") {
+            at.next();
+        }
+        if at.token.kind == Kind::Close {
+            at.next();
+            return if at.ended() { None } else { wrong(&at, "`;`") };
+        }
+        if !at.is_byte(b',') {
+            return wrong(&at, "`,` or `)`");
+        }
+        at.next();
+    }
+}
+
+/// Finds `UNIQUE NULLS NOT` without `DISTINCT`.
+fn not_distinct(text: &str, mut at: Words<'_>) -> Option<ParserFinding> {
+    let mut follows = false;
+    while !at.ended() {
+        let mut here = at.clone();
+        if follows && here.take("nulls") && here.take("not") && !here.is("distinct") {
+            let expected = "`DISTINCT`";
+            return Some(if here.ended() {
+                ends(text, &here, expected)
+            } else {
+                unexpected(text, &here, expected.to_owned())
+            });
+        }
+        follows = at.is("unique");
         at.next();
     }
     None
@@ -236,7 +353,10 @@ fn role(text: &str, mut at: Words<'_>) -> Option<ParserFinding> {
     if at.take("set") {
         return setting(text, at);
     }
-    if at.is_any(&["rename", "reset", "add", "drop"]) {
+    if at.take("reset") {
+        return at.ended().then(|| ends(text, &at, "a setting, or `ALL`"));
+    }
+    if at.is_any(&["rename", "add", "drop"]) {
         return None;
     }
     at.take("with");
@@ -307,6 +427,38 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_arguments_of_a_trigger_are_read() {
+        let of = |call: &str| {
+            format!("CREATE TRIGGER execute BEFORE UPDATE ON a FOR EACH ROW WHEN (OLD.execute) EXECUTE {call}")
+        };
+        for call in [
+            "FUNCTION f() );",
+            "FUNCTION f(a b c, ,);",
+            "FUNCTION f(a,);",
+            "FUNCTION f('a' b);",
+            "FUNCTION f(-1);",
+            "FUNCTION f(a.b);",
+            "FUNCTION f((a));",
+            "FUNCTION f(a;",
+            "FUNCTION ('a');",
+            "FUNCTION s.('a');",
+            "FUNCTION f;",
+            "PROCEDURE f() WHEN (true);",
+        ] {
+            assert!(trigger_call(&of(call)).is_some(), "{call}");
+        }
+        for call in [
+            "FUNCTION f();",
+            "PROCEDURE s.\"F\"(a, \"b\", 1, 2.5, 'c', E'\\n', $$d$$, order, default);",
+            "FUNCTION f(U&'d!0061t' UESCAPE '!', 'a'\n'b')",
+            "FUNCTION f(, a);",
+        ] {
+            assert!(trigger_call(&of(call)).is_none(), "{call}: {:?}", trigger_call(&of(call)));
+        }
+        assert!(trigger_call("CREATE EVENT TRIGGER e ON login EXECUTE FUNCTION f();").is_none());
+    }
+
+    #[test]
     fn likely_mistakes_that_the_parser_takes() {
         for text in [
             "DROP TABLE;",
@@ -334,6 +486,14 @@ mod tests {
             "ALTER DATABASE a SET b;",
             "SET NAMES utf8mb4;",
             "DISCARD;",
+            "RESET;",
+            "ALTER USER a RESET;",
+            "ALTER ROLE a IN DATABASE b RESET;",
+            "ALTER DATABASE a RESET;",
+            "CREATE PUBLICATION p FOR t;",
+            "CREATE TABLE a (b int UNIQUE NULLS NOT);",
+            "ALTER TABLE a ADD UNIQUE NULLS NOT (b);",
+            "ALTER TABLE a ADD CONSTRAINT c UNIQUE NULLS NOT;",
             "ALTER TABLE a;",
             "ALTER TABLE IF EXISTS ONLY a.b *;",
             "ALTER FOREIGN TABLE a;",
@@ -384,6 +544,16 @@ mod tests {
             "SET LOCAL names TO utf8;",
             "SET names = utf8;",
             "DISCARD ALL;",
+            "RESET ALL;",
+            "ALTER USER a RESET ALL;",
+            "ALTER ROLE a IN DATABASE b RESET c.d;",
+            "ALTER DATABASE a RESET b;",
+            "CREATE PUBLICATION p;",
+            "CREATE PUBLICATION p FOR TABLE t, ONLY u (a) WHERE (b);",
+            "CREATE PUBLICATION p FOR ALL TABLES;",
+            "CREATE PUBLICATION p FOR TABLES IN SCHEMA s WITH (publish = 'insert');",
+            "CREATE TABLE a (b int UNIQUE NULLS NOT DISTINCT, c int UNIQUE NULLS DISTINCT NOT NULL);",
+            "CREATE VIEW v AS SELECT nulls NOT IN (1) FROM a;",
             "CREATE TABLE a ();",
             "CREATE TABLE if AS SELECT 1;",
             "ALTER TABLE only ADD b int;",
