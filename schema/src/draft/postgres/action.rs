@@ -8,10 +8,8 @@ use super::constraint;
 use super::fate::Fate;
 use super::index;
 use super::key::Key;
-use super::mention::last_name;
 use super::meta::{self, Address};
 use super::object;
-use super::options;
 use super::order::Action;
 use super::part::{Model, Part, Parts, parents};
 use super::sequence;
@@ -21,7 +19,7 @@ use super::view;
 use crate::draft::step::{Hazard, Mode, Statement, Step};
 use crate::draft::write::{ident, literal, qualified};
 use crate::model::{
-    Column, Constraint, ConstraintKind, Index, Name, Object, ObjectKind, Privilege, Schema, Table, TableKind, Type,
+    Column, Constraint, ConstraintKind, Index, Name, Object, ObjectKind, Privilege, Schema, Sequence, Table, TableKind, Type,
     TypeKind,
 };
 
@@ -45,6 +43,7 @@ pub(super) fn all(
         builds: BTreeMap::new(),
         shells: BTreeMap::new(),
         copies: Vec::new(),
+        follows: Vec::new(),
         with_new: BTreeMap::new(),
         with_old: BTreeMap::new(),
     };
@@ -81,6 +80,8 @@ struct Writer<'a> {
     shells: BTreeMap<Key, usize>,
     /// The actions that copy the rows of a table to a new one.
     copies: Vec<(Name, usize)>,
+    /// Actions and those that follow them, besides what the needs of the parts say.
+    follows: Vec<(usize, usize)>,
     /// The part whose action creates another one too.
     with_new: BTreeMap<Key, Key>,
     /// The part whose action drops another one too.
@@ -143,6 +144,7 @@ impl Writer<'_> {
             (Some(Model::Column(_, before)), Some(Model::Column(table, after))) => {
                 return self.change_column(key, table, before, after);
             }
+            (Some(Model::Default(..)), Some(Model::Default(table, after))) => self.set_default(key, table, after),
             _ => statements,
         };
         let index = self.make(key, steps(statements));
@@ -170,6 +172,11 @@ impl Writer<'_> {
             let statements = column::change(table, &before, after);
             let index = self.make(key, steps(statements));
             self.ends.insert(key.clone(), index);
+            match (&before.identity, &after.identity) {
+                (None, Some(_)) => self.begin_identity(index, table, after),
+                (Some(_), None) => self.end_identity(index, table, &before),
+                (Some(_), Some(_)) | (None, None) => {}
+            }
             return;
         }
         let nullable = Column { not_null: false, ..after.clone() };
@@ -189,6 +196,78 @@ impl Writer<'_> {
         ];
         let later = self.add(steps(later), rank::CREATE + kind_rank(key));
         self.actions[later].after_commit.insert(index);
+    }
+
+    /// Sets the default of a column. A sequence goes on where the one before is, and past the values of existing rows.
+    fn set_default(&self, key: &Key, table: &Table, it: &Column) -> Vec<Statement> {
+        let mut found = vec![column::default(table, it)];
+        let Some(to) = sequence_of_default(self.new, table, it) else { return found };
+        let from = sequence_of_default(self.old, table, it);
+        if from.is_some_and(|from| from.name == to.name) || self.created_with(key).is_some() {
+            return found;
+        }
+        let increment = to.options.increment;
+        if let Some(from) = from
+            && self.is_new(&Key::Sequence(to.name.clone()))
+        {
+            found.push(sequence::go_on(&from.name, &to.name, increment));
+        }
+        found.extend(column::past_existing(table, it, &to.name, increment));
+        found
+    }
+
+    /// Lets the sequence of a new identity go on where that of the default is, and past the values of existing rows.
+    fn begin_identity(&mut self, index: usize, table: &Table, it: &Column) {
+        let to = column::sequence_name(table, it);
+        let increment = it.identity.as_ref().map_or(1, |identity| identity.options.increment);
+        let mut found = Vec::new();
+        if let Some(from) = sequence_of_default(self.old, table, it) {
+            let end = self.end(&Key::Sequence(from.name.clone()));
+            if from.name == to {
+                let aside = sequence::aside(&from.name);
+                found.push(sequence::go_on(&aside, &to, increment));
+                found.push(Statement::new(format!("DROP SEQUENCE {}", qualified(&aside))));
+                self.follows.extend(end.map(|end| (end, index)));
+            } else {
+                found.push(sequence::go_on(&from.name, &to, increment));
+                self.follows.extend(end.map(|end| (index, end)));
+            }
+        }
+        found.extend(column::past_existing(table, it, &to, increment));
+        self.actions[index].steps.extend(steps(found));
+    }
+
+    /// Lets the new sequence of a default go on where that of the identity is, before that goes.
+    fn end_identity(&mut self, index: usize, table: &Table, before: &Column) {
+        let Some(to) = sequence_of_default(self.new, table, before) else { return };
+        let Some(&made) = self.makes.get(&Key::Sequence(to.name.clone())).filter(|_| {
+            self.is_new(&Key::Sequence(to.name.clone()))
+        }) else {
+            return;
+        };
+        let mut from = column::sequence_name(table, before);
+        if from == to.name {
+            let aside = sequence::aside(&from);
+            let renamed = self.add(steps(vec![sequence::rename(&from, &aside)]), rank::CREATE);
+            self.follows.push((renamed, made));
+            from = aside;
+        }
+        let go_on = Step::Statement(sequence::go_on(&from, &to.name, to.options.increment));
+        self.actions[index].steps.insert(0, go_on);
+        self.follows.push((made, index));
+    }
+
+    /// Whether a column of this draft gets an identity whose sequence has the name of one that goes, and goes on there.
+    fn becomes_identity(&self, it: &Sequence) -> bool {
+        self.new.all.iter().any(|(key, part)| match part.model {
+            Model::Column(table, column) => {
+                column.identity.is_some()
+                    && matches!(self.fates.get(key), Some(Fate::Changes(_)))
+                    && column::sequence_name(table, column) == it.name
+                    && sequence_of_default(self.old, table, column).is_some_and(|from| from.name == it.name)
+            }
+            _ => false,
+        })
     }
 
     /// What the parents of a table change in it.
@@ -390,7 +469,7 @@ impl Writer<'_> {
                 steps(table::change_marks(before, it, true))
             }
             Model::Column(table, it) => steps(column::add(table, it)),
-            Model::Default(table, it) => vec![Step::Statement(column::default(table, it))],
+            Model::Default(table, it) => steps(self.set_default(key, table, it)),
             Model::Constraint(table, it) => return self.create_constraint(key, table, it),
             Model::Index(on, it) => return self.create_index(key, on, it),
             Model::View(it) => {
@@ -471,10 +550,30 @@ impl Writer<'_> {
         if let Some(Model::Table(before)) = self.old.get(&Key::Table(it.name.clone())).map(|part| part.model)
             && is_copied(before, it)
         {
-            let copy = self.add(steps(table::copy(before, it)), rank::CREATE + 1);
+            let copy = self.add(steps(self.copy(before, it)), rank::CREATE + 1);
             self.copies.push((it.name.clone(), copy));
         }
         steps(found)
+    }
+
+    /// Copies the rows of a table to the new one, whose sequences go on after them.
+    fn copy(&self, before: &Table, after: &Table) -> Vec<Statement> {
+        let mut found = table::copy(before, after);
+        let is_common = |it: &&Column| before.columns.iter().any(|other| other.name == it.name);
+        let past = after.columns.iter().filter(is_common).filter_map(|it| {
+            if let Some(identity) = &it.identity {
+                let name = column::sequence_name(after, it);
+                return column::past_existing(after, it, &name, identity.options.increment);
+            }
+            let sequence = sequence_of_default(self.new, after, it)?;
+            let same = sequence_of_default(self.old, before, it).is_some_and(|old| old.name == sequence.name);
+            if same { None } else { column::past_existing(after, it, &sequence.name, sequence.options.increment) }
+        });
+        let past: Vec<Statement> = past.collect();
+        let dropped = found.pop();
+        found.extend(past);
+        found.extend(dropped);
+        found
     }
 
     /// Whether a table has had rows before this draft, which others read and write meanwhile.
@@ -652,6 +751,9 @@ impl Writer<'_> {
                 rank = rank::LOSE + 3;
                 vec![Step::Statement(types::drop(it))]
             }
+            Model::Sequence(it) if self.becomes_identity(it) => {
+                vec![Step::Statement(sequence::rename(&it.name, &sequence::aside(&it.name)))]
+            }
             Model::Sequence(it) => {
                 rank = rank::LOSE + 2;
                 vec![Step::Statement(sequence::drop(it))]
@@ -824,6 +926,7 @@ impl Writer<'_> {
                 }
             }
         }
+        edges.append(&mut self.follows);
         self.link_defaults(&mut edges);
         self.link_names(&mut edges);
         self.link_copies(&mut edges);
@@ -940,6 +1043,17 @@ impl Writer<'_> {
     }
 }
 
+/// The sequence from which the default of a column takes its values.
+fn sequence_of_default<'a>(parts: &Parts<'a>, table: &Table, column: &Column) -> Option<&'a Sequence> {
+    let part = parts.get(&Key::Default(table.name.clone(), column.name.clone()))?;
+    let Model::Default(_, it) = part.model else { return None };
+    it.default.as_ref().filter(|default| default.starts_with("nextval("))?;
+    part.needs.iter().find_map(|need| match parts.get(need)?.model {
+        Model::Sequence(it) => Some(it),
+        _ => None,
+    })
+}
+
 /// The constraint of a parent that brought one along. That of a key has another name there.
 fn of_parents(parts: &Parts<'_>, table: &Table, it: &Constraint) -> Option<Key> {
     let candidates = parents(table).filter_map(|parent| match parts.get(&Key::Table(parent.clone()))?.model {
@@ -996,10 +1110,7 @@ fn relation_names(model: Model<'_>) -> Vec<Name> {
             }
             ConstraintKind::ForeignKey | ConstraintKind::Check | ConstraintKind::NotNull => Vec::new(),
         },
-        Model::Column(table, it) if it.identity.is_some() => {
-            let other = options::find(&it.options, "sequence").map(last_name);
-            vec![of(&table.name, &other.unwrap_or_else(|| format!("{}_{}_seq", table.name.name, it.name)))]
-        }
+        Model::Column(table, it) if it.identity.is_some() => vec![column::sequence_name(table, it)],
         Model::Namespace(_)
         | Model::Owned(_)
         | Model::Parent(_)

@@ -5,7 +5,7 @@ use super::meta;
 use super::options;
 use super::sequence;
 use crate::draft::step::{Hazard, Loss, Statement};
-use crate::draft::write::{ident, qualified};
+use crate::draft::write::{ident, literal, qualified};
 use crate::model::{Column, Detail, Generation, Identity, Name, Privilege, Table, TableKind};
 
 /// The word of `ALTER` for a table.
@@ -295,15 +295,11 @@ fn of_sequence(table: &Table, before: &Column, after: &Column) -> Vec<Statement>
     if after.identity.is_none() {
         return found;
     }
-    let usual =
-        qualified(&Name { schema: table.name.schema.clone(), name: format!("{}_{}_seq", table.name.name, after.name) });
-    let name =
-        |column: &Column| options::find(&column.options, "sequence").map_or_else(|| usual.clone(), str::to_owned);
+    let name = |column: &Column| sequence_name(table, column);
     if before.identity.is_some() && name(before) != name(after) {
-        let to = ident(&last_name(&name(after)));
-        found.push(Statement::new(format!("ALTER SEQUENCE {} RENAME TO {to}", name(before))));
+        found.push(sequence::rename(&name(before), &name(after)));
     }
-    let sequence = format!("SEQUENCE {}", name(after));
+    let sequence = format!("SEQUENCE {}", qualified(&name(after)));
     let persistence = |column| options::find(column, "sequence persistence");
     if persistence(&before.options) != persistence(&after.options) {
         let word = if persistence(&after.options) == Some("unlogged") { "UNLOGGED" } else { "LOGGED" };
@@ -313,6 +309,30 @@ fn of_sequence(table: &Table, before: &Column, after: &Column) -> Vec<Statement>
     found.extend(meta::comment(&sequence, comment(&before.options), comment(&after.options)));
     found.extend(meta::privileges(&sequence, "", &sequence_privileges(before), &sequence_privileges(after)));
     found
+}
+
+/// The name of the sequence of an identity column.
+pub(super) fn sequence_name(table: &Table, it: &Column) -> Name {
+    let own = options::find(&it.options, "sequence").map(last_name);
+    let name = own.unwrap_or_else(|| format!("{}_{}_seq", table.name.name, it.name));
+    Name { schema: table.name.schema.clone(), name }
+}
+
+/// Sets a sequence past the greatest value of a column that takes its values from it, so that the next row gets a new
+/// one. An empty table changes nothing, and a sequence is never set back.
+pub(super) fn past_existing(table: &Table, it: &Column, from: &Name, increment: i64) -> Option<Statement> {
+    let is_whole = ["smallint", "integer", "bigint", "numeric"].contains(&base(&it.data_type));
+    if !is_whole || matches!(table.kind, TableKind::Foreign { .. }) {
+        return None;
+    }
+    let (last, beyond) = if increment < 0 { ("min", "<=") } else { ("max", ">=") };
+    let cast = if base(&it.data_type) == "numeric" { "::bigint" } else { "" };
+    let (sequence, column) = (qualified(from), ident(&it.name));
+    Some(Statement::new(format!(
+        "SELECT setval({}, {last}({column}){cast}) FROM {} HAVING {last}({column}) {beyond} (SELECT last_value FROM {sequence})",
+        literal(&sequence),
+        qualified(&table.name)
+    )))
 }
 
 /// The privileges on the sequence of an identity column: `USAGE TO app WITH GRANT OPTION`.

@@ -2,8 +2,8 @@
 
 use super::meta::{self, Address};
 use crate::draft::step::{Hazard, Loss, Statement};
-use crate::draft::write::{ident, qualified};
-use crate::model::{Persistence, Sequence, SequenceOptions};
+use crate::draft::write::{ident, literal, qualified};
+use crate::model::{Name, Persistence, Sequence, SequenceOptions};
 
 pub(super) fn address(it: &Sequence) -> Address {
     Address::new(format!("SEQUENCE {}", qualified(&it.name)))
@@ -41,6 +41,25 @@ pub(super) fn change(before: &Sequence, after: &Sequence) -> Vec<Statement> {
 
 pub(super) fn drop(it: &Sequence) -> Statement {
     Statement::new(format!("DROP SEQUENCE {}", qualified(&it.name))).with(Hazard::Loses(Loss::Sequence))
+}
+
+pub(super) fn rename(before: &Name, after: &Name) -> Statement {
+    Statement::new(format!("ALTER SEQUENCE {} RENAME TO {}", qualified(before), ident(&after.name)))
+}
+
+/// The name of a sequence while another one has its own.
+pub(super) fn aside(it: &Name) -> Name {
+    Name { schema: it.schema.clone(), name: format!("{}_before", it.name) }
+}
+
+/// Lets a new sequence go on where another one is.
+pub(super) fn go_on(from: &Name, to: &Name, increment: i64) -> Statement {
+    let beyond = if increment < 0 { "<=" } else { ">=" };
+    let (from, to) = (qualified(from), qualified(to));
+    Statement::new(format!(
+        "SELECT setval({}, last_value, is_called) FROM {from} WHERE last_value {beyond} (SELECT last_value FROM {to})",
+        literal(&to)
+    ))
 }
 
 /// Makes a column the owner of a sequence, or nothing.

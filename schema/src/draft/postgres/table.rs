@@ -327,14 +327,6 @@ pub(super) fn copy(before: &Table, after: &Table) -> Vec<Statement> {
         let overriding = if identity { " OVERRIDING SYSTEM VALUE" } else { "" };
         let sql = format!("INSERT INTO {} ({names}){overriding} SELECT {names} FROM {old}", qualified(&after.name));
         found.push(Statement::new(sql).with(Hazard::Rewrites));
-        for column in common.iter().filter(|column| column.identity.is_some()) {
-            let (table, name) = (qualified(&after.name), ident(&column.name));
-            found.push(Statement::new(format!(
-                "SELECT setval(pg_get_serial_sequence({}, {}), COALESCE((SELECT max({name}) FROM {table}), 1))",
-                literal(&table),
-                literal(&column.name)
-            )));
-        }
     }
     let loses = before
         .columns
