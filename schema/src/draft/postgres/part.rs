@@ -306,7 +306,10 @@ fn object(it: &Object, names: &Names, tables: &BTreeMap<&Name, &Table>, found: &
     }
     found.certain.extend(named);
     if let Some(body) = body {
-        found.likely.extend(names.in_body(&Mentioned::of(body)));
+        let mentioned = Mentioned::of(body);
+        let named = names.in_body(&mentioned);
+        found.likely.extend(of_tables(&named, &mentioned, tables));
+        found.likely.extend(named);
     }
 }
 

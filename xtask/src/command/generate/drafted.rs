@@ -167,7 +167,7 @@ pub(super) async fn draft(context: &Context<'_>, throwaway: &mut Throwaway) -> R
         }
         let after = read(&mut work).await?;
         let mut down = as_one(draft::draft(&after, &schema_before, Mode::Offline).scripts);
-        down.steps.extend(renames[..done].iter().rev().map(|one| Step::Statement(one.reversed().statement())));
+        rename_back(&mut down.steps, &renames[..done]);
         let schema_with_old_names = if at == 0 { &before } else { &schema_before };
         let rows = fills.next(schema_with_old_names, &mut behind, context.dialects().len() > 1).await;
         let schemas = [schema_with_old_names, &after];
@@ -255,6 +255,44 @@ fn with_renames(mut scripts: Vec<Script>, renames: &[Rename]) -> Vec<Script> {
     let steps = renames.iter().map(|rename| Step::Statement(rename.statement()));
     scripts[0].steps.splice(0..0, steps);
     scripts
+}
+
+/// Gives back the old names at the end of a down script. PostgreSQL checks the body of a function against the names that
+/// there are, so a function that has one of the old names in its text follows.
+fn rename_back(steps: &mut Vec<Step>, renames: &[Rename]) {
+    let old: Vec<&str> = renames.iter().map(|one| one.part.as_ref().unwrap_or(&one.object.name).as_str()).collect();
+    let words = |sql: &str| -> Vec<String> {
+        sql.split(|c: char| !(c.is_alphanumeric() || c == '_')).map(str::to_owned).collect()
+    };
+    let follows = |at: usize| {
+        let Step::Statement(statement) = &steps[at] else { return false };
+        let Some(rest) = ["FUNCTION ", "PROCEDURE "]
+            .iter()
+            .find_map(|word| statement.sql.strip_prefix("CREATE OR REPLACE ")?.strip_prefix(word))
+        else {
+            return false;
+        };
+        // A body that is not a text has the names of the objects themselves.
+        let Some((_, body)) = rest.split_once("\nAS ") else { return false };
+        let name = rest.split('(').next().and_then(|name| name.rsplit('.').next()).unwrap_or_default();
+        let is_needed = steps[at + 1..].iter().any(|step| match step {
+            Step::Statement(later) => words(&later.sql).iter().any(|word| word == name.trim_matches('"')),
+            Step::Open { .. } => false,
+        });
+        !is_needed && words(body).iter().any(|word| old.contains(&word.as_str()))
+    };
+    let later: Vec<bool> = (0..steps.len()).map(follows).collect();
+    let mut moved = Vec::new();
+    let mut at = 0;
+    steps.retain(|step| {
+        at += 1;
+        if later[at - 1] {
+            moved.push(step.clone());
+        }
+        !later[at - 1]
+    });
+    steps.extend(renames.iter().rev().map(|one| Step::Statement(one.reversed().statement())));
+    steps.append(&mut moved);
 }
 
 /// Refuses a draft that deletes data which nobody has allowed it to delete.
@@ -629,5 +667,37 @@ impl Drafted {
             lines.push(format!("write the test of {}: nothing was found that it could check", one.id));
         }
         lines.into_iter().map(|line| line + "\n").collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lockgate_schema::Name;
+    use lockgate_schema::draft::{Renamed, Statement};
+
+    use super::*;
+
+    #[test]
+    fn a_function_with_an_old_name_in_its_text_follows_the_rename_back() {
+        let rename = Rename {
+            what: Renamed::Table,
+            object: Name { schema: Some("public".to_owned()), name: "t".to_owned() },
+            part: None,
+            to: "tt".to_owned(),
+        };
+        let function =
+            |name: &str, body: &str| format!("CREATE OR REPLACE FUNCTION public.{name}()\nAS $f$SELECT {body}$f$");
+        let statements = [function("g", "a FROM t"), function("h", "a FROM tt"), "DROP TABLE public.x".to_owned()];
+        let mut steps: Vec<Step> = statements.into_iter().map(|sql| Step::Statement(Statement::new(sql))).collect();
+        rename_back(&mut steps, &[rename]);
+        let script = Script { steps, ..Script::default() };
+        let found: Vec<&str> = script::statements(&script).collect();
+        let wanted = [
+            function("h", "a FROM tt"),
+            "DROP TABLE public.x".to_owned(),
+            "ALTER TABLE public.tt RENAME TO t".to_owned(),
+            function("g", "a FROM t"),
+        ];
+        assert_eq!(found, wanted);
     }
 }
