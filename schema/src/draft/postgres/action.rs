@@ -19,8 +19,8 @@ use super::view;
 use crate::draft::step::{Hazard, Mode, Statement, Step};
 use crate::draft::write::{ident, literal, qualified};
 use crate::model::{
-    Column, Constraint, ConstraintKind, Index, Name, Object, ObjectKind, Privilege, Schema, Sequence, Table, TableKind, Type,
-    TypeKind,
+    Column, Constraint, ConstraintKind, Index, Name, Object, ObjectKind, Privilege, Schema, Sequence, Table, TableKind,
+    Type, TypeKind,
 };
 
 /// All actions that make the new parts of the old ones.
@@ -240,9 +240,9 @@ impl Writer<'_> {
     /// Lets the new sequence of a default go on where that of the identity is, before that goes.
     fn end_identity(&mut self, index: usize, table: &Table, before: &Column) {
         let Some(to) = sequence_of_default(self.new, table, before) else { return };
-        let Some(&made) = self.makes.get(&Key::Sequence(to.name.clone())).filter(|_| {
-            self.is_new(&Key::Sequence(to.name.clone()))
-        }) else {
+        let Some(&made) =
+            self.makes.get(&Key::Sequence(to.name.clone())).filter(|_| self.is_new(&Key::Sequence(to.name.clone())))
+        else {
             return;
         };
         let mut from = column::sequence_name(table, before);
@@ -759,6 +759,8 @@ impl Writer<'_> {
                 vec![Step::Statement(sequence::drop(it))]
             }
             Model::Owned(it) => vec![Step::Statement(sequence::owned(it, false))],
+            // It goes with its parent, when the rows have been copied.
+            Model::Table(it) if self.goes_with_copied(it) => return,
             Model::Table(it) => {
                 let copied = match self.new.get(key).map(|part| part.model) {
                     Some(Model::Table(after)) => is_copied(it, after),
@@ -838,6 +840,31 @@ impl Writer<'_> {
         self.ends.insert(key.clone(), end);
     }
 
+    /// Whether a table is a partition that goes, of a table whose rows are copied to another.
+    fn goes_with_copied(&self, it: &Table) -> bool {
+        self.copied_parent(it).is_some() && self.is_gone(&Key::Table(it.name.clone()))
+    }
+
+    /// The table whose rows are copied and whose partition this is, directly or by way of other partitions.
+    fn copied_parent(&self, it: &Table) -> Option<Name> {
+        let mut it = it;
+        for _ in 0..DEEPEST {
+            let key = Key::Table(it.partition_of.as_ref()?.parent.clone());
+            let Model::Table(parent) = self.old.get(&key)?.model else { return None };
+            if let Some(Model::Table(after)) = self.new.get(&key).map(|part| part.model)
+                && self.is_new(&key)
+                && is_copied(parent, after)
+            {
+                return Some(parent.name.clone());
+            }
+            if !self.is_gone(&key) {
+                return None;
+            }
+            it = parent;
+        }
+        None
+    }
+
     /// The action after which an old part is gone or has changed.
     fn end(&self, key: &Key) -> Option<usize> {
         let mut key = key;
@@ -868,8 +895,22 @@ impl Writer<'_> {
         let mut wishes: Vec<(usize, usize)> = Vec::new();
         let is_drop = |key: &Key| matches!(self.fates.get(key), Some(Fate::Dropped | Fate::Again { .. }));
         for (key, part) in &self.old.all {
+            if let Model::Table(it) = part.model
+                && self.goes_with_copied(it)
+                && let Some(parent) = self.copied_parent(it)
+            {
+                let copy = self.copies.iter().find(|(name, _)| *name == parent).map(|(_, copy)| *copy);
+                self.ends.extend(copy.map(|copy| (key.clone(), copy)));
+            }
+        }
+        for (key, part) in &self.old.all {
             let Some(end) = self.end(key) else { continue };
+            let is_copy = self.copies.iter().any(|(_, copy)| *copy == end);
             for need in &part.needs {
+                // It goes with a table that has another name by then.
+                if is_copy && table_of(need).is_some_and(|name| self.copies.iter().any(|(copied, _)| copied == name)) {
+                    continue;
+                }
                 let swapped = matches!(self.fates.get(need), Some(Fate::Swapped));
                 if is_drop(need) || swapped {
                     edges.extend(self.end(need).map(|of| (end, of)));
@@ -941,14 +982,7 @@ impl Writer<'_> {
 
     /// Whether the parent of its table brings a part along.
     fn is_brought(&self, key: &Key) -> bool {
-        let table = |key: &Key| match key {
-            Key::Column(table, _) | Key::Default(table, _) | Key::Constraint(table, _) | Key::Index(table, _) => {
-                Some(table.clone())
-            }
-            Key::Table(table) | Key::Parent(table) => Some(table.clone()),
-            _ => None,
-        };
-        self.created_with(key).is_some_and(|with| table(with) != table(key))
+        self.created_with(key).is_some_and(|with| table_of(with) != table_of(key))
     }
 
     /// Default privileges change last, so that they are given to no object of this draft.
@@ -1118,6 +1152,23 @@ fn relation_names(model: Model<'_>) -> Vec<Name> {
         | Model::Column(..)
         | Model::Default(..)
         | Model::Object(_) => Vec::new(),
+    }
+}
+
+/// The table that a part belongs to, or is.
+fn table_of(key: &Key) -> Option<&Name> {
+    match key {
+        Key::Column(table, _) | Key::Default(table, _) | Key::Constraint(table, _) | Key::Index(table, _) => {
+            Some(table)
+        }
+        Key::Table(table) | Key::Parent(table) => Some(table),
+        Key::Namespace(_)
+        | Key::Type(_)
+        | Key::Sequence(_)
+        | Key::Owned(_)
+        | Key::Marks(_)
+        | Key::View(_)
+        | Key::Object(..) => None,
     }
 }
 

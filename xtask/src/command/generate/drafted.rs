@@ -345,7 +345,8 @@ async fn run(database: &mut Database, script: &Script, dialect: Dialect) -> Resu
 
 /// One script of all.
 fn as_one(scripts: Vec<Script>) -> Script {
-    let mut one = Script::default();
+    // What is in several scripts needs the commit between them: a value of an enum, and its use.
+    let mut one = Script { outside_transaction: scripts.len() > 1, ..Script::default() };
     for script in scripts {
         one.outside_transaction |= script.outside_transaction;
         one.foreign_keys_off |= script.foreign_keys_off;
@@ -630,10 +631,10 @@ impl Drafted {
     pub(super) fn summary(&self) -> String {
         let mut lines = Vec::new();
         for (release, proven) in &self.proven {
-            let rows = match (proven.filled, &proven.fails_on_rows) {
-                (_, Some(_)) => "on empty tables".to_owned(),
-                ((0, 0), None) => "in a database without tables".to_owned(),
-                ((filled, all), None) => {
+            let rows = match (proven.filled, proven.is_empty) {
+                (_, true) => "on empty tables".to_owned(),
+                ((0, 0), false) => "in a database without tables".to_owned(),
+                ((filled, all), false) => {
                     format!("with rows in {filled} of {all} table{}", if all == 1 { "" } else { "s" })
                 }
             };

@@ -80,7 +80,7 @@ pub(super) struct Proof {
     pub(super) tables: usize,
     pub(super) tables_with_rows: usize,
     pub(super) tables_without_rows: Vec<String>,
-    /// What can fail on tables with rows. The draft was then proven on empty tables.
+    /// What can fail on tables with rows. The draft was then proven with those tables empty whose rows do not fit.
     pub(super) fails_on_rows: Option<String>,
 }
 
