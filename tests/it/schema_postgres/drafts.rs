@@ -224,6 +224,32 @@ const ROWS: &[Case] = &[
         query: "INSERT INTO t (a) VALUES (9) RETURNING id::text",
         answer: "4",
     },
+    Case {
+        before: "CREATE TABLE t (id int PRIMARY KEY, a text); \
+                 CREATE FUNCTION g() RETURNS text LANGUAGE sql AS 'SELECT max(a) FROM t'; CREATE VIEW v AS SELECT g() AS g",
+        rows: "INSERT INTO t VALUES (1, 'x')",
+        after: "CREATE TABLE t (id int PRIMARY KEY, a text, b text); \
+                CREATE FUNCTION g() RETURNS text LANGUAGE sql AS 'SELECT max(coalesce(b, a)) FROM t'; \
+                CREATE VIEW v AS SELECT g() AS g; CREATE TABLE u (z text DEFAULT g())",
+        query: "SELECT g FROM v",
+        answer: "x",
+    },
+    Case {
+        before: "CREATE TABLE t (id int, d date) PARTITION BY RANGE (d); CREATE TABLE a PARTITION OF t DEFAULT",
+        rows: "INSERT INTO t VALUES (1, '2020-05-05')",
+        after: "CREATE TABLE t (id int, d date)",
+        query: "SELECT count(*)::text FROM t",
+        answer: "1",
+    },
+    Case {
+        before: "CREATE TABLE t (id int, d date, PRIMARY KEY (id, d)) PARTITION BY RANGE (d); \
+                 CREATE TABLE t_d PARTITION OF t DEFAULT PARTITION BY RANGE (id); \
+                 CREATE TABLE a PARTITION OF t_d DEFAULT; CREATE VIEW v AS SELECT id FROM a",
+        rows: "INSERT INTO t VALUES (1, '2020-05-05')",
+        after: "CREATE TABLE t (id int PRIMARY KEY, d date)",
+        query: "SELECT count(*)::text FROM t",
+        answer: "1",
+    },
 ];
 
 #[tokio::test]
@@ -279,6 +305,37 @@ async fn a_draft_is_online_by_default() {
     );
     let offline = draft(&before, &after, Mode::Offline);
     assert_eq!(offline.scripts.len(), 1, "{}", shown(&offline));
+    apply(&mut connection, &online).await.unwrap();
+    assert_eq!(left(&after, &read(&one.url()).await), [""; 0]);
+    connection.close().await.unwrap();
+    wanted.close().await.unwrap();
+}
+
+/// A primary key makes its columns NOT NULL, which is done without a long lock too.
+#[tokio::test]
+async fn a_primary_key_of_a_busy_table_is_added_online() {
+    let (Some(one), Some(other)) = (postgres::database(), postgres::database()) else { return };
+    let (mut connection, mut wanted) = (one.connect().await, other.connect().await);
+    run(&mut connection, "CREATE TABLE t (id int)").await;
+    run(&mut wanted, "CREATE TABLE t (id int PRIMARY KEY)").await;
+    let (before, after) = (read(&one.url()).await, read(&other.url()).await);
+    if before.tables.iter().chain(&after.tables).any(|table| table.constraints.len() > 1) {
+        // Since PostgreSQL 18, NOT NULL is a constraint of its own.
+        return;
+    }
+    let online = draft(&before, &after, Mode::Online);
+    assert_eq!(
+        shown(&online),
+        "-- in a transaction\n\
+         ALTER TABLE public.t ADD CONSTRAINT t_id_not_null CHECK (id IS NOT NULL) NOT VALID; -- ? the value of t.id where it is NULL\n\
+         -- outside a transaction\n\
+         CREATE UNIQUE INDEX CONCURRENTLY t_pkey ON public.t (id); -- fails if two rows have the same values\n\
+         -- in a transaction\n\
+         ALTER TABLE public.t VALIDATE CONSTRAINT t_id_not_null; -- fails if the column contains NULL\n\
+         ALTER TABLE public.t ALTER COLUMN id SET NOT NULL;\n\
+         ALTER TABLE public.t DROP CONSTRAINT t_id_not_null;\n\
+         ALTER TABLE public.t ADD CONSTRAINT t_pkey PRIMARY KEY USING INDEX t_pkey;\n"
+    );
     apply(&mut connection, &online).await.unwrap();
     assert_eq!(left(&after, &read(&one.url()).await), [""; 0]);
     connection.close().await.unwrap();

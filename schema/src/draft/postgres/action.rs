@@ -41,6 +41,7 @@ pub(super) fn all(
         ends: BTreeMap::new(),
         makes: BTreeMap::new(),
         builds: BTreeMap::new(),
+        not_nulls: BTreeMap::new(),
         shells: BTreeMap::new(),
         copies: Vec::new(),
         follows: Vec::new(),
@@ -76,6 +77,8 @@ struct Writer<'a> {
     makes: BTreeMap<Key, usize>,
     /// The action that builds the index for a constraint.
     builds: BTreeMap<Key, usize>,
+    /// The action that makes a column NOT NULL, if it is another than the one that changes it.
+    not_nulls: BTreeMap<Key, usize>,
     /// The action that names a base type, before the functions that it is made of.
     shells: BTreeMap<Key, usize>,
     /// The actions that copy the rows of a table to a new one.
@@ -154,8 +157,9 @@ impl Writer<'_> {
     fn change_column(&mut self, key: &Key, table: &Table, before: &Column, after: &Column) {
         let mut before = before.clone();
         self.take_from_parents(table, &mut before, after);
-        // A primary key makes its columns NOT NULL.
-        if !before.not_null && after.not_null && self.has_new_primary_key(table, &after.name) {
+        // A primary key makes its columns NOT NULL, but looks at all rows for that under its lock.
+        let is_fast = self.mode == Mode::Online && self.is_busy(&table.name);
+        if !before.not_null && after.not_null && !is_fast && self.has_new_primary_key(table, &after.name) {
             before.not_null = true;
         }
         let gains = !before.not_null && after.not_null;
@@ -196,6 +200,7 @@ impl Writer<'_> {
         ];
         let later = self.add(steps(later), rank::CREATE + kind_rank(key));
         self.actions[later].after_commit.insert(index);
+        self.not_nulls.insert(key.clone(), later);
     }
 
     /// Sets the default of a column. A sequence goes on where the one before is, and past the values of existing rows.
@@ -943,6 +948,9 @@ impl Writer<'_> {
                 let is_own = self.new.get(need).is_some_and(|of| of.needs.contains(key));
                 let shell = self.shells.get(need).copied().filter(|_| is_own);
                 edges.extend(shell.or_else(|| self.made(need)).map(|of| (of, made)));
+                if matches!(part.model, Model::Constraint(_, it) if it.kind == ConstraintKind::PrimaryKey) {
+                    edges.extend(self.not_nulls.get(need).map(|&of| (of, made)));
+                }
                 if let Some(&built) = self.builds.get(key) {
                     edges.extend(self.made(need).map(|of| (of, built)));
                 }
