@@ -83,7 +83,7 @@ pub enum Loss {
     Sequence,
     /// A value of an enum, which rows may have.
     EnumValue,
-    /// The part of values that a narrower type cannot hold.
+    /// What another type cannot hold of a value: digits, a time zone, or how a text is written.
     Precision,
 }
 
@@ -114,6 +114,7 @@ impl fmt::Display for Loss {
 impl fmt::Display for Hazard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Loses(loss @ Loss::Precision) => write!(f, "can change or lose a part of values ({loss})"),
             Self::Loses(loss) => write!(f, "deletes data ({loss})"),
             Self::MayFail(why) => write!(f, "fails if {why}"),
             Self::Rewrites => f.write_str("rewrites the table"),

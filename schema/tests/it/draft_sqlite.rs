@@ -1,7 +1,7 @@
 //! What a draft for SQLite says of what SQLite does not have. Drafts that run are tested on real databases.
 
 use lockgate_core::Dialect;
-use lockgate_schema::draft::{Mode, Step, draft};
+use lockgate_schema::draft::{Loss, Mode, Step, draft};
 use lockgate_schema::{Name, Schema, Table};
 
 use crate::build;
@@ -52,4 +52,25 @@ fn nothing_is_drafted_for_mysql_and_all_of_it_is_named() {
     let (from, to) = (schema(Dialect::Mysql, []), schema(Dialect::Mysql, [table()]));
     assert_eq!(steps(&from, &to), ["open: table t: is new: this release drafts nothing for MySQL"]);
     assert!(draft(&to, &to, Mode::Online).is_empty());
+}
+
+/// SQLite makes a number of '007', and does not say so.
+#[test]
+fn a_text_that_becomes_a_number_is_a_loss() {
+    let with = |data_type: &str| {
+        schema(
+            Dialect::Sqlite,
+            [Table { name: Name::plain("t"), ..build::table("t", [build::column("a", data_type)]) }],
+        )
+    };
+    for (before, after, losses) in [
+        ("TEXT", "INTEGER", vec![Loss::Precision]),
+        ("TEXT", "NUMERIC", vec![Loss::Precision]),
+        ("TEXT", "REAL", vec![Loss::Precision]),
+        ("INTEGER", "TEXT", vec![]),
+        ("INTEGER", "NUMERIC", vec![]),
+        ("TEXT", "VARCHAR(9)", vec![]),
+    ] {
+        assert_eq!(draft(&with(before), &with(after), Mode::Online).losses(), losses, "{before} to {after}");
+    }
 }

@@ -169,32 +169,76 @@ pub(super) fn retype(table: &Table, before: &Column, after: &Column) -> Statemen
         sql.extend(using(&name, &before.data_type, data_type).map(|expression| format!(" USING {expression}")));
     }
     let mut statement = Statement::new(sql);
-    if before.data_type != *data_type && !widens(&before.data_type, data_type) {
-        if !is_text(data_type) {
+    let before = &before.data_type;
+    if before != data_type && !keeps_storage(before, data_type) {
+        if !is_text(data_type) && !widens(before, data_type) {
             statement = statement.with(Hazard::MayFail("a value cannot be converted".to_owned()));
         }
         statement = statement.with(Hazard::Rewrites);
-        if rounds(&before.data_type, data_type) {
+        if rounds(before, data_type) {
             statement = statement.with(Hazard::Loses(Loss::Precision));
         }
     }
     statement
 }
 
-/// Whether every value of one type is one of the other without a conversion.
-fn widens(before: &str, after: &str) -> bool {
-    let length = |of: &str| -> Option<(String, u32)> {
-        let (name, rest) = of.split_once('(')?;
-        Some((name.to_owned(), rest.trim_end_matches(')').parse().ok()?))
-    };
-    match (length(before), length(after)) {
-        (Some((old, from)), Some((new, to))) => old == new && from <= to && old != "character",
-        (Some((old, _)), None) => old == "character varying" && (after == "text" || after == "character varying"),
-        (None, None) => {
-            matches!((before, after), ("character varying", "text") | ("text", "character varying"))
-                || matches!((before, after), ("smallint", "integer" | "bigint") | ("integer", "bigint"))
-        }
+/// A type without its parameters, and these: `timestamp with time zone` and 3.
+fn parsed(data_type: &str) -> (String, Vec<i32>) {
+    let Some((start, rest)) = data_type.split_once('(') else { return (data_type.to_owned(), Vec::new()) };
+    let (inner, end) = rest.split_once(')').unwrap_or((rest, ""));
+    let numbers = inner.split(',').filter_map(|number| number.trim().parse().ok()).collect();
+    (format!("{}{end}", start.trim_end()), numbers)
+}
+
+/// Whether the server changes the type and does not touch the rows, as it says of each pair of types.
+fn keeps_storage(before: &str, after: &str) -> bool {
+    let ((old, from), (new, to)) = (parsed(before), parsed(after));
+    let texts = ["text", "character varying"];
+    if texts.contains(&old.as_str()) && texts.contains(&new.as_str()) {
+        return to.is_empty() || (!from.is_empty() && from <= to);
+    }
+    let grows = match (from.first(), to.first()) {
+        (_, None) => true,
         (None, Some(_)) => false,
+        (Some(old), Some(new)) => old <= new,
+    };
+    match old.as_str() {
+        "bit varying" => old == new && grows,
+        // Six digits are all that a time has.
+        _ if old == new && is_moment(&old) => grows || to == [6],
+        "numeric" => {
+            new == "numeric" && (to.is_empty() || (grows && scale(&from).is_some() && scale(&from) == scale(&to)))
+        }
+        _ if old.starts_with("interval") && new == "interval" => grows || to == [6],
+        "cidr" => new == "inet",
+        _ => false,
+    }
+}
+
+/// The digits behind the point, if they are limited.
+fn scale(parameters: &[i32]) -> Option<i32> {
+    parameters.first().map(|_| parameters.get(1).copied().unwrap_or(0))
+}
+
+/// Whether every value of one type is one of the other.
+fn widens(before: &str, after: &str) -> bool {
+    if let (Some(old), Some(new)) = (before.strip_suffix("[]"), after.strip_suffix("[]")) {
+        return old == new || keeps_storage(old, new) || widens(old, new);
+    }
+    let ((old, from), (new, to)) = (parsed(before), parsed(after));
+    match (old.as_str(), new.as_str()) {
+        _ if keeps_storage(before, after) => true,
+        ("numeric", "numeric") => {
+            let (Some(old), Some(new)) = (scale(&from), scale(&to)) else { return to.is_empty() };
+            old <= new && from[0] - old <= to[0] - new
+        }
+        ("smallint", "integer" | "bigint" | "real" | "double precision")
+        | ("integer", "bigint" | "double precision")
+        | ("real", "double precision")
+        | ("jsonb", "json") => true,
+        ("smallint" | "integer" | "bigint", "numeric") => to.is_empty(),
+        ("date", "timestamp without time zone") => to.is_empty(),
+        _ => false,
     }
 }
 
@@ -216,12 +260,50 @@ fn is_time(data_type: &str) -> bool {
     data_type.starts_with("timestamp") || data_type == "date"
 }
 
-/// Whether a conversion rounds values and does not fail.
+/// Whether the values of a type, given without its parameters, have a fraction of a second.
+fn is_moment(name: &str) -> bool {
+    name.starts_with("time") || name.starts_with("interval")
+}
+
+/// Whether a conversion can change what a value says, and does not fail.
 fn rounds(before: &str, after: &str) -> bool {
-    let exact = |of: &str| ["smallint", "integer", "bigint"].contains(&base(of));
-    let plain_numeric = |of: &str| of == "numeric";
-    (is_number(before) && is_number(after) && !exact(before) && before != "real" && !plain_numeric(after))
-        || (is_time(before) && is_time(after) && before != "date")
+    if let (Some(old), Some(new)) = (before.strip_suffix("[]"), after.strip_suffix("[]")) {
+        return parsed(old).0 == parsed(new).0 && rounds(old, new);
+    }
+    if keeps_storage(before, after) || widens(before, after) {
+        return false;
+    }
+    let ((old, from), (new, to)) = (parsed(before), parsed(after));
+    let exact = |name: &str| ["smallint", "integer", "bigint"].contains(&name);
+    let float = |name: &str| ["real", "double precision"].contains(&name);
+    let fraction = |name: &str| float(name) || name == "numeric";
+    let text = |name: &str| ["text", "character varying", "character"].contains(&name);
+    match (old.as_str(), new.as_str()) {
+        (old, new) if exact(old) && exact(new) => false,
+        (old, "numeric") if exact(old) => false,
+        (old, new) if exact(old) && float(new) => true,
+        ("numeric", "numeric") => match (scale(&from), scale(&to)) {
+            (Some(old), Some(new)) => new < old,
+            (None, Some(_)) => true,
+            (_, None) => false,
+        },
+        (old, new) if fraction(old) && is_number(new) => true,
+        (old, "money") => fraction(old),
+        (old, "boolean") if exact(old) => true,
+        // '007' is another text than 7.
+        (old, new) if text(old) => {
+            // A name has 63 bytes, and a character up to four.
+            let is_short = from.first().is_some_and(|length| *length * 4 <= 63);
+            is_number(new) || ["money", "boolean", "jsonb", "\"char\""].contains(&new) || (new == "name" && !is_short)
+        }
+        ("json", "jsonb") => true,
+        (old, new) if is_moment(old) && is_moment(new) => {
+            // Without a zone, or with another precision, or as a part of it.
+            old != new || from.first().is_none_or(|old| to.first().is_some_and(|new| new < old))
+        }
+        (old, "date") => old.starts_with("timestamp"),
+        _ => false,
+    }
 }
 
 /// The expression that converts a value, unless the server has a conversion of its own. A value that is too long makes
@@ -395,5 +477,51 @@ mod tests {
             assert!(widens(before, after), "{before} to {after}");
         }
         assert!(!widens("character varying(9)", "character varying(3)") && !widens("bigint", "integer"));
+    }
+
+    #[test]
+    fn what_only_grows_is_neither_a_loss_nor_a_rewrite() {
+        for (before, after) in [
+            ("numeric(8,2)", "numeric(10,2)"),
+            ("numeric(8,2)", "numeric"),
+            ("timestamp(3) without time zone", "timestamp(6) without time zone"),
+            ("timestamp(3) with time zone", "timestamp with time zone"),
+            ("time without time zone", "time(6) without time zone"),
+            ("interval(3)", "interval"),
+            ("character varying(3)", "character varying(9)"),
+            ("character varying(3)", "text"),
+            ("bit varying(3)", "bit varying(9)"),
+        ] {
+            assert!(keeps_storage(before, after) && !rounds(before, after), "{before} to {after}");
+        }
+        for (before, after) in
+            [("integer", "bigint"), ("numeric(8,2)", "numeric(10,3)"), ("text", "character varying(3)")]
+        {
+            assert!(!keeps_storage(before, after) && !rounds(before, after), "{before} to {after}");
+        }
+    }
+
+    #[test]
+    fn what_can_change_a_value_is_a_loss() {
+        for (before, after) in [
+            ("json", "jsonb"),
+            ("interval", "interval(0)"),
+            ("interval day to second", "interval year"),
+            ("integer", "boolean"),
+            ("bigint", "double precision"),
+            ("text", "name"),
+            ("real", "integer"),
+            ("timestamp without time zone", "time without time zone"),
+            ("numeric", "money"),
+            ("text", "integer"),
+            ("character varying(9)", "numeric(5,2)"),
+            ("numeric(8,2)", "numeric(9,1)"),
+            ("numeric", "numeric(9,1)"),
+            ("real", "numeric"),
+            ("timestamp(6) without time zone", "timestamp(3) without time zone"),
+            ("numeric(8,2)[]", "numeric(8,1)[]"),
+        ] {
+            assert!(rounds(before, after), "{before} to {after}");
+        }
     }
 }

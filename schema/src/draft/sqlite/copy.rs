@@ -4,7 +4,7 @@ use super::change::{missing, qualified};
 use super::column::{Affinity, affinity, distinct_placeholder, has_value_by_default, placeholder};
 use super::lookup::{has_option, mentions, primary_key, same_table, texts};
 use super::{create, search};
-use crate::draft::step::{Hazard, Statement};
+use crate::draft::step::{Hazard, Loss, Statement};
 use crate::model::{Column, Constraint, ConstraintKind, Name, Schema, Table, TableKind};
 use crate::sqlite;
 
@@ -100,6 +100,14 @@ impl<'a> Copying<'a> {
             // SQLite converts what it can without a loss. A cast would make 0 of 'abc'.
             _ => name.clone(),
         };
+        let is_number = |it| matches!(it, Affinity::Integer | Affinity::Real | Affinity::Numeric);
+        // '007' becomes 7.
+        if matches!(affinity(&old.data_type), Affinity::Text | Affinity::Blob)
+            && is_number(affinity(&column.data_type))
+            && !(was_strict && old.data_type == "BLOB")
+        {
+            self.hazards.push(Hazard::Loses(Loss::Precision));
+        }
         let is_another_type = old.data_type != column.data_type || is_strict && !was_strict;
         if is_another_type && (is_strict || self.is_row_number(column)) && value == name {
             let data_type = &column.data_type;
