@@ -188,6 +188,40 @@ fn a_rename_is_never_guessed() {
 }
 
 #[test]
+fn two_columns_can_swap_their_names() {
+    let scratch = project("sqlite");
+    scratch.write("app/schema/t.sql", "CREATE TABLE t (\n  id INTEGER PRIMARY KEY,\n  a TEXT,\n  b TEXT\n);\n");
+    scratch.run(&["generate", "create t"]).succeeds();
+    scratch.write("app/schema/t.sql", "CREATE TABLE t (\n  id INTEGER PRIMARY KEY,\n  b TEXT,\n  a TEXT\n);\n");
+    scratch.run(&["generate", "swap", "--rename", "t.a=b", "--rename", "t.b=a"]).succeeds();
+    let swap = "ALTER TABLE t RENAME COLUMN a TO a_before;\n\nALTER TABLE t RENAME COLUMN b TO a;\n\n\
+                ALTER TABLE t RENAME COLUMN a_before TO b;\n";
+    for text in migration(&scratch, "0002_swap") {
+        assert!(text.ends_with(swap), "{text}");
+    }
+}
+
+#[test]
+fn a_column_under_a_view_on_a_view_can_be_renamed_and_dropped() {
+    let scratch = project("sqlite");
+    let schema = |column: &str, read: &str| {
+        format!(
+            "CREATE TABLE t (\n  id INTEGER PRIMARY KEY{column}\n);\nCREATE VIEW v AS SELECT {read} FROM t;\n\
+             CREATE VIEW w AS SELECT {} FROM v;\n",
+            read.rsplit(' ').next().unwrap()
+        )
+    };
+    scratch.write("app/schema/t.sql", &schema(",\n  a TEXT", "a"));
+    scratch.run(&["generate", "create t"]).succeeds();
+    scratch.write("app/schema/t.sql", &schema(",\n  b TEXT", "b"));
+    let output = scratch.run(&["generate", "rename", "--rename", "t.a=b"]).succeeds();
+    assert!(output.contains("with rows in 1 of 1 table"), "{output}");
+    scratch.write("app/schema/t.sql", &schema("", "id AS b"));
+    let output = scratch.run(&["generate", "drop", "--allow", "drop-column"]).succeeds();
+    assert!(output.contains("with rows in 1 of 1 table"), "{output}");
+}
+
+#[test]
 fn a_comment_says_the_earlier_name_of_a_column_and_of_a_table() {
     let scratch = library();
     scratch.write(

@@ -13,7 +13,9 @@ use lockgate_core::Dialect;
 
 use crate::model::Schema;
 
-pub use rename::{Named, Rename, RenameError, Renamed, named, possible_renames};
+pub use rename::{
+    Named, Rename, RenameError, Renamed, after_renames, before_renames, in_order, named, possible_renames,
+};
 pub use step::{Draft, Hazard, Loss, Mode, Script, Statement, Step};
 #[doc(hidden)]
 pub use write::needs_quotes;

@@ -163,6 +163,24 @@ impl Rename {
         Name { schema: self.object.schema.clone(), name: format!("{}{arguments}", self.to) }
     }
 
+    /// The old name, without the arguments of a routine.
+    fn short(&self) -> &str {
+        match &self.part {
+            Some(part) => part,
+            None if self.is_routine() => self.object.name.split('(').next().unwrap_or(&self.object.name),
+            None => &self.object.name,
+        }
+    }
+
+    /// Whether this gives up the name that the other one gives.
+    fn has(&self, other: &Self) -> bool {
+        match (&self.part, &other.part) {
+            (Some(part), Some(_)) => self.object == other.object && *part == other.to,
+            (None, None) => self.object == other.after(),
+            (Some(_), None) | (None, Some(_)) => false,
+        }
+    }
+
     fn is_routine(&self) -> bool {
         matches!(self.what, Renamed::Function | Renamed::Procedure | Renamed::Aggregate)
     }
@@ -202,6 +220,49 @@ impl Rename {
             Some(part) => Self { what, object: self.object.clone(), part: Some(self.to.clone()), to: part.clone() },
         }
     }
+}
+
+/// The same renames in an order in which each name is free when it is given. Where two objects swap their names, one of them
+/// has a name of its own in between.
+pub fn in_order(renames: &[Rename]) -> Vec<Rename> {
+    let mut ordered = Vec::new();
+    // A column has the name of its table at that moment, so columns and tables are not mixed.
+    for run in renames.chunk_by(|one, other| one.is_of_part() == other.is_of_part()) {
+        let mut open = run.to_vec();
+        while !open.is_empty() {
+            let is_free = |at: usize| !open.iter().enumerate().any(|(other, it)| other != at && it.has(&open[at]));
+            match (0..open.len()).find(|&at| is_free(at)) {
+                Some(at) => ordered.push(open.remove(at)),
+                None => {
+                    let first = &mut open[0];
+                    let away = Rename { to: format!("{}_before", first.short()), ..first.clone() };
+                    *first = match &first.part {
+                        Some(_) => Rename { part: Some(away.to.clone()), ..first.clone() },
+                        None => Rename { object: away.after(), ..first.clone() },
+                    };
+                    ordered.push(away);
+                }
+            }
+        }
+    }
+    ordered
+}
+
+/// Drops what SQLite refuses to have while columns get other names: views that read other views, what these read, and the
+/// triggers that mention them. A draft creates them again.
+pub fn before_renames(schema: &Schema, renames: &[Rename]) -> Vec<Statement> {
+    if schema.dialect != Dialect::Sqlite {
+        return Vec::new();
+    }
+    super::sqlite::in_the_way(schema, renames)
+}
+
+/// Creates again what [`before_renames`] drops, after all names are as they were.
+pub fn after_renames(schema: &Schema, renames: &[Rename]) -> Vec<Statement> {
+    if schema.dialect != Dialect::Sqlite {
+        return Vec::new();
+    }
+    super::sqlite::back_again(schema, renames)
 }
 
 /// Something that can have another name.

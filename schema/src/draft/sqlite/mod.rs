@@ -19,6 +19,7 @@ use std::collections::BTreeSet;
 use lockgate_core::Dialect;
 
 use crate::compare::compare;
+use crate::draft::rename::Rename;
 use crate::draft::step::{Draft, Hazard, Loss, Script, Statement, Step};
 use crate::model::{Index, Name, Object, ObjectKind, Schema, Table, View};
 use change::Change;
@@ -46,6 +47,57 @@ pub(super) fn draft(from: &Schema, to: &Schema) -> Draft {
     Draft { scripts: vec![script] }
 }
 
+/// Drops the views that read other views of renamed columns, with those and with the triggers that mention them: SQLite
+/// gives the columns of the first view other names, and then refuses the second.
+pub(super) fn in_the_way(schema: &Schema, renames: &[Rename]) -> Vec<Statement> {
+    let (views, triggers) = of_renamed(schema, renames);
+    let triggers = triggers.into_iter().filter(|trigger| !is_on(trigger, &views));
+    let triggers = triggers.map(|trigger| format!("DROP TRIGGER {}", create::name(&trigger.name)));
+    let views = views.iter().rev().map(|view| format!("DROP VIEW {}", create::name(&view.name)));
+    triggers.chain(views).map(Statement::new).collect()
+}
+
+/// Creates all of these again.
+pub(super) fn back_again(schema: &Schema, renames: &[Rename]) -> Vec<Statement> {
+    let (views, triggers) = of_renamed(schema, renames);
+    let views = views.into_iter().map(create::view);
+    views.chain(triggers.into_iter().map(create::trigger)).map(|sql| again(sql, true)).collect()
+}
+
+fn is_on(trigger: &Object, views: &[&View]) -> bool {
+    views.iter().any(|view| trigger.on.as_ref().is_some_and(|on| is_same(on, &view.name)))
+}
+
+/// The views that read a table whose columns have other names, if one of them reads another, each after those that it reads;
+/// and the triggers that mention them.
+fn of_renamed<'a>(schema: &'a Schema, renames: &[Rename]) -> (Vec<&'a View>, Vec<&'a Object>) {
+    let tables: Vec<&str> = renames.iter().filter(|one| one.is_of_part()).map(|one| one.object.name.as_str()).collect();
+    let is_direct = |view: &View| tables.iter().any(|table| lookup::mentions(&view.definition, table));
+    let mut found: Vec<&View> = schema.views.iter().filter(|view| is_direct(view)).collect();
+    let mut at = 0;
+    while let Some(&view) = found.get(at) {
+        at += 1;
+        for other in &schema.views {
+            if lookup::mentions(&other.definition, &view.name.name) && !found.contains(&other) && other != view {
+                found.push(other);
+            }
+        }
+    }
+    let reads_another = |view: &&&View| {
+        found.iter().any(|other| other.name != view.name && lookup::mentions(&view.definition, &other.name.name))
+    };
+    if found.iter().find(reads_another).is_none() {
+        return (Vec::new(), Vec::new());
+    }
+    let views: Vec<&View> =
+        order::mentioned_first(&schema.views).into_iter().filter(|view| found.contains(view)).collect();
+    let mentions = |trigger: &&Object| {
+        is_on(trigger, &views) || views.iter().any(|view| lookup::mentions(&trigger.definition, &view.name.name))
+    };
+    let triggers = triggers(schema).filter(mentions).collect();
+    (views, triggers)
+}
+
 /// What happens to each table, from which the rest follows.
 struct Drafting<'a> {
     from: &'a Schema,
@@ -56,6 +108,8 @@ struct Drafting<'a> {
     new: Vec<&'a Table>,
     /// The tables that are dropped, with their indexes and triggers: for good, or to be created again.
     dropped: BTreeSet<Key>,
+    /// The views that have not changed and are created again.
+    again: BTreeSet<Key>,
     /// Whether a view or a trigger knows rows by their numbers.
     has_row_numbers: bool,
 }
@@ -64,6 +118,7 @@ impl<'a> Drafting<'a> {
     fn new(from: &'a Schema, to: &'a Schema) -> Self {
         let pair = |after: &'a Table| same_table(from, &after.name).map(|before| (before, after));
         let both = order::parents_first(&to.tables).into_iter().filter_map(pair);
+        let again = views_of_changed(from, to);
         let is_checked = !lookup::texts(from).all(|text| lookup::is_whole(text, from));
         let changes = both.map(|(before, after)| {
             let change = change::of(before, after, from, to);
@@ -73,6 +128,11 @@ impl<'a> Drafting<'a> {
             (before, after, change)
         });
         let changes: Vec<(&Table, &Table, Change)> = changes.collect();
+        // It looks at all views, those on others too that have no columns for a moment.
+        let drops_columns = changes.iter().any(|(before, after, change)| {
+            matches!(change, Change::Alter(_)) && !change::gone_columns(before, Some(after)).is_empty()
+        });
+        let again = if drops_columns { again } else { BTreeSet::new() };
         let new = order::parents_first(&to.tables).into_iter().filter(|table| same_table(from, &table.name).is_none());
         let mut gone = order::parents_first(&from.tables);
         gone.retain(|table| same_table(to, &table.name).is_none());
@@ -81,7 +141,7 @@ impl<'a> Drafting<'a> {
         let dropped = rebuilt.chain(gone.iter().copied()).map(|table| key(&table.name)).collect();
         let new = new.collect();
         let has_row_numbers = [from, to].into_iter().any(copy::mentions_row_numbers);
-        Self { from, to, changes, gone, new, dropped, has_row_numbers }
+        Self { from, to, changes, gone, new, dropped, again, has_row_numbers }
     }
 
     fn statements(&self) -> Vec<Statement> {
@@ -105,7 +165,12 @@ impl<'a> Drafting<'a> {
 
     /// Whether a view of `from` is dropped.
     fn is_dropped_view(&self, name: &Name) -> bool {
-        self.from.views.iter().any(|view| is_same(&view.name, name) && !self.to.views.contains(view))
+        self.from.views.iter().any(|view| is_same(&view.name, name) && !self.is_view_kept(view))
+    }
+
+    /// Whether a view is neither changed, created nor dropped.
+    fn is_view_kept(&self, view: &View) -> bool {
+        self.from.views.contains(view) && self.to.views.contains(view) && !self.again.contains(&key(&view.name))
     }
 
     fn is_trigger_kept(&self, trigger: &Object) -> bool {
@@ -137,13 +202,13 @@ impl<'a> Drafting<'a> {
 
     /// Those first that others mention, as a reader expects: SQLite would take any order.
     fn created_views(&self) -> Vec<Statement> {
-        let new = order::mentioned_first(&self.to.views).into_iter().filter(|view| !self.from.views.contains(view));
-        new.map(|view: &View| Statement::new(create::view(view))).collect()
+        let new = order::mentioned_first(&self.to.views).into_iter().filter(|view| !self.is_view_kept(view));
+        new.map(|view: &View| again(create::view(view), self.again.contains(&key(&view.name)))).collect()
     }
 
     fn dropped_views(&self) -> Vec<Statement> {
         let mut gone = order::mentioned_first(&self.from.views);
-        gone.retain(|view| !self.to.views.contains(view));
+        gone.retain(|view| !self.is_view_kept(view));
         gone.reverse();
         gone.into_iter().map(|view| Statement::new(format!("DROP VIEW {}", create::name(&view.name)))).collect()
     }
@@ -222,7 +287,7 @@ impl<'a> Drafting<'a> {
     /// Whether a change meets views and triggers that stay, and that SQLite would refuse: while a table is rebuilt, those
     /// that mention it have none.
     fn needs_leniency(&self, before: &Table, change: &Change) -> bool {
-        let views = self.from.views.iter().filter(|view| self.to.views.contains(view)).map(|view| &view.definition);
+        let views = self.from.views.iter().filter(|view| self.is_view_kept(view)).map(|view| &view.definition);
         // Its own triggers are dropped with it, those of other tables perhaps later.
         let is_there = |trigger: &&Object| {
             let is_own = trigger.on.as_ref().is_some_and(|on| is_same(on, &before.name));
@@ -276,6 +341,21 @@ fn dropped(table: &Table) -> Statement {
 fn again(sql: String, recreates: bool) -> Statement {
     let statement = Statement::new(sql);
     if recreates { statement.with(Hazard::Recreates) } else { statement }
+}
+
+/// The views that stay, and read one that changes, directly or by way of others.
+fn views_of_changed(from: &Schema, to: &Schema) -> BTreeSet<Key> {
+    let mut changed: Vec<&View> = from.views.iter().filter(|view| !to.views.contains(view)).collect();
+    let mut found = BTreeSet::new();
+    while let Some(view) = changed.pop() {
+        let readers = from.views.iter().filter(|other| lookup::mentions(&other.definition, &view.name.name));
+        for reader in readers.filter(|other| to.views.contains(other)) {
+            if found.insert(key(&reader.name)) {
+                changed.push(reader);
+            }
+        }
+    }
+    found
 }
 
 fn is_same_trigger(one: &Object, other: &Object) -> bool {

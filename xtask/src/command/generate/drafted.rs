@@ -4,7 +4,7 @@
 use lockgate::__private::{execute, rows as ask};
 use lockgate::{Database, Migrator, read_schema};
 use lockgate_schema::Schema;
-use lockgate_schema::draft::{self, Hazard, Mode, Rename, Script, Step};
+use lockgate_schema::draft::{self, Hazard, Mode, Rename, Script, Statement, Step};
 use lockgate_source::core::Dialect;
 use lockgate_source::core::table::BodyData;
 use lockgate_source::folder::policy::Layout;
@@ -113,7 +113,7 @@ pub(super) async fn draft(context: &Context<'_>, throwaway: &mut Throwaway) -> R
     let before = read(&mut work).await?;
     let made = context.source.schema(throwaway, &context.folder, context.dialect).await;
     let desired = made.map_err(unmade)?;
-    let renames = renamed(context, &mut work, &before, &desired).await?;
+    let (renames, renaming) = renamed(context, &mut work, &before, &desired).await?;
     let present = read(&mut work).await?;
     let drafted = draft::draft(&present, &desired, mode);
     let shown = context.source.shown(&context.folder);
@@ -125,7 +125,7 @@ pub(super) async fn draft(context: &Context<'_>, throwaway: &mut Throwaway) -> R
         return Ok(None);
     }
     refuse_losses(context, &drafted)?;
-    let scripts = with_renames(drafted.scripts, &renames);
+    let scripts = with_renames(drafted.scripts, &renaming);
 
     let mut behind = throwaway.replayed(&mut replay).await.map_err(no_database)?;
     let copy = Copy::of(context.package)?;
@@ -159,7 +159,7 @@ pub(super) async fn draft(context: &Context<'_>, throwaway: &mut Throwaway) -> R
             return Err(Failure::refused(format!("{name:?} is not a name: it needs a letter or a digit")));
         };
         // The database has the new names already.
-        let done = if at == 0 { renames.len() } else { 0 };
+        let done = if at == 0 { renaming.len() } else { 0 };
         let rest = Script { steps: up.steps[done..].to_vec(), ..up.clone() };
         if let Err(why) = run(&mut work, &rest, context.dialect).await {
             arguments.say(&shown_scripts(&scripts, context.dialect));
@@ -167,7 +167,10 @@ pub(super) async fn draft(context: &Context<'_>, throwaway: &mut Throwaway) -> R
         }
         let after = read(&mut work).await?;
         let mut down = as_one(draft::draft(&after, &schema_before, Mode::Offline).scripts);
-        rename_back(&mut down.steps, &renames[..done]);
+        if at == 0 {
+            rename_back(&mut down.steps, &renames);
+            down.steps.extend(draft::after_renames(&before, &renames).into_iter().map(Step::Statement));
+        }
         let schema_with_old_names = if at == 0 { &before } else { &schema_before };
         let rows = fills.next(schema_with_old_names, &mut behind, context.dialects().len() > 1).await;
         let schemas = [schema_with_old_names, &after];
@@ -209,13 +212,13 @@ async fn read(database: &mut Database) -> Result<Schema, Failure> {
     read_schema(database).await.map_err(|error| no_database(NoDatabase::from(error)))
 }
 
-/// Finds out what has another name, and gives it that name in the database.
+/// Finds out what has another name, and gives it that name in the database by these statements.
 async fn renamed(
     context: &Context<'_>,
     database: &mut Database,
     before: &Schema,
     desired: &Schema,
-) -> Result<Vec<Rename>, Failure> {
+) -> Result<(Vec<Rename>, Vec<Statement>), Failure> {
     let (comments, problems) = context.source.renames(context.dialect);
     if !problems.is_empty() {
         return Err(found_in_desired(problems));
@@ -228,32 +231,39 @@ async fn renamed(
         Source::Create | Source::Url(_) | Source::Snapshot(_) => (String::new(), String::new()),
     });
     let mut all = rename::said(&context.arguments.rename, &comments, before, desired)?;
-    name_anew(database, &all).await?;
+    let mut statements = name_anew(database, before, &all).await?;
     let present = read(database).await?;
     let more = rename::asked(&present, desired, context.arguments.no_renames)?;
-    name_anew(database, &more).await?;
+    statements.extend(name_anew(database, &present, &more).await?);
     all.extend(more);
-    Ok(all)
+    Ok((all, statements))
 }
 
-async fn name_anew(database: &mut Database, renames: &[Rename]) -> Result<(), Failure> {
-    for rename in renames {
-        let ran = execute(database, &rename.statement().sql).await;
-        ran.map_err(|why| Failure::refused(format!("the rename `{rename}` fails, so nothing was drafted: {why}")))?;
+/// Gives the new names, and returns the statements that did it.
+async fn name_anew(database: &mut Database, schema: &Schema, renames: &[Rename]) -> Result<Vec<Statement>, Failure> {
+    let mut statements = draft::before_renames(schema, renames);
+    for statement in &statements {
+        let ran = execute(database, &statement.sql).await;
+        ran.map_err(|why| Failure::refused(format!("`{}` fails, so nothing was drafted: {why}", statement.sql)))?;
     }
-    Ok(())
+    for rename in draft::in_order(renames) {
+        let statement = rename.statement();
+        let ran = execute(database, &statement.sql).await;
+        ran.map_err(|why| Failure::refused(format!("the rename `{rename}` fails, so nothing was drafted: {why}")))?;
+        statements.push(statement);
+    }
+    Ok(statements)
 }
 
 /// The scripts with the renames before everything else.
-fn with_renames(mut scripts: Vec<Script>, renames: &[Rename]) -> Vec<Script> {
-    if renames.is_empty() {
+fn with_renames(mut scripts: Vec<Script>, renaming: &[Statement]) -> Vec<Script> {
+    if renaming.is_empty() {
         return scripts;
     }
     if scripts.first().is_none_or(|first| first.outside_transaction) {
         scripts.insert(0, Script::default());
     }
-    let steps = renames.iter().map(|rename| Step::Statement(rename.statement()));
-    scripts[0].steps.splice(0..0, steps);
+    scripts[0].steps.splice(0..0, renaming.iter().cloned().map(Step::Statement));
     scripts
 }
 
@@ -291,7 +301,8 @@ fn rename_back(steps: &mut Vec<Step>, renames: &[Rename]) {
         }
         !later[at - 1]
     });
-    steps.extend(renames.iter().rev().map(|one| Step::Statement(one.reversed().statement())));
+    let back: Vec<Rename> = renames.iter().rev().map(Rename::reversed).collect();
+    steps.extend(draft::in_order(&back).iter().map(|one| Step::Statement(one.statement())));
     steps.append(&mut moved);
 }
 
@@ -674,7 +685,7 @@ impl Drafted {
 #[cfg(test)]
 mod tests {
     use lockgate_schema::Name;
-    use lockgate_schema::draft::{Renamed, Statement};
+    use lockgate_schema::draft::Renamed;
 
     use super::*;
 
