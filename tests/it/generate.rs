@@ -536,6 +536,71 @@ fn on_postgresql_a_draft_is_online_unless_it_should_be_short() {
     assert!(again.starts_with("nothing to do"), "{again}");
 }
 
+/// The rows of one table that do not fit say nothing about those of another.
+#[test]
+fn on_postgresql_only_tables_whose_rows_do_not_fit_are_empty_in_the_proof() {
+    if !has_postgres() {
+        return;
+    }
+    let scratch = on_postgres(
+        "CREATE TABLE t (id int, d date) PARTITION BY RANGE (d);\nCREATE TABLE t_d PARTITION OF t DEFAULT;\n\
+         CREATE TABLE z (a text);\n",
+    );
+    scratch.run(&["generate", "tables"]).succeeds();
+    scratch.write("app/schema/all.sql", "CREATE TABLE t (id int, d date);\nCREATE TABLE z (a int);\n");
+    let output = scratch.run(&["generate", "plain", "--allow", "narrow-type"]).succeeds();
+    assert!(output.contains("up, down and up again, with rows in 1 of 2 tables\n"), "{output}");
+    assert!(output.contains("on tables with rows it can fail: invalid input syntax for type integer"), "{output}");
+}
+
+/// A lock on a table that the statement does not name, and on one that has another name by then.
+#[test]
+fn on_postgresql_the_locks_are_those_of_the_tables_by_their_names() {
+    if !has_postgres() {
+        return;
+    }
+    let scratch = on_postgres(
+        "CREATE TABLE a (id int PRIMARY KEY);\nCREATE TABLE b (id int REFERENCES a (id), x int);\n\
+         CREATE INDEX b_x ON b (x);\n",
+    );
+    scratch.run(&["generate", "tables"]).succeeds();
+    scratch.write(
+        "app/schema/all.sql",
+        "CREATE TABLE a (id int PRIMARY KEY);\nCREATE TABLE child (id int, x bigint, u uuid DEFAULT gen_random_uuid());\n",
+    );
+    scratch.run(&["generate", "child", "--rename", "b=child", "--offline"]).succeeds();
+    let [up, _] = migration(&scratch, "0002_child");
+    let both = "in ACCESS EXCLUSIVE mode, which blocks reads and writes.\n";
+    for part in [
+        format!("-- Locks b {both}ALTER TABLE public.b RENAME TO child;\n"),
+        format!("-- Locks a {both}ALTER TABLE public.child DROP CONSTRAINT b_id_fkey;\n"),
+        format!("-- Locks child {both}DROP INDEX public.b_x;\n"),
+        format!("-- Locks child {both}-- Rewrites the table.\nALTER TABLE public.child ALTER COLUMN x TYPE bigint;\n"),
+        format!(
+            "-- Locks child {both}-- Rewrites the table.\nALTER TABLE public.child ADD COLUMN u uuid DEFAULT gen_random_uuid();\n"
+        ),
+    ] {
+        assert!(up.contains(&part), "`{part}` is missing: {up}");
+    }
+}
+
+/// A value is used when its transaction has ended, on the way back too.
+#[test]
+fn on_postgresql_the_way_back_to_an_enum_value_that_is_a_default_is_drafted() {
+    if !has_postgres() {
+        return;
+    }
+    let enum_of = |values: &str, default: &str| {
+        format!("CREATE TYPE mood AS ENUM ({values});\nCREATE TABLE t (id int, m mood DEFAULT '{default}');\n")
+    };
+    let scratch = on_postgres(&enum_of("'sad', 'ok'", "ok"));
+    scratch.run(&["generate", "tables"]).succeeds();
+    scratch.write("app/schema/all.sql", &enum_of("'sad'", "sad"));
+    scratch.run(&["generate", "sad", "--allow", "drop-enum-value", "--no-renames"]).succeeds();
+    let [_, down] = migration(&scratch, "0002_sad");
+    assert!(down.starts_with("-- lockgate: no-transaction\n"), "{down}");
+}
+
 /// The rights of the owner are NULL before the first GRANT, a list after it is revoked, and longer in PostgreSQL 17.
 #[tokio::test]
 async fn on_postgresql_the_test_of_a_grant_passes_over_the_rights_of_the_owner() {

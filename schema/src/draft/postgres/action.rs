@@ -845,6 +845,14 @@ impl Writer<'_> {
         self.ends.insert(key.clone(), end);
     }
 
+    /// Whether a part is anything but a column that keeps its type.
+    fn is_retyped(&self, key: &Key) -> bool {
+        match (self.old.get(key).map(|part| part.model), self.new.get(key).map(|part| part.model)) {
+            (Some(Model::Column(_, before)), Some(Model::Column(_, after))) => column::is_retyped(before, after),
+            _ => true,
+        }
+    }
+
     /// Whether a table is a partition that goes, of a table whose rows are copied to another.
     fn goes_with_copied(&self, it: &Table) -> bool {
         self.copied_parent(it).is_some() && self.is_gone(&Key::Table(it.name.clone()))
@@ -921,7 +929,9 @@ impl Writer<'_> {
                     edges.extend(self.end(need).map(|of| (end, of)));
                 }
                 let leaves = self.new.get(key).is_none_or(|part| !part.needs.contains(need));
-                let changes = matches!(self.fates.get(need), Some(Fate::Changes(_)));
+                // An index does not mind what its column gets besides another type.
+                let is_minded = !matches!(part.model, Model::Index(..)) || self.is_retyped(need);
+                let changes = matches!(self.fates.get(need), Some(Fate::Changes(_))) && is_minded;
                 if (changes && is_drop(key)) || (swapped && (is_drop(key) || leaves)) {
                     edges.extend(self.made(need).map(|of| (end, of)));
                 }

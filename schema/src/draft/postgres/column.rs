@@ -54,12 +54,26 @@ pub(super) fn add(table: &Table, it: &Column) -> Vec<Statement> {
         statement.question = Some(format!("the value of {} in existing rows", shown(&table.name, &it.name)));
         statement = statement.with(Hazard::MayFail("the table has rows".to_owned()));
     }
-    if it.identity.is_some() || it.generated.as_ref().is_some_and(|it| it.generation == Generation::Stored) {
+    let differs = it.default.as_deref().is_some_and(is_volatile);
+    if differs || it.identity.is_some() || it.generated.as_ref().is_some_and(|it| it.generation == Generation::Stored) {
         statement = statement.with(Hazard::Rewrites);
     }
     let mut found = vec![statement];
     found.extend(extras(table, it));
     found
+}
+
+/// Whether each row may get a value of its own by a default, so that the server computes all of them. A function with a
+/// schema is one of the user, and volatile unless it was created otherwise.
+fn is_volatile(default: &str) -> bool {
+    let volatile =
+        ["nextval", "random", "gen_random_uuid", "clock_timestamp", "timeofday", "setseed", "uuidv4", "uuidv7"];
+    let default: String = default.split('\'').step_by(2).collect();
+    default.match_indices('(').any(|(at, _)| {
+        let is_of_name = |c: char| c.is_alphanumeric() || "_.\"".contains(c);
+        let name = default[..at].rsplit(|c| !is_of_name(c)).next().unwrap_or_default();
+        name.contains('.') || volatile.contains(&name) || name.starts_with("uuid_generate")
+    })
 }
 
 /// What a new column has besides its definition.
@@ -522,6 +536,16 @@ mod tests {
             ("numeric(8,2)[]", "numeric(8,1)[]"),
         ] {
             assert!(rounds(before, after), "{before} to {after}");
+        }
+    }
+
+    #[test]
+    fn a_default_that_differs_by_row_is_known() {
+        for default in ["clock_timestamp()", "gen_random_uuid()", "nextval('public.s'::regclass)", "(app.f() || 'x')"] {
+            assert!(is_volatile(default), "{default}");
+        }
+        for default in ["now()", "'a.b(c)'::text", "CURRENT_DATE", "(1 + 2)", "COALESCE(1, 2)"] {
+            assert!(!is_volatile(default), "{default}");
         }
     }
 }

@@ -16,7 +16,7 @@ use lockgate_testing::server::ErrorKind;
 use super::copy::Copy;
 use super::expectation::{self, Expectation};
 use super::proof::{self, Claim, Proven, Unproven};
-use super::script::{self, Head};
+use super::script::{self, Head, Known};
 use super::{Arguments, fill, found_in_desired, json, no_database, rename, unmade};
 use crate::command::{new_migration, now, schema};
 use crate::desired::{COMMAND, Source};
@@ -93,6 +93,8 @@ struct Written {
     up: Script,
     down: Script,
     heads: [Head; 2],
+    /// What there is when each script runs.
+    known: [Known; 2],
     /// Paths relative to the directory that holds the folder.
     paths: [String; 2],
     test: NewFile,
@@ -100,8 +102,9 @@ struct Written {
 }
 
 impl Written {
-    fn scripts(&self) -> [(&Head, &Script, &str); 2] {
-        [(&self.heads[0], &self.up, &self.paths[0]), (&self.heads[1], &self.down, &self.paths[1])]
+    fn scripts(&self) -> [(&Head, &Script, &str, &Known); 2] {
+        let [up, down] = &self.known;
+        [(&self.heads[0], &self.up, &self.paths[0], up), (&self.heads[1], &self.down, &self.paths[1], down)]
     }
 }
 
@@ -183,7 +186,8 @@ pub(super) async fn draft(context: &Context<'_>, throwaway: &mut Throwaway) -> R
             Head { title: format!("Reverts {id}."), ..Head::default() },
         ];
         let paths = [files[0].path.clone(), files[1].path.clone()];
-        written.push(Written { id: id.to_string(), up: up.clone(), down, heads, paths, test, is_tested });
+        let known = [schema_with_old_names, &after].map(script::known);
+        written.push(Written { id: id.to_string(), up: up.clone(), down, heads, known, paths, test, is_tested });
         lockfile = new_migration::with_line(&present_folder, context.package, lock, &id)?;
         copy.write(lock, &lockfile)?;
         let last = written.last().expect("one was just pushed");
@@ -446,16 +450,17 @@ async fn holds(database: &mut Database, query: &str) -> bool {
 }
 
 fn files_of(one: &Written, dialect: Dialect) -> Vec<NewFile> {
-    let scripts = one
-        .scripts()
-        .map(|(head, script, path)| NewFile { path: path.to_owned(), content: script::text(head, script, dialect) });
+    let scripts = one.scripts().map(|(head, script, path, known)| NewFile {
+        path: path.to_owned(),
+        content: script::text(head, script, dialect, known),
+    });
     scripts.into_iter().chain([one.test.clone()]).collect()
 }
 
 /// Writes the scripts of a migration into the copy of the folder.
 fn write(copy: &Copy, context: &Context<'_>, one: &Written) -> Result<(), Failure> {
-    one.scripts().into_iter().try_for_each(|(head, script, path)| {
-        copy.write(in_folder(context, path), &script::text(head, script, context.dialect))
+    one.scripts().into_iter().try_for_each(|(head, script, path, known)| {
+        copy.write(in_folder(context, path), &script::text(head, script, context.dialect, known))
     })
 }
 
@@ -510,7 +515,9 @@ fn found_in_draft(found: &[Diagnostic]) -> Failure {
 }
 
 fn shown_scripts(scripts: &[Script], dialect: Dialect) -> String {
-    let text = |script| script::text(&Head::default(), script, dialect).trim_start_matches("-- \n").to_owned() + "\n";
+    let text = |script| {
+        script::text(&Head::default(), script, dialect, &Known::default()).trim_start_matches("-- \n").to_owned() + "\n"
+    };
     scripts.iter().map(text).collect()
 }
 

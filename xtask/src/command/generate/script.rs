@@ -1,10 +1,12 @@
 //! Writes one script of a draft as the text of a file: its directives, and above each statement what it locks, what it can
 //! do, and what a person must decide.
 
-use lockgate_schema::draft::{Script, Step};
+use lockgate_schema::Schema;
+use lockgate_schema::draft::{Mode, Script, Step, draft};
 use lockgate_source::Code;
-use lockgate_source::core::Dialect;
-use lockgate_source::sql::{split, touch};
+use lockgate_source::core::{Dialect, TableLock};
+use lockgate_source::sql::split;
+use lockgate_source::sql::touch::{self, Catalogue};
 
 /// What stands above the first statement.
 #[derive(Clone, Debug, Default)]
@@ -17,8 +19,52 @@ pub(super) struct Head {
     pub(super) has_limits: bool,
 }
 
-/// Returns the text of a script.
-pub(super) fn text(head: &Head, script: &Script, dialect: Dialect) -> String {
+/// What the locks of statements depend on: the foreign keys and partitions of a schema, and its indexes with their tables.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Known {
+    catalogue: Catalogue,
+    indexes: Vec<(String, String)>,
+}
+
+/// Returns what there is in a schema.
+pub(super) fn known(schema: &Schema) -> Known {
+    let mut known = Known::default();
+    if schema.dialect == Dialect::Postgres {
+        let all = draft(&Schema::empty(schema.dialect), schema, Mode::Offline);
+        for script in &all.scripts {
+            let text: String = statements(script).map(terminated).collect();
+            let mut statements = split(schema.dialect, &text).statements;
+            touch::touches_after(schema.dialect, &text, &mut statements, &mut known.catalogue);
+        }
+        for table in &schema.tables {
+            let full = |name: &str| match table.name.schema.as_deref() {
+                None | Some("public") => name.to_owned(),
+                Some(schema) => format!("{schema}.{name}"),
+            };
+            let indexes = table.indexes.iter().map(|index| (full(&index.name), full(&table.name.name)));
+            known.indexes.extend(indexes);
+        }
+    }
+    known
+}
+
+/// A name as the comments have it: without quotes and without the default schema.
+fn plain(name: &str) -> String {
+    let name = name.replace('"', "");
+    name.strip_prefix("public.").map_or_else(|| name.clone(), str::to_owned)
+}
+
+/// The index that a statement drops, and the lock on its table.
+fn dropped_index(sql: &str) -> Option<(String, TableLock)> {
+    let rest = sql.strip_prefix("DROP INDEX ")?;
+    Some(match rest.strip_prefix("CONCURRENTLY ") {
+        Some(name) => (plain(name), TableLock::ShareUpdateExclusive),
+        None => (plain(rest), TableLock::AccessExclusive),
+    })
+}
+
+/// Returns the text of a script that runs where these objects exist.
+pub(super) fn text(head: &Head, script: &Script, dialect: Dialect, known: &Known) -> String {
     let mut text = String::new();
     if script.outside_transaction {
         text.push_str("-- lockgate: no-transaction\n");
@@ -36,7 +82,7 @@ pub(super) fn text(head: &Head, script: &Script, dialect: Dialect) -> String {
              -- `lock-timeout` and `statement-timeout` in a line of this head change that.\n",
         );
     }
-    let locks = locks(script, dialect);
+    let locks = locks(script, dialect, known);
     for (step, locks) in script.steps.iter().zip(locks) {
         text.push('\n');
         match step {
@@ -86,7 +132,7 @@ fn terminated(sql: &str) -> String {
 }
 
 /// What each step locks, in PostgreSQL.
-fn locks(script: &Script, dialect: Dialect) -> Vec<Vec<String>> {
+fn locks(script: &Script, dialect: Dialect, known: &Known) -> Vec<Vec<String>> {
     let mut found = vec![Vec::new(); script.steps.len()];
     if dialect != Dialect::Postgres {
         return found;
@@ -100,12 +146,35 @@ fn locks(script: &Script, dialect: Dialect) -> Vec<Vec<String>> {
         }
     }
     let mut statements = split(dialect, &all).statements;
-    for touch in touch::touches(dialect, &all, &mut statements) {
+    let mut touches: Vec<(usize, String, TableLock)> = Vec::new();
+    let mut renamed: Vec<(usize, String, String)> = Vec::new();
+    for (step, sql) in script.steps.iter().enumerate().filter_map(|(at, step)| match step {
+        Step::Statement(statement) => Some((at, statement.sql.as_str())),
+        Step::Open { .. } => None,
+    }) {
+        if let Some((old, new)) = sql.strip_prefix("ALTER TABLE ").and_then(|rest| rest.split_once(" RENAME TO ")) {
+            let schema = old.rsplit_once('.').map(|(schema, _)| schema);
+            let new = schema.map_or_else(|| plain(new), |schema| plain(&format!("{schema}.{new}")));
+            renamed.push((step, plain(old), new));
+        }
+        if let Some((index, lock)) = dropped_index(sql) {
+            let of = known.indexes.iter().find(|(name, _)| *name == index);
+            touches.extend(of.map(|(_, table)| (step, table.clone(), lock)));
+        }
+    }
+    let mut catalogue = known.catalogue.clone();
+    for touch in touch::touches_after(dialect, &all, &mut statements, &mut catalogue) {
         let (Some(lock), Some(statement)) = (touch.lock, statements.get(touch.statement)) else { continue };
         let step = starts.partition_point(|start| *start <= statement.range.start).saturating_sub(1);
         if !touch.of_index {
-            found[step].push(format!("Locks {} in {lock} mode, which blocks {}", touch.table, lock.blocks()));
+            touches.push((step, touch.table, lock));
         }
+    }
+    for (step, table, lock) in touches {
+        // The statement has the name that the table has by then.
+        let earlier = renamed.iter().filter(|(at, ..)| *at < step);
+        let table = earlier.fold(table, |table, (_, old, new)| if *old == table { new.clone() } else { table });
+        found[step].push(format!("Locks {table} in {lock} mode, which blocks {}", lock.blocks()));
     }
     found
 }
@@ -136,7 +205,7 @@ mod tests {
             has_limits: false,
         };
         assert_eq!(
-            text(&head, &script, Dialect::Postgres),
+            text(&head, &script, Dialect::Postgres, &Known::default()),
             "-- lockgate: allow(drop-table) \"asked for\"\n-- Changes users.\n\nCREATE TABLE tags (t text);\n\n\
              CREATE INDEX tags_t ON tags (t);\n\n\
              -- Locks users in ACCESS EXCLUSIVE mode, which blocks reads and writes.\n\
@@ -145,6 +214,27 @@ mod tests {
              -- Locks old in ACCESS EXCLUSIVE mode, which blocks reads and writes.\n\
              -- Deletes data (drop-table).\nDROP TABLE old -- gone\n;\n\n\
              -- lockgate: unanswered \"cast a: it cannot be drafted\"\n"
+        );
+    }
+
+    #[test]
+    fn a_lock_is_that_of_the_table_by_its_name_at_that_moment() {
+        let before =
+            "CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE b (a int REFERENCES a (id)); CREATE INDEX b_a ON b (a);";
+        let mut known = Known { indexes: vec![("b_a".to_owned(), "b".to_owned())], ..Known::default() };
+        let mut statements = split(Dialect::Postgres, before).statements;
+        touch::touches_after(Dialect::Postgres, before, &mut statements, &mut known.catalogue);
+        let steps = ["ALTER TABLE public.b RENAME TO child", "DROP INDEX public.b_a", "DROP TABLE public.child"];
+        let steps = steps.into_iter().map(|sql| Step::Statement(Statement::new(sql))).collect();
+        let script = Script { steps, ..Script::default() };
+        let both = "in ACCESS EXCLUSIVE mode, which blocks reads and writes";
+        assert_eq!(
+            locks(&script, Dialect::Postgres, &known),
+            [
+                vec![format!("Locks b {both}")],
+                vec![format!("Locks child {both}")],
+                vec![format!("Locks child {both}"), format!("Locks a {both}")],
+            ]
         );
     }
 }
