@@ -374,8 +374,8 @@ fn collisions(paths: &BTreeSet<&str>, conversion: &mut Conversion) {
 }
 
 impl Conversion {
-    /// Whether there is nothing to do.
+    /// Whether there is nothing to do, and nothing is in the way.
     pub fn is_empty(&self) -> bool {
-        self.files.is_empty()
+        self.files.is_empty() && self.problems.is_empty()
     }
 }

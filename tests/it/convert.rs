@@ -129,10 +129,6 @@ fn what_liquibase_and_atlas_would_not_run_is_refused_at_its_line() {
             let place = format!("{FOLDER}/0001_users.sql:{place}");
             assert!(output.contains(&place) && output.contains("is only a comment here"), "{place}: {output}");
         }
-        if text != liquibase {
-            // Nothing would be renamed or split.
-            continue;
-        }
         let output = scratch.run(&["adopt", "--dialects", "postgres", "--write"]).fails(1);
         for place in places {
             let line = place.split(':').next().unwrap();

@@ -13,9 +13,7 @@ use lockgate_core::Dialect;
 
 use crate::model::Schema;
 
-pub use rename::{
-    Named, Rename, RenameError, Renamed, after_renames, before_renames, in_order, named, possible_renames,
-};
+pub use rename::{Named, Rename, RenameError, Renamed, in_order, named, possible_renames};
 pub use step::{Draft, Hazard, Loss, Mode, Script, Statement, Step};
 #[doc(hidden)]
 pub use write::needs_quotes;
@@ -34,4 +32,21 @@ pub fn draft(from: &Schema, to: &Schema, mode: Mode) -> Draft {
         Dialect::Postgres => postgres::draft(from, to, mode),
         Dialect::Sqlite | Dialect::Mysql => sqlite::draft(from, to),
     }
+}
+
+/// Drops what SQLite refuses to have while columns get other names: views that read other views, what these read, and the
+/// triggers that mention them. A draft creates them again.
+pub fn before_renames(schema: &Schema, renames: &[Rename]) -> Vec<Statement> {
+    if schema.dialect != Dialect::Sqlite {
+        return Vec::new();
+    }
+    sqlite::in_the_way(schema, renames)
+}
+
+/// Creates again what [`before_renames`] drops, after all names are as they were.
+pub fn after_renames(schema: &Schema, renames: &[Rename]) -> Vec<Statement> {
+    if schema.dialect != Dialect::Sqlite {
+        return Vec::new();
+    }
+    sqlite::back_again(schema, renames)
 }

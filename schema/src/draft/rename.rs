@@ -248,23 +248,6 @@ pub fn in_order(renames: &[Rename]) -> Vec<Rename> {
     ordered
 }
 
-/// Drops what SQLite refuses to have while columns get other names: views that read other views, what these read, and the
-/// triggers that mention them. A draft creates them again.
-pub fn before_renames(schema: &Schema, renames: &[Rename]) -> Vec<Statement> {
-    if schema.dialect != Dialect::Sqlite {
-        return Vec::new();
-    }
-    super::sqlite::in_the_way(schema, renames)
-}
-
-/// Creates again what [`before_renames`] drops, after all names are as they were.
-pub fn after_renames(schema: &Schema, renames: &[Rename]) -> Vec<Statement> {
-    if schema.dialect != Dialect::Sqlite {
-        return Vec::new();
-    }
-    super::sqlite::back_again(schema, renames)
-}
-
 /// Something that can have another name.
 #[derive(Clone, Copy, Debug)]
 pub struct Named<'a> {

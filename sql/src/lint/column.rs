@@ -10,7 +10,6 @@ use super::context::{Context, a_lock};
 use super::cursor::{Cursor, Name, Written};
 use super::domains;
 use crate::LintLevel;
-use crate::lexer::Kind;
 
 /// The rules `filled-table`, `unsupported-alter` and `add-column-rewrite`.
 pub(super) fn check(cx: &mut Context<'_, '_>, change: &Change<'_>) {
@@ -136,7 +135,7 @@ fn sqlite(cx: &mut Context<'_, '_>, table: &Name, column: &Column<'_>, range: &R
 
 fn is_computed(default: Cursor<'_>) -> bool {
     default.is_any(&["current_timestamp", "current_date", "current_time"])
-        || default.seek_group().is_some_and(|group| !functions(group).is_empty())
+        || default.seek_group().is_some_and(|group| !domains::functions(group).is_empty())
 }
 
 /// `ADD COLUMN … PRIMARY KEY` and `… UNIQUE` pass SQLite's grammar and never run.
@@ -178,24 +177,6 @@ fn young(cx: &mut Context<'_, '_>, action: &Action<'_>, range: &Range<usize>) {
         finding.level = LintLevel::Warn;
     }
 }
-
-/// Functions that give each row another value.
-pub(super) const VOLATILE: [&str; 14] = [
-    "random",
-    "gen_random_uuid",
-    "uuidv4",
-    "uuidv7",
-    "uuid_generate_v1",
-    "uuid_generate_v1mc",
-    "uuid_generate_v4",
-    "clock_timestamp",
-    "timeofday",
-    "nextval",
-    "setval",
-    "gen_random_bytes",
-    "random_normal",
-    "gen_salt",
-];
 
 fn rewrite(cx: &mut Context<'_, '_>, table: &Name, column: &Column<'_>, range: &Range<usize>) {
     let rest = column.rest;
@@ -256,13 +237,4 @@ fn rewrite(cx: &mut Context<'_, '_>, table: &Name, column: &Column<'_>, range: &
         a_lock(cx.lock_of(range))
     );
     cx.report("add-column-rewrite", range.clone(), message, vec![help]);
-}
-
-/// The names of the functions that are called.
-pub(super) fn functions(cursor: Cursor<'_>) -> Vec<String> {
-    let pairs = cursor.tokens.windows(2);
-    pairs
-        .filter(|pair| pair[0].kind == Kind::Word && pair[1].kind == Kind::Open)
-        .map(|pair| cursor.shown(pair[0]).to_lowercase())
-        .collect()
 }

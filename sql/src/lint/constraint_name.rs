@@ -1,58 +1,8 @@
 //! The names that PostgreSQL gives to constraints that a script does not name.
 
-use std::collections::HashSet;
-
-use super::change::{Action, Change, Column, Constraint, ConstraintKind};
-use super::context::Context;
+use super::change::{Column, Constraint, ConstraintKind};
 use super::cursor::{Cursor, Name, Written, key};
-use super::schema_events::SchemaEvent;
 use crate::lexer::Kind;
-
-/// Returns the name of a constraint that the statement adds, or one that the table does not have yet.
-pub(super) fn free(cx: &Context<'_, '_>, table: &Name, constraint: &Constraint<'_>) -> Written {
-    let mut before = Vec::new();
-    cx.earlier(&table.key, |event, of| -> Option<()> {
-        match event {
-            SchemaEvent::ConstraintNamed { table, name, is_chosen } if table == of => {
-                before.push((name.clone(), *is_chosen));
-            }
-            SchemaEvent::TableCreated { table, .. } if table == of => return Some(()),
-            _ => {}
-        }
-        None
-    });
-    // Events come latest first.
-    before.reverse();
-    if let Some(Change::AlterTable { actions, .. }) = &cx.changes[cx.at] {
-        for (_, action) in actions {
-            match action {
-                Action::AddConstraint(other) if other.start() < constraint.start() => {
-                    before.push((usual(table, other), other.name.is_some()));
-                }
-                Action::AddColumn(column) => before.extend(of_column(table, column)),
-                _ => {}
-            }
-        }
-    }
-    let mut taken = HashSet::new();
-    for (name, is_chosen) in before {
-        let name = if is_chosen { name } else { unused(&taken, &name) };
-        taken.insert(key(name.last()));
-    }
-    let name = usual(table, constraint);
-    if constraint.name.is_some() { name } else { unused(&taken, &name) }
-}
-
-/// Returns this name, with a number if it is taken.
-fn unused(taken: &HashSet<String>, name: &Written) -> Written {
-    let mut free = name.clone();
-    let mut number = 0;
-    while taken.contains(&key(free.last())) {
-        number += 1;
-        free = name.numbered(number);
-    }
-    free
-}
 
 /// Returns the name of a constraint, or the one that the server chooses if it is not taken.
 pub(super) fn usual(table: &Name, constraint: &Constraint<'_>) -> Written {

@@ -3,9 +3,9 @@
 use lockgate_core::TableLock;
 
 use super::change::{Change, Column, Constraint, ConstraintKind};
-use super::column::{VOLATILE, functions};
 use super::context::{Context, a_lock};
 use super::cursor::{Cursor, Name, Written};
+use crate::lexer::Kind;
 
 /// Findings of the rules `blocking-constraint`, `set-not-null` and `change-type` about statements that change a type.
 pub(super) fn check(cx: &mut Context<'_, '_>, change: &Change<'_>) {
@@ -182,4 +182,31 @@ pub(super) fn way(table: &Written, column: &Column<'_>) -> String {
          condition of the domain as a `CHECK` with `NOT VALID`, fill the old rows in batches, and validate the check in a \
          later migration"
     )
+}
+
+/// Functions that give each row another value.
+const VOLATILE: [&str; 14] = [
+    "random",
+    "gen_random_uuid",
+    "uuidv4",
+    "uuidv7",
+    "uuid_generate_v1",
+    "uuid_generate_v1mc",
+    "uuid_generate_v4",
+    "clock_timestamp",
+    "timeofday",
+    "nextval",
+    "setval",
+    "gen_random_bytes",
+    "random_normal",
+    "gen_salt",
+];
+
+/// The names of the functions that are called.
+pub(super) fn functions(cursor: Cursor<'_>) -> Vec<String> {
+    let pairs = cursor.tokens.windows(2);
+    pairs
+        .filter(|pair| pair[0].kind == Kind::Word && pair[1].kind == Kind::Open)
+        .map(|pair| cursor.shown(pair[0]).to_lowercase())
+        .collect()
 }

@@ -1,6 +1,8 @@
 //! PostgreSQL: statements that block others while they build an index or scan every row. The module
 //! [`touch`](crate::touch) decides which lock a statement takes.
 
+use std::collections::HashSet;
+
 use lockgate_core::TableLock;
 
 use super::change::{self, Action, Change, Column, Constraint, ConstraintKind};
@@ -212,7 +214,7 @@ fn drop_index_concurrently(cx: &mut Context<'_, '_>, names: &[Name], tolerant: b
 fn constrain(cx: &mut Context<'_, '_>, table: &Name, constraint: &Constraint<'_>, range: std::ops::Range<usize>) {
     let rest = constraint.rest;
     let shown = &table.written;
-    let name = constraint_name::free(cx, table, constraint);
+    let name = name_of_new(cx, table, constraint);
     match constraint.kind {
         ConstraintKind::Check | ConstraintKind::ForeignKey | ConstraintKind::NotNull => {
             // Since PostgreSQL 18, a foreign key of a partitioned table may be NOT VALID.
@@ -559,7 +561,7 @@ fn not_null_constraint(
         "nobody can read or write `{shown}` while every row is checked: `NOT NULL` holds {} until the commit",
         a_lock(cx.lock_of(&range))
     );
-    let (name, says) = (constraint_name::free(cx, table, constraint), constraint.rest.written());
+    let (name, says) = (name_of_new(cx, table, constraint), constraint.rest.written());
     let help = format!(
         "`ALTER TABLE {shown} ADD CONSTRAINT {name} NOT NULL {says} NOT VALID`, and in the next migration \
          `ALTER TABLE {shown} VALIDATE CONSTRAINT {name}`"
@@ -581,4 +583,50 @@ fn not_null(cx: &mut Context<'_, '_>, table: &Name, column: &Name, range: std::o
          longer needed"
     )];
     cx.report("set-not-null", range, message, help);
+}
+
+/// Returns the name of a constraint that the statement adds, or one that the table does not have yet.
+fn name_of_new(cx: &Context<'_, '_>, table: &Name, constraint: &Constraint<'_>) -> Written {
+    let mut before = Vec::new();
+    cx.earlier(&table.key, |event, of| -> Option<()> {
+        match event {
+            SchemaEvent::ConstraintNamed { table, name, is_chosen } if table == of => {
+                before.push((name.clone(), *is_chosen));
+            }
+            SchemaEvent::TableCreated { table, .. } if table == of => return Some(()),
+            _ => {}
+        }
+        None
+    });
+    // Events come latest first.
+    before.reverse();
+    if let Some(Change::AlterTable { actions, .. }) = &cx.changes[cx.at] {
+        for (_, action) in actions {
+            match action {
+                Action::AddConstraint(other) if other.start() < constraint.start() => {
+                    before.push((constraint_name::usual(table, other), other.name.is_some()));
+                }
+                Action::AddColumn(column) => before.extend(constraint_name::of_column(table, column)),
+                _ => {}
+            }
+        }
+    }
+    let mut taken = HashSet::new();
+    for (name, is_chosen) in before {
+        let name = if is_chosen { name } else { unused(&taken, &name) };
+        taken.insert(key(name.last()));
+    }
+    let name = constraint_name::usual(table, constraint);
+    if constraint.name.is_some() { name } else { unused(&taken, &name) }
+}
+
+/// Returns this name, with a number if it is taken.
+fn unused(taken: &HashSet<String>, name: &Written) -> Written {
+    let mut free = name.clone();
+    let mut number = 0;
+    while taken.contains(&key(free.last())) {
+        number += 1;
+        free = name.numbered(number);
+    }
+    free
 }
