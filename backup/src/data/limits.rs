@@ -35,6 +35,8 @@ impl Limit {
     }
 }
 
+const LOCKED: &str = "end what holds the lock, or wait longer: `--lock-timeout 1min`";
+
 /// What PostgreSQL says of a statement that its limit has ended.
 const STATEMENT_TIMEOUT: &str = "canceling statement due to statement timeout";
 
@@ -42,7 +44,7 @@ const STATEMENT_TIMEOUT: &str = "canceling statement due to statement timeout";
 pub(super) fn explained(error: Error) -> Error {
     let says = |text: &str| error.summary().contains(text);
     if says("canceling statement due to lock timeout") || says("database is locked") {
-        error.help("end what holds the lock, or wait longer: `--lock-timeout 1min`")
+        error.help(LOCKED)
     } else if says(STATEMENT_TIMEOUT) {
         error.help("allow more time: `--statement-timeout 10min`")
     } else {
@@ -53,7 +55,7 @@ pub(super) fn explained(error: Error) -> Error {
 /// The same for the dump of a schema. `pg_dump` itself sets the limit on statements to that on locks.
 pub(super) fn schema_explained(error: Error) -> Error {
     match error.summary().contains(STATEMENT_TIMEOUT) {
-        true => error.help("end what holds the lock, or wait longer: `--lock-timeout 1min`"),
+        true => error.help(LOCKED),
         false => explained(error),
     }
 }

@@ -4,12 +4,13 @@
 //! the right name always exists. `pg_dump` omits the settings, privileges and comment of the database itself, so they
 //! are copied from the old database.
 
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 
 use lockgate::__private::readable_size;
 use lockgate::{Console, Database, DatabaseParts, ErrorKind, Stage};
 use sqlx::{AssertSqlSafe, PgConnection};
 use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
 
 use super::said::{self, Failure};
 use super::{Extent, Ignored, Names, Obstacles, Options, Restored, compare, free_bytes, mark};
@@ -556,28 +557,53 @@ pub(crate) async fn create(
     run(session, &format!("the database `{name}` cannot be created"), sql).await
 }
 
-/// Reads the whole dump, which must match its meta file, and lets `pg_restore` list what is in it.
-async fn read_dump(subject: &Subject<'_>, meta: &Meta, client: &Client) -> Result<(), Error> {
-    let mut command = client.command(subject.url)?;
-    command.arg("--list").stdin(Stdio::piped());
-    let mut child = client.start(&mut command)?;
+/// What became of a dump that was given to `pg_restore`.
+struct Fed {
+    /// Whether the dump could be read, and matches its meta file.
+    read: Result<(), Error>,
+    status: ExitStatus,
+    said: String,
+    /// Whether `pg_restore` stopped reading before the end of the dump.
+    ended_early: bool,
+}
+
+/// Gives the whole dump to `pg_restore`, which is killed if the dump cannot be read.
+async fn feed(
+    subject: &Subject<'_>,
+    meta: &Meta,
+    client: &Client,
+    command: &mut Command,
+    phase: Phase,
+) -> Result<Fed, Error> {
+    let mut child = client.start(command.stdin(Stdio::piped()))?;
     let (stdin, stderr) = (child.stdin.take(), child.stderr.take());
     let mut stdin = stdin.expect("it is a pipe");
-    let mut ended = false;
-    let feed = async {
-        let progress = Progress::begin(Phase::ReadBack, &meta.key, Some(meta.size), subject.on_event);
+    let mut ended_early = false;
+    let feeding = async {
+        let progress = Progress::begin(phase, &meta.key, Some(meta.size), subject.on_event);
         let take = async |piece: &[u8]| {
-            // It ends after the table of contents, which is at the beginning. The rest is read for the checksum.
-            ended = ended || stdin.write_all(piece).await.is_err();
+            // The rest is read for the checksum. After an error, the message of `pg_restore` is what counts.
+            ended_early = ended_early || stdin.write_all(piece).await.is_err();
             Ok(())
         };
         let read = crate::fetch::read(subject.store, meta, progress, take).await;
+        if read.is_err() {
+            let _ = child.start_kill();
+        }
         drop(stdin);
         read
     };
-    let (read, said) = tokio::join!(feed, client::said(stderr.expect("it is a pipe")));
+    let (read, said) = tokio::join!(feeding, client::said(stderr.expect("it is a pipe")));
     let status = child.wait().await;
     let status = status.map_err(|error| Error::failed(format!("`pg_restore` cannot be waited for: {error}")))?;
+    Ok(Fed { read, status, said, ended_early })
+}
+
+/// Reads the whole dump, which must match its meta file, and lets `pg_restore` list what is in it.
+async fn read_dump(subject: &Subject<'_>, meta: &Meta, client: &Client) -> Result<(), Error> {
+    let mut command = client.command(subject.url)?;
+    command.arg("--list");
+    let Fed { read, status, said, .. } = feed(subject, meta, client, &mut command, Phase::ReadBack).await?;
     // What is damaged may also be unreadable, and the checksum says why.
     read?;
     match status.success() {
@@ -600,34 +626,12 @@ pub(crate) async fn fill(
     let mut command = client.command(url)?;
     // The name could be mistaken for a connection string, so it is passed as a parameter of one.
     let quoted = name.replace('\\', "\\\\").replace('\'', "\\'");
-    command.arg(format!("--dbname=dbname='{quoted}'")).stdin(Stdio::piped());
+    command.arg(format!("--dbname=dbname='{quoted}'"));
     if ignored.is_empty() {
         command.arg("--exit-on-error");
     }
-    let mut child = client.start(&mut command)?;
-    let (stdin, stderr) = (child.stdin.take(), child.stderr.take());
-    let mut stdin = stdin.expect("it is a pipe");
-    let mut ended_early = false;
-    let feed = async {
-        let progress = Progress::begin(Phase::Restore, &meta.key, Some(meta.size), subject.on_event);
-        let take = async |piece: &[u8]| {
-            // `pg_restore` stops reading after an error. Its message is what counts.
-            if !ended_early && stdin.write_all(piece).await.is_err() {
-                ended_early = true;
-            }
-            Ok(())
-        };
-        let read = crate::fetch::read(subject.store, meta, progress, take).await;
-        if read.is_err() {
-            let _ = child.start_kill();
-        }
-        drop(stdin);
-        read
-    };
-    let (fed, said) = tokio::join!(feed, client::said(stderr.expect("it is a pipe")));
-    let status = child.wait().await;
-    let status = status.map_err(|error| Error::failed(format!("`pg_restore` cannot be waited for: {error}")))?;
-    fed?;
+    let Fed { read, status, said, ended_early } = feed(subject, meta, client, &mut command, Phase::Restore).await?;
+    read?;
     if status.success() {
         return Ok(Vec::new());
     }

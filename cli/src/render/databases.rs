@@ -56,11 +56,10 @@ pub(super) fn statuses(stands: &Stands, width: Option<u16>) -> Text {
         text.out.extend(stand.status.drift.iter().map(shown));
         let refused = stand.bootstraps_refused.iter().map(|reason| bootstraps_refused(reason, &aim, width));
         text.out.extend(refused.map(|refused| format!("\n{refused}")));
-        if let Some(begun) = &stand.begun {
-            let stopped = begun.drift.iter().filter(|_| begun.at_work.is_none() && stand.bootstraps_refused.is_empty());
-            text.out.extend(stopped.map(|drift| format!("\n{}", drift_of_bootstraps(drift, &aim, width))));
-            text.out.extend(begun.at_work.iter().map(|work| format!("\n{}", remark(&work.to_string()))));
-        }
+        let stopped = stand.bootstraps_stopped().iter();
+        text.out.extend(stopped.map(|drift| format!("\n{}", drift_of_bootstraps(drift, &aim, width))));
+        let at_work = stand.begun.iter().filter_map(|begun| begun.at_work.as_ref());
+        text.out.extend(at_work.map(|work| format!("\n{}", remark(&work.to_string()))));
     }
     for stand in each {
         text.out.extend(stand.status.at_work.iter().map(|work| format!("\n{}", remark(&work.to_string()))));

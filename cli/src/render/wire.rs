@@ -1032,8 +1032,6 @@ impl DatabaseStand {
     fn of(stand: &lockgate::DatabaseStatus, flags: &[String]) -> Self {
         let aim = Aim { database: Some(stand.database.clone()), flags: flags.to_vec() };
         let at_work = stand.begun.as_ref().and_then(|begun| begun.at_work.as_ref());
-        let is_stopped = at_work.is_none() && stand.bootstraps_refused.is_empty();
-        let stopped = stand.begun.as_ref().filter(|_| is_stopped).map(|begun| &begun.drift);
         let of_it = Stand {
             status: stand.status.clone(),
             up_refuses: stand.up_refuses,
@@ -1048,9 +1046,9 @@ impl DatabaseStand {
             bootstraps: stand.bootstraps.clone(),
             bootstraps_refused: stand.bootstraps_refused.iter().map(|reason| Reason::of(reason, &aim)).collect(),
             bootstraps_at_work: at_work.map(AtWork::of),
-            bootstraps_stopped: stopped
-                .into_iter()
-                .flatten()
+            bootstraps_stopped: stand
+                .bootstraps_stopped()
+                .iter()
                 .map(|drift| Difference::of_bootstraps(drift, &aim))
                 .collect(),
             dropped: stand.dropped.clone(),

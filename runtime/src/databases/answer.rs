@@ -91,6 +91,16 @@ impl DatabasesReport {
     }
 }
 
+impl DatabaseStatus {
+    /// Where the run stopped that creates the database, if the next one would go on there. Empty while a run is at work.
+    pub fn bootstraps_stopped(&self) -> &[Drift] {
+        match &self.begun {
+            Some(begun) if begun.at_work.is_none() && self.bootstraps_refused.is_empty() => &begun.drift,
+            Some(_) | None => &[],
+        }
+    }
+}
+
 impl DatabasePlan {
     /// Whether nothing would run.
     pub fn is_empty(&self) -> bool {
