@@ -41,8 +41,8 @@ pub struct Broken {
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Usage`](lockgate::ErrorKind::Usage) if the name is empty;
-/// [`ErrorKind::Denied`](lockgate::ErrorKind::Denied) and [`ErrorKind::Failed`](lockgate::ErrorKind::Failed) if the store
+/// [`ErrorKind::Usage`] if the name is empty;
+/// [`ErrorKind::Denied`] and [`ErrorKind::Failed`] if the store
 /// cannot be read.
 pub async fn list(store: &Store, database: &str, of: Option<Of>) -> Result<Listing, Error> {
     if database.is_empty() {
@@ -135,7 +135,7 @@ async fn examine(store: &Store, name: Name, parts: Parts) -> Result<Result<Meta,
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Refused`](lockgate::ErrorKind::Refused) if there is none, if it is broken, if no key is given and a broken
+/// [`ErrorKind::Refused`] if there is none, if it is broken, if no key is given and a broken
 /// one is newer than the newest that is not, or if there are backups of several stages and none is named; and those of
 /// [`list`].
 pub async fn choose(subject: &Subject<'_>, choice: &Choice) -> Result<Meta, Error> {
