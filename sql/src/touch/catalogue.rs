@@ -431,6 +431,11 @@ impl Catalogue {
         self.relation(table).is_some_and(|relation| relation.is_partitioned)
     }
 
+    /// Whether an earlier script created this table or view.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.relation(name).is_some()
+    }
+
     fn relation(&self, name: &str) -> Option<&Relation> {
         find(&self.relations, name)
     }

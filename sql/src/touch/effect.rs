@@ -11,6 +11,10 @@ pub(super) struct TableEffects {
     pub(super) touches: Vec<Touch<String>>,
     /// Whether it destroys data in tables that it does not name.
     pub(super) destroys: bool,
+    /// Whether the table that it creates may exist already: `IF NOT EXISTS`.
+    pub(super) may_exist: bool,
+    /// Whether the table that it creates ends with the session.
+    pub(super) is_temporary: bool,
     /// Whether it drops the tables whose data it destroys.
     pub(super) drops: bool,
     /// A table and its new name.

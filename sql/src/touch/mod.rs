@@ -70,8 +70,12 @@ pub fn touches_after(
         let mut doing = read::statement(dialect, cursor);
         if dialect == Dialect::Postgres {
             catalogue.leads(cursor, &mut doing);
-            catalogue.follow(cursor);
         }
+        // A table of an earlier script is not new, and a temporary one only hides it.
+        if doing.may_exist || doing.is_temporary {
+            doing.touches.retain(|touch| !touch.makes || !catalogue.has(&touch.table));
+        }
+        catalogue.follow(cursor);
         if script.after(at, doing) {
             statement.flags = statement.flags.union(StatementFlags::DESTROYS_DATA);
         }
@@ -167,6 +171,10 @@ impl Progress {
         }
         for mut touch in doing.touches {
             touch.statement = statement;
+            if touch.makes && doing.is_temporary {
+                self.made.push(touch.table);
+                continue;
+            }
             if touch.makes {
                 self.make(touch);
                 continue;

@@ -118,6 +118,7 @@ fn select(at: Cursor<'_>, doing: &mut TableEffects) {
     let mut into = at;
     if into.seek("into") {
         while into.is_any(&["temp", "temporary", "unlogged", "table"]) {
+            doing.is_temporary |= into.is_any(&["temp", "temporary"]);
             into.next();
         }
         // MySQL reads into variables and files.
@@ -143,9 +144,9 @@ pub(super) fn named(mut at: Cursor<'_>) -> TableLock {
 
 fn create(mut at: Cursor<'_>, doing: &mut TableEffects) {
     let replaces = at.take("or replace");
-    at.adjectives();
+    doing.is_temporary = at.adjectives();
     if at.take("table") {
-        at.take("if not exists");
+        doing.may_exist = at.take("if not exists");
         create_table(at, doing);
     } else if at.take("index") {
         let lock = if at.take("concurrently") { TableLock::ShareUpdateExclusive } else { TableLock::Share };
