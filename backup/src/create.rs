@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::event::{Phase, Progress};
 use crate::meta::{Locale, Meta, Purpose, TableRows, VERSION, now};
 use crate::store::{Content, Name};
-use crate::subject::{Of, Subject};
+use crate::subject::{BackupStage, Subject};
 
 /// How many names are tried: a name contains a time in seconds, and each next name is one second later.
 const TRIES: u64 = 60;
@@ -194,8 +194,11 @@ impl Begun {
         let now = now();
         // The newest backup is found by its time, so this one must be later than all others, even if the clock was put
         // back meanwhile.
-        let newest =
-            subject.store.newest(&Name::folder_of(database, Of::from(status.stage))).await?.unwrap_or_default();
+        let newest = subject
+            .store
+            .newest(&Name::folder_of(database, BackupStage::from(status.stage)))
+            .await?
+            .unwrap_or_default();
         if newest > now + TRIES {
             subject.note(format!(
                 "the clock of this machine is {} seconds behind the newest backup, so this backup has the time that \
@@ -206,7 +209,7 @@ impl Begun {
         }
         let first = now.max(newest.saturating_add(1));
         for taken_at in first..first.saturating_add(TRIES) {
-            let name = Name::new(database, Of::from(status.stage), taken_at, head.as_deref());
+            let name = Name::new(database, BackupStage::from(status.stage), taken_at, head.as_deref());
             if subject.store.reserve(&name).await? {
                 let applied = status.entries.iter().filter(|entry| entry.row.is_some()).count();
                 let (database, stage) = (database.to_owned(), status.stage);

@@ -6,7 +6,7 @@ use crate::create::create;
 use crate::error::Error;
 use crate::list;
 use crate::meta::{Meta, Purpose};
-use crate::subject::{Of, Subject};
+use crate::subject::{BackupStage, Subject};
 
 /// How to deploy.
 #[derive(Clone, Copy, Debug, Default)]
@@ -132,6 +132,6 @@ async fn last_of_deploys(subject: &Subject<'_>) -> Result<Option<Meta>, Error> {
     let mut database = Database::connect(subject.url).await?;
     let stage = subject.migrator.stage_of(&mut database).await;
     let _ = database.close().await;
-    let listing = list::list(subject.store, &subject.name()?, Some(Of::from(stage?))).await?;
+    let listing = list::list(subject.store, &subject.name()?, Some(BackupStage::from(stage?))).await?;
     Ok(listing.backups.into_iter().rfind(|meta| meta.purpose != Purpose::Asked))
 }

@@ -12,7 +12,7 @@ pub enum Event {
         /// The phase.
         phase: Phase,
         /// What it is about: a key, a database.
-        of: String,
+        what: String,
         /// How many bytes it will move, if that is known.
         bytes: Option<u64>,
     },
@@ -82,11 +82,11 @@ pub(crate) struct Progress<'a> {
 impl<'a> Progress<'a> {
     pub(crate) fn begin(
         phase: Phase,
-        of: &str,
+        what: &str,
         bytes: Option<u64>,
         report: &'a (dyn Fn(&Event) + Send + Sync),
     ) -> Self {
-        report(&Event::Began { phase, of: of.to_owned(), bytes });
+        report(&Event::Began { phase, what: what.to_owned(), bytes });
         Self { phase, bytes: 0, since: std::time::Instant::now(), report }
     }
 

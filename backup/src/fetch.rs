@@ -10,7 +10,7 @@ use crate::event::{Phase, Progress};
 use crate::list;
 use crate::meta::Meta;
 use crate::store::Store;
-use crate::subject::{Choice, Subject};
+use crate::subject::{BackupChoice, Subject};
 
 /// A backup in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub struct Fetched {
 ///
 /// Those of [`list::choose`]; [`ErrorKind::Refused`] if the file exists; [`ErrorKind::Failed`] if the dump does not
 /// match its meta file.
-pub async fn fetch(subject: &Subject<'_>, choice: &Choice, to: &Path) -> Result<Fetched, Error> {
+pub async fn fetch(subject: &Subject<'_>, choice: &BackupChoice, to: &Path) -> Result<Fetched, Error> {
     let meta = list::choose(subject, choice).await?;
     let file = if to.is_dir() { to.join(meta.key.rsplit('/').next().unwrap_or("backup.dump")) } else { to.to_owned() };
     if file.exists() {

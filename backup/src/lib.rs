@@ -10,7 +10,7 @@
 //! # #[cfg(feature = "sqlite")]
 //! # tokio::runtime::Runtime::new().unwrap().block_on(async {
 //! use lockgate::{Migrations, Migrator};
-//! use lockgate_backup::{Choice, Purpose, Store, Subject, create, verify};
+//! use lockgate_backup::{BackupChoice, Purpose, Store, Subject, create, verify};
 //!
 //! # static MIGRATIONS: Migrations = Migrations::EMPTY;
 //! # let folder = tempfile::tempdir().unwrap();
@@ -22,7 +22,7 @@
 //!
 //! let made = create(&subject, Purpose::Asked).await?;
 //! assert!(made.key.starts_with("library/unmarked/"));
-//! assert_eq!(verify(&subject, &Choice::default()).await?.meta, made);
+//! assert_eq!(verify(&subject, &BackupChoice::default()).await?.meta, made);
 //! # Ok::<(), lockgate_backup::Error>(()) }).unwrap();
 //! ```
 
@@ -65,7 +65,7 @@ pub use event::{Event, Phase};
 pub use fetch::{Fetched, fetch};
 pub use meta::{Meta, Purpose};
 pub use store::Store;
-pub use subject::{Choice, Of, Subject};
+pub use subject::{BackupChoice, BackupStage, Subject};
 pub use verify::{Verified, verify};
 
 /// The release of `object_store` whose stores [`Store::over`] accepts.

@@ -6,7 +6,7 @@ use lockgate::ErrorKind;
 use crate::error::Error;
 use crate::meta::Meta;
 use crate::store::{Name, Store};
-use crate::subject::{Choice, Of, Subject};
+use crate::subject::{BackupChoice, BackupStage, Subject};
 
 /// How many meta files are read at once.
 const AT_ONCE: usize = 8;
@@ -44,13 +44,13 @@ pub struct Broken {
 /// [`ErrorKind::Usage`] if the name is empty;
 /// [`ErrorKind::Denied`] and [`ErrorKind::Failed`] if the store
 /// cannot be read.
-pub async fn list(store: &Store, database: &str, of: Option<Of>) -> Result<Listing, Error> {
+pub async fn list(store: &Store, database: &str, stage: Option<BackupStage>) -> Result<Listing, Error> {
     if database.is_empty() {
         // It would mean the backups of all databases.
         return Err(Error::usage("the name of the database is empty")
             .help("name it, `--database NAME`, or omit the option for the database of the URL"));
     }
-    let folder = of.map_or_else(|| Name::folder_of_all(database), |of| Name::folder_of(database, of));
+    let folder = stage.map_or_else(|| Name::folder_of_all(database), |stage| Name::folder_of(database, stage));
     let mut names: std::collections::BTreeMap<Name, Parts> = std::collections::BTreeMap::new();
     for (key, object) in store.objects_in(&folder).await? {
         let Some(name) = Name::of_key(&key) else { continue };
@@ -138,12 +138,12 @@ async fn examine(store: &Store, name: Name, parts: Parts) -> Result<Result<Meta,
 /// [`ErrorKind::Refused`] if there is none, if it is broken, if no key is given and a broken
 /// one is newer than the newest that is not, or if there are backups of several stages and none is named; and those of
 /// [`list`].
-pub async fn choose(subject: &Subject<'_>, choice: &Choice) -> Result<Meta, Error> {
+pub async fn choose(subject: &Subject<'_>, choice: &BackupChoice) -> Result<Meta, Error> {
     let database = match &choice.database {
         Some(database) => database.clone(),
         None => subject.name()?,
     };
-    let listing = list(subject.store, &database, choice.of).await?;
+    let listing = list(subject.store, &database, choice.stage).await?;
     let shows = || match &choice.database {
         Some(database) => format!("`backup list --database {database}` lists all backups"),
         None => "`backup list` lists all backups".to_owned(),
@@ -178,7 +178,7 @@ pub async fn choose(subject: &Subject<'_>, choice: &Choice) -> Result<Meta, Erro
         let what = format!("the store has backups of `{database}` at several stages: {}", stages.join(", "));
         return Err(Error::refused(what).help(format!("choose one: `--of {}`", stages[0])));
     }
-    let of = choice.of.map(|of| format!(" at the stage {of}")).unwrap_or_default();
+    let of = choice.stage.map(|stage| format!(" at the stage {stage}")).unwrap_or_default();
     let newest = listing.backups.into_iter().next_back();
     // An older one in its place would be a surprise.
     let time = |broken: &Broken| Name::of_key(&broken.key).and_then(|name| name.time().parse::<u64>().ok());

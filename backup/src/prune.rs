@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::list::{self, Broken};
 use crate::meta::{Meta, now};
 use crate::store::Name;
-use crate::subject::{Of, Subject};
+use crate::subject::{BackupStage, Subject};
 
 /// For how many seconds a dump without a meta file is kept, because it may still be being written.
 const UNFINISHED: u64 = 24 * 60 * 60;
@@ -34,7 +34,7 @@ pub struct Options {
     /// The database that the backups are of. `None`: the one of the URL.
     pub database: Option<String>,
     /// The stage of the backups, which must be named.
-    pub of: Option<Of>,
+    pub stage: Option<BackupStage>,
     /// Which backups are kept.
     pub policy: Policy,
     /// Why backups of a protected stage may be deleted.
@@ -125,23 +125,25 @@ pub async fn prune(subject: &Subject<'_>, options: &Options) -> Result<Pruned, E
         return Err(Error::usage("no option says which backups are kept")
             .help("say how many to keep: `--keep-last 7 --keep-daily 30 --keep-monthly 12`"));
     }
-    let Some(of) = options.of else {
+    let Some(stage) = options.stage else {
         return Err(Error::usage("no stage is named")
             .help("name the stage of the backups: `--of development`; `backup list` lists all backups"));
     };
     let why = options.why.as_deref().filter(|why| !why.trim().is_empty());
-    if let (Of::Stage(stage), None, false) = (of, why, options.dry_run)
-        && stage.is_protected()
+    if let (BackupStage::Stage(protected), None, false) = (stage, why, options.dry_run)
+        && protected.is_protected()
     {
-        return Err(Error::refused(format!("these are backups of {stage}, which are not deleted without a reason"))
-            .state("nothing was deleted")
-            .help("give the reason: `--override-stage \"why\"`; `--dry-run` shows what would be deleted"));
+        return Err(Error::refused(format!(
+            "these are backups of {protected}, which are not deleted without a reason"
+        ))
+        .state("nothing was deleted")
+        .help("give the reason: `--override-stage \"why\"`; `--dry-run` shows what would be deleted"));
     }
     let database = match &options.database {
         Some(database) => database.clone(),
         None => subject.name()?,
     };
-    let listing = list::list(subject.store, &database, Some(of)).await?;
+    let listing = list::list(subject.store, &database, Some(stage)).await?;
     let now = now();
     let is_old = |broken: &Broken| broken.is_unfinished && broken.changed_at + UNFINISHED < now;
     let (remains, left) = listing.broken.into_iter().partition(is_old);

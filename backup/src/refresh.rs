@@ -101,7 +101,7 @@ impl Refresh<'_> {
 
     /// Returns the newest migration of a database, which must be marked with this stage.
     async fn newest(&self, database: &mut Database, stage: Stage) -> Result<Option<String>, Error> {
-        let migrator = self.migrator.clone().stage(stage);
+        let migrator = self.migrator.clone().expect_stage(stage);
         migrator.stage_of(&mut *database).await?;
         let status = migrator.status(&mut *database).await?;
         Ok(status.current().map(|newest| newest.id.clone()))

@@ -69,14 +69,14 @@ impl fmt::Debug for Subject<'_> {
 
 /// The stage of a backup: the one that the database was marked with when the backup was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Of {
+pub enum BackupStage {
     /// The database was not marked.
     Unmarked,
     /// It was marked with this stage.
     Stage(Stage),
 }
 
-impl Of {
+impl BackupStage {
     /// Its name in keys: that of the stage, or `unmarked`.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -86,20 +86,20 @@ impl Of {
     }
 }
 
-impl From<Option<Stage>> for Of {
+impl From<Option<Stage>> for BackupStage {
     /// Converts the stage that a database is marked with.
     fn from(stage: Option<Stage>) -> Self {
         stage.map_or(Self::Unmarked, Self::Stage)
     }
 }
 
-impl fmt::Display for Of {
+impl fmt::Display for BackupStage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
 }
 
-impl FromStr for Of {
+impl FromStr for BackupStage {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -115,11 +115,11 @@ impl FromStr for Of {
 
 /// Which backup: the newest of a database and a stage, or one by its key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Choice {
+pub struct BackupChoice {
     /// The database that the backup is of. `None`: the one of the URL.
     pub database: Option<String>,
     /// The stage of the backup. `None`: the only stage that has backups.
-    pub of: Option<Of>,
+    pub stage: Option<BackupStage>,
     /// The key, or the last part of it. `None`: the newest.
     pub key: Option<String>,
 }

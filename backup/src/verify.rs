@@ -6,7 +6,7 @@ use lockgate::{Dialect, ErrorKind};
 use crate::error::Error;
 use crate::list;
 use crate::meta::Meta;
-use crate::subject::{Choice, Subject};
+use crate::subject::{BackupChoice, Subject};
 
 /// A backup that can be restored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub struct Verified {
 ///
 /// Those of [`list::choose`]; [`ErrorKind::Failed`] if it cannot be restored, or does not match its meta file;
 /// [`ErrorKind::Unreachable`] if this machine has no server of its release or a newer one.
-pub async fn verify(subject: &Subject<'_>, choice: &Choice) -> Result<Verified, Error> {
+pub async fn verify(subject: &Subject<'_>, choice: &BackupChoice) -> Result<Verified, Error> {
     let meta = list::choose(subject, choice).await?;
     match meta.dialect()? {
         #[cfg(feature = "postgres")]

@@ -6,7 +6,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use lockgate::{Database, Migrations, Migrator, Stage, embed_migrations};
 use lockgate_backup::prune::{self, Policy};
-use lockgate_backup::{Choice, Of, Purpose, Store, Subject, list, restore};
+use lockgate_backup::{BackupChoice, BackupStage, Purpose, Store, Subject, list, restore};
 use s3s::auth::SimpleAuth;
 use s3s::service::S3ServiceBuilder;
 
@@ -91,7 +91,7 @@ async fn child() {
     database.close().await.unwrap();
 
     let store = Store::open("s3://kept/a/b").unwrap();
-    let migrator = migrator.stage(Stage::Development);
+    let migrator = migrator.expect_stage(Stage::Development);
     let subject = Subject { url: &url, migrator: &migrator, store: &store, on_event: &|_| () };
     let first = lockgate_backup::create(&subject, Purpose::Asked).await.unwrap();
     assert!(first.size > 5 << 20, "{}", first.size);
@@ -99,9 +99,9 @@ async fn child() {
     let listing = list::list(&store, "library", None).await.unwrap();
     assert_eq!((listing.backups, listing.broken), (vec![first.clone(), second.clone()], Vec::new()));
 
-    let fetched = lockgate_backup::fetch(&subject, &Choice::default(), folder.path()).await.unwrap();
+    let fetched = lockgate_backup::fetch(&subject, &BackupChoice::default(), folder.path()).await.unwrap();
     assert_eq!((&fetched.meta, std::fs::metadata(&fetched.file).unwrap().len()), (&second, second.size));
-    assert_eq!(lockgate_backup::verify(&subject, &Choice::default()).await.unwrap().meta, second);
+    assert_eq!(lockgate_backup::verify(&subject, &BackupChoice::default()).await.unwrap().meta, second);
 
     let mut database = Database::connect(&url).await.unwrap();
     sqlx::raw_sql("DELETE FROM books WHERE id = 7").execute(database.sqlite().unwrap()).await.unwrap();
@@ -112,7 +112,7 @@ async fn child() {
     assert_eq!(rows(&url, "SELECT count(*) FROM books WHERE id = 7").await, 1);
 
     let mut options = prune::Options::default();
-    options.of = Some(Of::Stage(Stage::Development));
+    options.stage = Some(BackupStage::Stage(Stage::Development));
     options.policy = Policy { last: 1, ..Policy::default() };
     let pruned = prune::prune(&subject, &options).await.unwrap();
     assert_eq!(pruned.deleted, [first]);

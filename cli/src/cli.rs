@@ -148,7 +148,7 @@ impl Cli {
     ///
     /// ```
     /// # static MIGRATIONS: lockgate::Migrations = lockgate::Migrations::EMPTY;
-    /// let cli = lockgate_cli::Cli::new(&MIGRATIONS).migrator_options(|migrator| migrator.set("billing"));
+    /// let cli = lockgate_cli::Cli::new(&MIGRATIONS).migrator_options(|migrator| migrator.set_name("billing"));
     /// ```
     #[must_use]
     pub fn migrator_options(mut self, configure: impl Fn(Migrator) -> Migrator + Send + Sync + 'static) -> Self {

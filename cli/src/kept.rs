@@ -41,7 +41,9 @@ pub(crate) fn shown(output: &Output, flags: Vec<String>) -> impl Fn(&Event) + Se
             return;
         }
         match event {
-            Event::Began { phase, of, bytes } => output.bar(|bar| bar.begin_bytes(&format!("{phase} {of}"), *bytes)),
+            Event::Began { phase, what, bytes } => {
+                output.bar(|bar| bar.begin_bytes(&format!("{phase} {what}"), *bytes))
+            }
             Event::Moved { bytes, .. } => output.bar(|bar| bar.moved(*bytes)),
             Event::Ended { .. } => output.bar(|bar| bar.end()),
             _ => {}

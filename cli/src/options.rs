@@ -144,7 +144,7 @@ pub struct Options {
 
     /// Run even if another tool has migrated this database and Lockgate has not
     #[arg(long, global = true, hide_short_help = true)]
-    pub beside_other_tools: bool,
+    pub allow_other_tools: bool,
 }
 
 /// `name=value`. It is never shown with its value.
@@ -246,7 +246,7 @@ impl Options {
             migrator = migrator.history_table(table);
         }
         if let Some(stage) = self.stage {
-            migrator = migrator.stage(stage);
+            migrator = migrator.expect_stage(stage);
         }
         if let Some(why) = &self.override_stage {
             migrator = migrator.override_stage(why);
@@ -267,7 +267,7 @@ impl Options {
             });
         }
         if let Some(set) = &self.set {
-            migrator = migrator.set(set);
+            migrator = migrator.set_name(set);
         }
         for Assignment { name, value } in &self.variables {
             migrator = migrator.psql_variable(name, value);
@@ -278,8 +278,8 @@ impl Options {
         if self.out_of_order {
             migrator = migrator.out_of_order(OutOfOrder::Allow);
         }
-        if self.beside_other_tools {
-            migrator = migrator.beside_other_tools();
+        if self.allow_other_tools {
+            migrator = migrator.allow_other_tools();
         }
         migrator
     }

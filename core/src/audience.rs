@@ -141,8 +141,8 @@ impl Audience {
     }
 
     /// Applies although the database has another tool's history.
-    pub const fn beside_other_tools(self) -> &'static str {
-        self.pick("`Migrator::beside_other_tools`", "`up --beside-other-tools`")
+    pub const fn allow_other_tools(self) -> &'static str {
+        self.pick("`Migrator::allow_other_tools`", "`up --allow-other-tools`")
     }
 
     /// Makes an empty database from the desired schema.
@@ -152,7 +152,7 @@ impl Audience {
 
     /// Makes a database from the desired schema although there is something in it.
     pub const fn from_create_beside_others(self) -> &'static str {
-        self.pick("`Migrator::beside_other_tools`", "`up --from create --beside-other-tools`")
+        self.pick("`Migrator::allow_other_tools`", "`up --from create --allow-other-tools`")
     }
 
     /// Runs a manual script.
@@ -168,7 +168,7 @@ impl Audience {
     /// Asks for a database of this stage.
     pub fn stage(self, stage: Stage) -> String {
         match self {
-            Self::Rust => format!("`Migrator::stage(Stage::{stage:?})`"),
+            Self::Rust => format!("`Migrator::expect_stage(Stage::{stage:?})`"),
             Self::CommandLine => format!("`--stage {stage}`"),
         }
     }
@@ -189,7 +189,7 @@ impl Audience {
     /// Names the set in the history table.
     pub fn set(self, name: &str) -> String {
         match self {
-            Self::Rust => format!("`Migrator::set(\"{name}\")`"),
+            Self::Rust => format!("`Migrator::set_name(\"{name}\")`"),
             Self::CommandLine => format!("`--set {name}`"),
         }
     }

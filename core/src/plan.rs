@@ -377,7 +377,7 @@ impl Reason {
                 };
                 format!(
                     "{theirs}; if these migrations have nothing to do with the other tool's, run them with {}",
-                    audience.beside_other_tools()
+                    audience.allow_other_tools()
                 )
             }
             Self::NotRecorded { version, is_embedded: true, .. } if !version.may_be_of_name() => {

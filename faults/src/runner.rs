@@ -223,7 +223,7 @@ async fn several(order: &Order, set_role: bool, mirror: Option<&str>) {
 async fn create(order: &Order) {
     let set = folder_at(&order.folder).leak("faults 1.2.3");
     let migrations: &'static Migrations = Box::leak(Box::new(lockgate::__private::migrations(set, &[])));
-    let migrator = options(Migrator::new(migrations), order).beside_other_tools();
+    let migrator = options(Migrator::new(migrations), order).allow_other_tools();
     let created = async {
         let mut database = Database::connect(&order.url).await?;
         migrator.create(&mut database).await

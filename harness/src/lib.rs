@@ -88,6 +88,11 @@
     )
 )]
 
+#[cfg(not(any(feature = "sqlite", feature = "postgres")))]
+compile_error!(
+    "lockgate-harness does not know on which database to test: enable its feature `sqlite` or `postgres`, as for `lockgate`"
+);
+
 /// The chapter of the guide about this crate, so that its code is compiled.
 #[cfg(doctest)]
 #[doc = include_str!("../../guide/testing.md")]

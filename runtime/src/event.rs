@@ -14,7 +14,7 @@ pub(crate) type OnEvent = Arc<dyn Fn(&Event) + Send + Sync>;
 #[non_exhaustive]
 pub enum Event {
     /// A run on one of several databases begins, as this role.
-    Entered {
+    DatabaseStarted {
         /// The database.
         database: String,
         /// The role in the names of the patches that follow. `None` if the user of the URL runs them all.
@@ -28,14 +28,14 @@ pub enum Event {
         variable: Option<String>,
     },
     /// A bootstrap that is not recorded does not run, because its database exists.
-    BootstrapLeftOut {
+    BootstrapSkipped {
         /// The bootstrap.
         id: String,
         /// The database.
         database: String,
     },
     /// There was no mirror, so this run has created it.
-    MirrorMade {
+    MirrorCreated {
         /// The database of the mirror.
         mirror: String,
         /// The number of databases whose histories it has copied.
@@ -54,7 +54,7 @@ pub enum Event {
         holder: Option<String>,
     },
     /// A difference between set and history that does not block the run.
-    Tolerated(Drift),
+    DriftTolerated(Drift),
     /// This run holds the lock, and will run this many steps.
     Planned {
         /// The number of steps.

@@ -110,7 +110,7 @@ async fn execute_all(
         }
     }
     for drift in &remains {
-        run.tell(Event::Tolerated(drift.clone()));
+        run.tell(Event::DriftTolerated(drift.clone()));
     }
     report.elapsed = began.elapsed();
     Ok(report)

@@ -139,7 +139,7 @@ impl Migrator {
     /// Sets the name of this set of migrations in the history table. Programs that share one database need different
     /// names. Default: `default`.
     #[must_use]
-    pub fn set(mut self, name: impl Into<String>) -> Self {
+    pub fn set_name(mut self, name: impl Into<String>) -> Self {
         self.set = name.into();
         self
     }
@@ -269,7 +269,7 @@ impl Migrator {
     /// different tables. Default: such a database is refused, because migrations that the other tool has applied would
     /// run again. If the migrations are the same, use [`baseline`](Self::baseline).
     #[must_use]
-    pub fn beside_other_tools(mut self) -> Self {
+    pub fn allow_other_tools(mut self) -> Self {
         self.beside_others = true;
         self
     }
@@ -277,7 +277,7 @@ impl Migrator {
     /// Requires that the database is marked with this stage ([`mark_stage`](Self::mark_stage)). On any other database,
     /// every verb is refused, even one that only reads. Default: any database.
     #[must_use]
-    pub fn stage(mut self, stage: Stage) -> Self {
+    pub fn expect_stage(mut self, stage: Stage) -> Self {
         self.stage.asked = Some(stage);
         self
     }
@@ -301,11 +301,11 @@ impl Migrator {
     /// # static MIGRATIONS: lockgate::Migrations = lockgate::Migrations::EMPTY;
     /// use lockgate::Migrator;
     ///
-    /// let migrator = Migrator::new(&MIGRATIONS).reason("only a comment was edited");
+    /// let migrator = Migrator::new(&MIGRATIONS).repair_reason("only a comment was edited");
     /// # let _ = migrator;
     /// ```
     #[must_use]
-    pub fn reason(mut self, why: impl Into<String>) -> Self {
+    pub fn repair_reason(mut self, why: impl Into<String>) -> Self {
         self.reason = Some(why.into());
         self
     }
@@ -671,7 +671,7 @@ impl Migrator {
         named.execute(target, OnHistoryChange::Replan, decide).await
     }
 
-    /// Corrects the history, without running any migration. Set the reason with [`reason`](Self::reason).
+    /// Corrects the history, without running any migration. Set the reason with [`repair_reason`](Self::repair_reason).
     ///
     /// ```
     /// # #[cfg(feature = "sqlite")]
@@ -700,7 +700,7 @@ impl Migrator {
 
     /// Drops an INVALID index that a failed `CREATE INDEX CONCURRENTLY` left, with `DROP INDEX CONCURRENTLY`, and
     /// returns its name with the schema. Write the name as in SQL: `public.books_by_title`, `"By title"`. The log
-    /// records what was dropped, and the [`reason`](Self::reason), if there is one. PostgreSQL only.
+    /// records what was dropped, and the [`repair_reason`](Self::repair_reason), if there is one. PostgreSQL only.
     ///
     /// # Errors
     ///
@@ -729,7 +729,7 @@ impl Migrator {
     /// assert_eq!(migrator.mark_stage(&mut database, Stage::Production).await?, None);
     /// assert_eq!(migrator.status(&mut database).await?.stage, Some(Stage::Production));
     ///
-    /// let error = migrator.stage(Stage::Development).apply(&mut database).await.unwrap_err();
+    /// let error = migrator.expect_stage(Stage::Development).apply(&mut database).await.unwrap_err();
     /// assert_eq!(error.kind(), ErrorKind::Refused);
     /// # Ok::<(), lockgate::Error>(()) }).unwrap();
     /// ```
@@ -750,7 +750,7 @@ impl Migrator {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) if another stage is [required](Self::stage), and
+    /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) if another stage is [required](Self::expect_stage), and
     /// [`ErrorKind::Interrupted`](crate::ErrorKind::Interrupted).
     pub async fn stage_of(&self, target: impl Target) -> Result<Option<Stage>, Error> {
         let run = self.run()?;
@@ -1011,12 +1011,6 @@ impl Migrator {
         self.mirror.as_ref().map(|(_, url)| url.as_str())
     }
 
-    /// The name of its set in the history.
-    #[cfg(feature = "databases")]
-    pub(crate) fn set_name(&self) -> &str {
-        &self.set
-    }
-
     /// The same settings for other migrations, kept in the history under the name of this set and a suffix.
     #[cfg(feature = "databases")]
     pub(crate) fn with_migrations(&self, migrations: &'static Migrations, suffix: &str) -> Self {
@@ -1147,7 +1141,7 @@ impl Migrator {
         }
         if self.reason.as_ref().is_some_and(|why| why.trim().is_empty()) {
             return Err(Error::usage("the reason is empty").with_help(Wording::each(|audience| match audience {
-                Audience::Rust => "say why: `Migrator::reason(\"why\")`".to_owned(),
+                Audience::Rust => "say why: `Migrator::repair_reason(\"why\")`".to_owned(),
                 Audience::CommandLine => "say why: `--reason \"why\"`".to_owned(),
             })));
         }

@@ -13,19 +13,19 @@ pub(crate) fn of_run<F: Future>(run: F, set: &str) -> Instrumented<F> {
 /// Writes an event of a run. It contains no URL, and of a script only what `\echo` says.
 pub(crate) fn write(event: &Event) {
     match event {
-        Event::Entered { database, role } => info!(database, role, "a run in a database begins"),
+        Event::DatabaseStarted { database, role } => info!(database, role, "a run in a database begins"),
         Event::PasswordAssumed { role, variable } => {
             warn!(role, variable, "no password for a role, its name is tried");
         }
-        Event::BootstrapLeftOut { id, database } => {
+        Event::BootstrapSkipped { id, database } => {
             warn!(migration = id, database, "a bootstrap does not run, as its database exists");
         }
-        Event::MirrorMade { mirror, databases } => {
+        Event::MirrorCreated { mirror, databases } => {
             warn!(mirror, databases, "there was no mirror, and this run has made it")
         }
         Event::MirrorBehind { database, reason } => warn!(database, reason, "the mirror could not be told"),
         Event::LockWaiting { holder } => warn!(holder, "another run holds the lock, waiting"),
-        Event::Tolerated(drift) => warn!(%drift, "the history differs from the embedded migrations"),
+        Event::DriftTolerated(drift) => warn!(%drift, "the history differs from the embedded migrations"),
         Event::Planned { steps } => info!(steps, "the lock is held"),
         Event::Started { id, action } => debug!(migration = id, %action, "started"),
         Event::StatementStarted { id, statement, statements, place, sql: _ } => {

@@ -45,7 +45,7 @@ pub enum Readiness {
         id: String,
     },
     /// Every migration is applied, but a recorded one differs from the embedded one.
-    Differs(Vec<Drift>),
+    Drifted(Vec<Drift>),
 }
 
 /// Returns whether a service may use the database, and if not, why. See [`is_ready`].
@@ -212,7 +212,7 @@ pub(crate) fn judge(status: &Status) -> Readiness {
         let repeatables = status.repeatables.iter().filter(|script| script.state != RepeatableState::Gone);
         Readiness::Behind { missing, embedded: embedded().count() + repeatables.count() }
     } else if differences().next().is_some() {
-        Readiness::Differs(differences().cloned().collect())
+        Readiness::Drifted(differences().cloned().collect())
     } else {
         Readiness::Ready
     }
@@ -254,7 +254,7 @@ fn unfinished(readiness: &Readiness, drift: &[Drift], patience: Duration) -> Err
                 .with_help("read the log of the run that stopped, correct what failed, and run again: it resumes");
         }
         Readiness::Behind { missing, .. } => missing.as_slice(),
-        Readiness::Differs(_) | Readiness::Ready => &[],
+        Readiness::Drifted(_) | Readiness::Ready => &[],
     };
     let mut error = match readiness {
         Readiness::Behind { missing, embedded } => {
@@ -263,7 +263,7 @@ fn unfinished(readiness: &Readiness, drift: &[Drift], patience: Duration) -> Err
                 format!("{} of {embedded} migrations {is} not applied after {}", missing.len(), shown(patience));
             Error::new(ErrorKind::TimedOut, summary)
         }
-        Readiness::Working { .. } | Readiness::Partial { .. } | Readiness::Differs(_) | Readiness::Ready => Error::new(
+        Readiness::Working { .. } | Readiness::Partial { .. } | Readiness::Drifted(_) | Readiness::Ready => Error::new(
             ErrorKind::TimedOut,
             format!("the database still differs from the program after {}", shown(patience)),
         ),

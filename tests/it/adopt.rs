@@ -577,7 +577,7 @@ async fn a_users_own_table(db: Db) {
     db.execute("CREATE TABLE done (what VARCHAR(200), note TEXT)").await;
     db.execute("INSERT INTO done VALUES ('0001_users', 'x'), ('0002_tags_and_more', 'y')").await;
     let mut database = db.open().await;
-    let migrator = Migrator::new(set()).set("other");
+    let migrator = Migrator::new(set()).set_name("other");
     let column = Adopt::new().table("done").column("nothing");
     let error = migrator.plan_adopt(&mut database, &column).await.unwrap_err();
     assert_eq!(error.to_string(), "`done` has no column `nothing`, only `what`, `note`");

@@ -671,7 +671,7 @@ fn short_help_has_the_options_of_the_command_and_long_help_those_of_every_comman
     let help = |arguments: &[&str]| answer(command(arguments).env("COLUMNS", "80").output().unwrap()).out;
     let (short, long) = (help(&["down", "-h"]), help(&["down", "--help"]));
     let (own, shared) = long.split_once("Options for every command:").unwrap();
-    for option in ["--host", "--format", "--lock-timeout", "--history-table", "--beside-other-tools"] {
+    for option in ["--host", "--format", "--lock-timeout", "--history-table", "--allow-other-tools"] {
         assert!(
             !short.contains(option) && !own.contains(option) && shared.contains(option),
             "{option}: {short}\n{long}"

@@ -36,7 +36,8 @@ async fn why(db: &Db, migrator: &Migrator, index: &str) -> String {
 async fn it_is_dropped_and_the_log_says_so() {
     let Some(db) = with_invalid().await else { return };
     let set = migrations(&[MEMBER]);
-    let dropped = Migrator::new(set).reason("half built").drop_invalid_index(&mut db.open().await, "by_email").await;
+    let dropped =
+        Migrator::new(set).repair_reason("half built").drop_invalid_index(&mut db.open().await, "by_email").await;
     assert_eq!(dropped.unwrap(), "public.by_email");
     assert_eq!(db.texts("SELECT count(*)::text FROM pg_class WHERE relname LIKE 'lockgate_invalid%'").await, ["0"]);
     assert_eq!(db.texts(INVALID).await, ["0"]);

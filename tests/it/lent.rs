@@ -183,7 +183,7 @@ async fn a_pool_is_given_nothing_that_a_whole_run_has_changed() {
     let copy = "CREATE TABLE b (id INTEGER);\nCOPY b FROM stdin;\n7\n\\.\n";
     for (n, last) in ["SELECT 1;", copy].into_iter().enumerate() {
         let set = set(&[("0002_sets.sql", &sets), ("0003_last.sql", last)]);
-        let migrator = Migrator::new(set).set(format!("set{n}")).atomicity(Atomicity::WholeRun);
+        let migrator = Migrator::new(set).set_name(format!("set{n}")).atomicity(Atomicity::WholeRun);
         migrator.apply(&pool).await.unwrap_or_else(|error| panic!("{error:?}"));
         let state: Vec<String> = sqlx::query_scalar(SESSION).fetch_all(&pool).await.unwrap();
         assert_eq!(state.last().unwrap(), "user postgres, postgres", "{state:?}");

@@ -53,7 +53,7 @@ async fn a_run_is_a_span_and_its_events_name_migrations() {
     ]);
     let mut database = Database::connect("sqlite::memory:").await.unwrap();
     log.lines();
-    Migrator::new(set).set("billing").apply(&mut database).await.unwrap();
+    Migrator::new(set).set_name("billing").apply(&mut database).await.unwrap();
     let lines = log.lines();
     let ours: Vec<&String> = lines.iter().filter(|line| line.contains("lockgate::")).collect();
     let output =
@@ -63,6 +63,6 @@ async fn a_run_is_a_span_and_its_events_name_migrations() {
     assert!(output("committed migration=\"0002_x\" action=apply"), "{lines:#?}");
     assert!(!lines.iter().any(|line| line.contains("s3cret")), "{lines:#?}");
 
-    Migrator::new(set).set("billing").apply(&mut database).await.unwrap();
+    Migrator::new(set).set_name("billing").apply(&mut database).await.unwrap();
     assert!(!log.lines().iter().any(|line| line.contains("lockgate::")), "an up-to-date start has nothing to say");
 }

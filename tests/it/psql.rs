@@ -64,7 +64,7 @@ CREATE ROLE :\"name\" LOGIN PASSWORD :'password';
         let name = format!("writer \"{index}\"");
         let mut database = Database::connect(&server.url("postgres")).await.unwrap();
         let migrator = Migrator::new(set(&[("0001_role.sql", script)]))
-            .set(format!("set{index}"))
+            .set_name(format!("set{index}"))
             .psql_variable("name", &name)
             .psql_variable("password", password);
         migrator.apply(&mut database).await.unwrap_or_else(|error| panic!("{password:?}: {error:?}"));

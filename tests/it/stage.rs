@@ -217,7 +217,7 @@ async fn drafts_are_refused(db: Db) {
     for error in [
         migrator.apply(&mut database).await.unwrap_err(),
         migrator.plan(&mut database, UpTo::Latest).await.unwrap_err(),
-        migrator.clone().stage(Stage::Production).apply(&mut database).await.unwrap_err(),
+        migrator.clone().expect_stage(Stage::Production).apply(&mut database).await.unwrap_err(),
     ] {
         assert_eq!(error.kind(), ErrorKind::Refused);
         assert!(matches!(error.reasons(), [Reason::Draft { stage: Stage::Production, .. }]), "{error:?}");
@@ -243,6 +243,6 @@ async fn drafts_are_refused(db: Db) {
         ["production: the hotfix of tonight"; 5]
     );
     migrator.drift(&mut database).await.unwrap();
-    let other = migrator.stage(Stage::Test);
+    let other = migrator.expect_stage(Stage::Test);
     assert_eq!(other.drift(&mut database).await.unwrap_err().kind(), ErrorKind::Refused);
 }

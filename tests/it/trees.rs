@@ -164,7 +164,7 @@ async fn a_database_with_something_in_it_is_refused(db: Db) {
     }
     assert_eq!(db.objects().await, ["members"]);
     // If it belongs to something else, it is not in the way.
-    migrator.beside_other_tools().create(&mut database).await.unwrap();
+    migrator.allow_other_tools().create(&mut database).await.unwrap();
     assert_eq!(db.objects().await, ["loans", "members", "readers", "users"]);
 }
 

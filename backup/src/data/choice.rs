@@ -10,7 +10,7 @@ use crate::names::TableName;
 
 /// Which tables, and which of their rows. A table is named as `users` or `public.users`.
 #[derive(Clone, Debug, Default)]
-pub struct Choice {
+pub struct TableChoice {
     /// Dump only these tables; all tables if the list is empty.
     pub only: Vec<String>,
     /// Do not dump these tables.
@@ -108,7 +108,7 @@ impl fmt::Display for Condition {
     }
 }
 
-impl Choice {
+impl TableChoice {
     /// Returns which of these tables are chosen, each with its condition.
     ///
     /// # Errors
@@ -177,7 +177,7 @@ mod tests {
         vec![table("public", "users"), table("public", "loans"), table("old", "loans")]
     }
 
-    fn chosen(choice: &Choice) -> Result<String, String> {
+    fn chosen(choice: &TableChoice) -> Result<String, String> {
         let tables = tables();
         let chosen = choice.of(&tables).map_err(|error| error.report())?;
         let line = |(table, sql): &(&TableName, Option<&str>)| {
@@ -189,7 +189,7 @@ mod tests {
     #[test]
     fn tables_are_chosen_by_name() {
         let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
-        let mut choice = Choice::default();
+        let mut choice = TableChoice::default();
         assert_eq!(chosen(&choice).unwrap(), "public.users, public.loans, old.loans");
         choice.exclude = words(&["old.loans"]);
         choice.conditions = vec!["users=name = 'a=b'".parse().unwrap()];
@@ -207,7 +207,7 @@ mod tests {
             ("users", "public.loans=true", "`--where` names `public.loans`, which is not dumped"),
         ] {
             let conditions = if conditions.is_empty() { vec![] } else { vec![conditions.parse().unwrap()] };
-            let choice = Choice { only: words(&[only]), exclude: vec![], conditions };
+            let choice = TableChoice { only: words(&[only]), exclude: vec![], conditions };
             let error = chosen(&choice).unwrap_err();
             assert!(error.contains(message), "{error}");
         }

@@ -19,7 +19,7 @@ use std::io::{BufRead, BufWriter, Write};
 
 use lockgate::{Database, Dialect};
 
-pub use choice::{Choice, Condition};
+pub use choice::{Condition, TableChoice};
 pub use limits::{Limit, Limits};
 pub use new_file::NewFile;
 pub use schema_file::{SchemaFile, SchemaOptions, dump_schema, load_schema};
@@ -32,7 +32,7 @@ use file::Head;
 #[derive(Clone, Debug, Default)]
 pub struct DumpOptions {
     /// Which tables, and which of their rows.
-    pub choice: Choice,
+    pub choice: TableChoice,
     /// The newest applied migration. A load asks for a database that has it as its newest.
     pub newest: Option<String>,
     /// Tables that do not belong to the application, such as those of the history: `lockgate_history`.

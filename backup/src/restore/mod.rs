@@ -17,14 +17,14 @@ use crate::error::Error;
 use crate::list;
 use crate::meta::{Meta, TableRows};
 use crate::store::hex;
-use crate::subject::{Choice, Subject};
+use crate::subject::{BackupChoice, Subject};
 
 /// How to restore.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Options {
     /// Which backup to restore.
-    pub choice: Choice,
+    pub choice: BackupChoice,
     /// The stage that the user named: that of the existing database, or the one that a new database is marked with.
     pub stage: Option<Stage>,
     /// The URL of a role that may create databases, if the role of the database URL may not (PostgreSQL).

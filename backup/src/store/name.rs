@@ -3,7 +3,7 @@
 
 use object_store::path::Path;
 
-use crate::subject::Of;
+use crate::subject::BackupStage;
 
 /// The ending of a dump.
 pub(crate) const DUMP: &str = ".dump";
@@ -23,8 +23,8 @@ pub(crate) struct Name {
 }
 
 impl Name {
-    pub(crate) fn new(database: &str, of: Of, time: u64, head: Option<&str>) -> Self {
-        Self { folder: Self::folder_of(database, of), stem: format!("{time}-{}", head.unwrap_or(EMPTY)) }
+    pub(crate) fn new(database: &str, stage: BackupStage, time: u64, head: Option<&str>) -> Self {
+        Self { folder: Self::folder_of(database, stage), stem: format!("{time}-{}", head.unwrap_or(EMPTY)) }
     }
 
     /// The folder of all backups of a database.
@@ -33,8 +33,8 @@ impl Name {
     }
 
     /// The folder of the backups of a database at a stage.
-    pub(crate) fn folder_of(database: &str, of: Of) -> Path {
-        Path::from_iter([database, of.as_str()])
+    pub(crate) fn folder_of(database: &str, stage: BackupStage) -> Path {
+        Path::from_iter([database, stage.as_str()])
     }
 
     /// The name of the backup that this object belongs to. `None` if it does not belong to a backup.
@@ -86,7 +86,7 @@ mod tests {
             ("library", None, "library/production/1764499301-empty.dump"),
             ("a/b", Some("1-x"), "a%2Fb/production/1764499301-1-x.dump"),
         ] {
-            let name = Name::new(database, Of::Stage(Stage::Production), 1_764_499_301, head);
+            let name = Name::new(database, BackupStage::Stage(Stage::Production), 1_764_499_301, head);
             assert_eq!(name.dump(), dump);
             for key in [name.dump(), name.meta(), name.mark()] {
                 assert_eq!(Name::of_key(&key), Some(name.clone()), "{key}");

@@ -2,7 +2,7 @@
 
 use lockgate::{ErrorKind, Migrations, Migrator, Stage, embed_migrations};
 use lockgate_backup::prune::{self, Policy, Pruned};
-use lockgate_backup::{Choice, Error, Of, Purpose, deploy, list};
+use lockgate_backup::{BackupChoice, BackupStage, Error, Purpose, deploy, list};
 
 use crate::support::{Place, migrator};
 
@@ -11,7 +11,7 @@ static FAILS: Migrations = embed_migrations!("tests/failing");
 
 async fn pruned(place: &Place, policy: Policy, change: impl Fn(&mut prune::Options)) -> Result<Pruned, Error> {
     let mut options = prune::Options::default();
-    options.of = Some(Of::Unmarked);
+    options.stage = Some(BackupStage::Unmarked);
     options.policy = policy;
     change(&mut options);
     place.with(&migrator(), &place.store(), async |subject| prune::prune(&subject, &options).await).await
@@ -83,9 +83,9 @@ async fn what_may_not_be_pruned_is_refused() {
     let one = Policy { last: 1, ..Policy::default() };
     let nothing = pruned(&place, Policy::default(), |_| ()).await.unwrap_err();
     assert!(nothing.kind() == ErrorKind::Usage && nothing.report().contains("`--keep-last 7"), "{nothing:?}");
-    let unnamed = pruned(&place, one, |options| options.of = None).await.unwrap_err();
+    let unnamed = pruned(&place, one, |options| options.stage = None).await.unwrap_err();
     assert!(unnamed.report().contains("`--of development`"), "{unnamed:?}");
-    let production = |options: &mut prune::Options| options.of = Some(Of::Stage(Stage::Production));
+    let production = |options: &mut prune::Options| options.stage = Some(BackupStage::Stage(Stage::Production));
     let protected = pruned(&place, one, production).await.unwrap_err();
     assert!(protected.report().contains("`--override-stage \"why\"`"), "{protected:?}");
     // An empty reason is none, and an empty name would mean every database.
@@ -139,7 +139,9 @@ async fn a_backup_is_tried_out_where_nobody_needs_it() {
         let meta = place.backup(&store).await.unwrap();
         let verify = async || {
             place
-                .with(&migrator(), &store, async |subject| lockgate_backup::verify(&subject, &Choice::default()).await)
+                .with(&migrator(), &store, async |subject| {
+                    lockgate_backup::verify(&subject, &BackupChoice::default()).await
+                })
                 .await
         };
         let verified = verify().await.unwrap();
@@ -187,7 +189,7 @@ async fn an_older_backup_never_stands_in_for_a_broken_one() {
     let folder = place.store_folder().join("library/unmarked");
     let (old, new) = ("1767225600-0002_create_loans", "1767225601-0002_create_loans");
     let choose = async |key: Option<&str>| {
-        let choice = Choice { key: key.map(str::to_owned), ..Choice::default() };
+        let choice = BackupChoice { key: key.map(str::to_owned), ..BackupChoice::default() };
         place.with(&migrator(), &place.store(), async |subject| list::choose(&subject, &choice).await).await
     };
     let whole = std::fs::read(folder.join(format!("{new}.dump"))).unwrap();
@@ -218,7 +220,7 @@ async fn a_backup_that_lost_its_meta_file_is_not_passed_over_in_silence() {
     let folder = place.store_folder().join("library/unmarked");
     let [old, middle, new] = [0, 1, 2].map(|at| format!("{}-0002_create_loans", 1_767_225_600 + at));
     let choose = async || {
-        let choice = Choice::default();
+        let choice = BackupChoice::default();
         place.with(&migrator(), &place.store(), async |subject| list::choose(&subject, &choice).await).await
     };
     // One that is running, or was interrupted: the one before it is taken, and that is said.
@@ -266,7 +268,7 @@ async fn a_backup_made_while_the_schema_changes_is_verified() {
     };
     tokio::join!(changes, backups);
     let verify =
-        async |subject: lockgate_backup::Subject<'_>| lockgate_backup::verify(&subject, &Choice::default()).await;
+        async |subject: lockgate_backup::Subject<'_>| lockgate_backup::verify(&subject, &BackupChoice::default()).await;
     place.with(&migrator(), &store, verify).await.unwrap();
 }
 

@@ -2,13 +2,13 @@
 
 use lockgate::{Database, ErrorKind, Stage};
 use lockgate_backup::restore::{Options, Restored};
-use lockgate_backup::{Choice, Error, Event, Store, Subject, restore};
+use lockgate_backup::{BackupChoice, Error, Event, Store, Subject, restore};
 
 use crate::support::{Place, cluster, execute, migrator, number};
 
 async fn back(place: &Place, options: &Options) -> Result<Restored, Error> {
     let migrator = match options.stage {
-        Some(stage) => migrator().stage(stage),
+        Some(stage) => migrator().expect_stage(stage),
         None => migrator(),
     };
     place.with(&migrator, &place.store(), async |subject| restore::restore(&subject, options).await).await
@@ -119,7 +119,7 @@ async fn the_wrong_database_is_refused_and_nothing_changes() {
         assert!(protected.report().contains("--override-stage"), "{protected:?}");
         assert_eq!(place.number("SELECT count(*) FROM books").await, 0);
 
-        let why = migrator().stage(Stage::Production).override_stage("the rows are lost");
+        let why = migrator().expect_stage(Stage::Production).override_stage("the rows are lost");
         place
             .with(&why, &place.store(), async |subject| restore::restore(&subject, &options(Stage::Production)).await)
             .await
@@ -336,7 +336,7 @@ async fn a_restore_that_is_interrupted_leaves_the_old_or_the_new_database() {
                     sender.send(()).unwrap();
                 }
             };
-            let (migrator, store) = (migrator().stage(Stage::Development), place.store());
+            let (migrator, store) = (migrator().expect_stage(Stage::Development), place.store());
             let subject = Subject { url: &place.url, migrator: &migrator, store: &store, on_event: &on_event };
             let options = options(Stage::Development);
             tokio::select! {
@@ -411,7 +411,7 @@ async fn what_an_interrupted_restore_leaves_is_named_and_dropped() {
 async fn child() {
     let Ok(url) = std::env::var("BACKUP_TEST_URL") else { return };
     let store = Store::open(&std::env::var("BACKUP_TEST_STORE").unwrap()).unwrap();
-    let migrator = migrator().stage(Stage::Development);
+    let migrator = migrator().expect_stage(Stage::Development);
     let subject = Subject { url: &url, migrator: &migrator, store: &store, on_event: &|_| () };
     restore::restore(&subject, &options(Stage::Development)).await.unwrap();
 }
@@ -465,7 +465,7 @@ async fn a_backup_of_another_kind_and_one_of_a_future_release_are_refused_by_nam
     edit(&place, |meta| meta["version"] = 2.into());
     let mut named = options(Stage::Development);
     let stored = place.stored().into_iter().find(|file| file.ends_with(".dump")).unwrap();
-    named.choice = Choice { key: Some(stored), ..Choice::default() };
+    named.choice = BackupChoice { key: Some(stored), ..BackupChoice::default() };
     let error = back(&place, &named).await.unwrap_err();
     assert!(error.report().contains("has the version 2, which this release does not know"), "{error:?}");
 }
@@ -545,7 +545,7 @@ async fn databases_and_files_of_others_with_similar_names_are_not_dropped() {
         }
         let development = options(Stage::Development);
         let dropped = place
-            .with(&migrator().stage(Stage::Development), &place.store(), async |subject| {
+            .with(&migrator().expect_stage(Stage::Development), &place.store(), async |subject| {
                 restore::drop_old(&subject, &development).await
             })
             .await
@@ -655,7 +655,9 @@ async fn tables_in_a_tablespace_and_of_a_predefined_role_are_verified() {
     session.close().await.unwrap();
     place.backup(&place.store()).await.unwrap();
     place
-        .with(&migrator(), &place.store(), async |subject| lockgate_backup::verify(&subject, &Choice::default()).await)
+        .with(&migrator(), &place.store(), async |subject| {
+            lockgate_backup::verify(&subject, &BackupChoice::default()).await
+        })
         .await
         .unwrap();
 
@@ -733,7 +735,7 @@ async fn of_ordinary_role(place: &Place, owns_database: bool) -> String {
 async fn restored_as(place: &Place, url: &str, options: &Options, why: Option<&str>) -> Result<String, Error> {
     use sqlx::Connection;
 
-    let mut migrator = migrator().stage(options.stage.unwrap());
+    let mut migrator = migrator().expect_stage(options.stage.unwrap());
     if let Some(why) = why {
         migrator = migrator.override_stage(why);
     }
@@ -755,7 +757,7 @@ async fn a_backup_whose_history_belongs_to_an_ordinary_role_is_verified() {
         of_ordinary_role(&place, owns_database).await;
         place.sql(&format!("ALTER DATABASE {0} OWNER TO {0}_app", place.name)).await;
         place.backup(&place.store()).await.unwrap();
-        let choice = Choice::default();
+        let choice = BackupChoice::default();
         let verified = place
             .with(&migrator(), &place.store(), async |subject| lockgate_backup::verify(&subject, &choice).await)
             .await

@@ -1,7 +1,7 @@
 //! Migrate, insert, back up, list, fetch.
 
 use lockgate::{ErrorKind, Stage};
-use lockgate_backup::{Choice, Event, Of, Phase, Purpose, list};
+use lockgate_backup::{BackupChoice, BackupStage, Event, Phase, Purpose, list};
 use sha2::{Digest, Sha256};
 
 use crate::support::{Place, migrator};
@@ -32,14 +32,14 @@ async fn a_backup_is_fetched_as_it_was_stored() {
         assert_eq!((&listing.backups[..], &listing.broken[..]), (&[meta.clone()][..], &[][..]));
 
         let target = place.folder.path().join("fetched.dump");
-        let fetch = async |choice: Choice| {
+        let fetch = async |choice: BackupChoice| {
             place
                 .with(&migrator(), &store, async |subject| lockgate_backup::fetch(&subject, &choice, &target).await)
                 .await
         };
-        let fetched = fetch(Choice::default()).await.unwrap();
+        let fetched = fetch(BackupChoice::default()).await.unwrap();
         assert_eq!(std::fs::read(&fetched.file).unwrap(), bytes);
-        let again = fetch(Choice::default()).await.unwrap_err();
+        let again = fetch(BackupChoice::default()).await.unwrap_err();
         assert_eq!(again.kind(), ErrorKind::Refused);
         assert!(again.report().contains("`backup fetch --to FILE`"), "{}", again.report());
 
@@ -64,19 +64,23 @@ async fn the_newest_is_fetched_or_the_one_that_is_named() {
         // The names of backups of the same second differ.
         metas.push(place.backup(&store).await.unwrap());
     }
-    let choose = async |choice: Choice| {
+    let choose = async |choice: BackupChoice| {
         place.with(&migrator(), &store, async |subject| list::choose(&subject, &choice).await).await
     };
-    assert_eq!(choose(Choice::default()).await.unwrap(), metas[2]);
+    assert_eq!(choose(BackupChoice::default()).await.unwrap(), metas[2]);
     for meta in &metas {
         let last = meta.key.rsplit('/').next().unwrap();
         for key in [&*meta.key, last, last.strip_suffix(".dump").unwrap()] {
-            assert_eq!(choose(Choice { key: Some(key.to_owned()), ..Choice::default() }).await.unwrap(), *meta);
+            assert_eq!(
+                choose(BackupChoice { key: Some(key.to_owned()), ..BackupChoice::default() }).await.unwrap(),
+                *meta
+            );
         }
     }
-    let missing = choose(Choice { key: Some("17-x".to_owned()), ..Choice::default() }).await.unwrap_err();
+    let missing = choose(BackupChoice { key: Some("17-x".to_owned()), ..BackupChoice::default() }).await.unwrap_err();
     assert!(missing.report().contains("has no backup `17-x` of `library`"), "{}", missing.report());
-    let other = choose(Choice { database: Some("shop".to_owned()), ..Choice::default() }).await.unwrap_err();
+    let other =
+        choose(BackupChoice { database: Some("shop".to_owned()), ..BackupChoice::default() }).await.unwrap_err();
     assert!(other.report().contains("has no backup of `shop`"), "{}", other.report());
 }
 
@@ -90,20 +94,20 @@ async fn the_stage_of_a_backup_is_that_of_the_database() {
         migrator().mark_stage(&mut database, Stage::Production).await.unwrap();
         let of_production = place.backup(&store).await.unwrap();
         assert!(of_production.key.contains("/production/"), "{}", of_production.key);
-        let choose = async |choice: Choice| {
+        let choose = async |choice: BackupChoice| {
             place.with(&migrator(), &store, async |subject| list::choose(&subject, &choice).await).await
         };
-        let both = choose(Choice::default()).await.unwrap_err();
+        let both = choose(BackupChoice::default()).await.unwrap_err();
         assert!(
             both.report().contains("production, unmarked") && both.report().contains("`--of production`"),
             "{both:?}"
         );
-        let of = Some(Of::Stage(Stage::Production));
-        assert_eq!(choose(Choice { of, ..Choice::default() }).await.unwrap(), of_production);
+        let stage = Some(BackupStage::Stage(Stage::Production));
+        assert_eq!(choose(BackupChoice { stage, ..BackupChoice::default() }).await.unwrap(), of_production);
 
         // Another stage than the one that is demanded: nothing is dumped.
         let before = place.stored();
-        let test = migrator().stage(Stage::Test);
+        let test = migrator().expect_stage(Stage::Test);
         let wrong =
             place.with(&test, &store, async |subject| lockgate_backup::create(&subject, Purpose::Asked).await).await;
         assert_eq!(wrong.unwrap_err().kind(), ErrorKind::Refused);

@@ -1,7 +1,7 @@
 //! PostgreSQL.
 
 use lockgate::{Console, Dialect, Migrations, Migrator, Stage};
-use lockgate_backup::data::{Choice, DumpOptions, Limits, LoadOptions, NewFile};
+use lockgate_backup::data::{DumpOptions, Limits, LoadOptions, NewFile, TableChoice};
 use lockgate_backup::refresh::Refresh;
 
 use super::place::{Place, says};
@@ -166,7 +166,7 @@ async fn some_tables_and_some_rows_are_chosen() {
     let Some(source) = filled().await else { return };
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
     let choice = |only: &[&str], exclude: &[&str], conditions: &[&str]| DumpOptions {
-        choice: Choice {
+        choice: TableChoice {
             only: words(only),
             exclude: words(exclude),
             conditions: conditions.iter().map(|one| one.parse().unwrap()).collect(),
@@ -244,7 +244,7 @@ async fn what_does_not_fit_changes_nothing() {
     says(source.load(&short).await, &["has rows, and `load` does not add rows"]);
     assert!(source.whole().await == before, "something has changed");
 
-    // Of another migration.
+    // BackupStage another migration.
     let newest = |newest: &str| Some(newest.to_owned());
     let options = DumpOptions { newest: newest("0004_tags"), ..DumpOptions::default() };
     let (file, _) = source.dump(&options).await.unwrap();
@@ -317,8 +317,10 @@ async fn a_table_is_replaced_with_those_that_refer_to_it() {
     let rows = "INSERT INTO loans VALUES (7, 2); INSERT INTO \"my club\".fees VALUES (7)";
     let target = Place::with(Dialect::Postgres, &format!("{schema} (2); {rows}")).await.unwrap();
     let replace = LoadOptions { replace: true, ..LoadOptions::default() };
-    let only =
-        |names: &[&str]| Choice { only: names.iter().map(|name| (*name).to_owned()).collect(), ..Choice::default() };
+    let only = |names: &[&str]| TableChoice {
+        only: names.iter().map(|name| (*name).to_owned()).collect(),
+        ..TableChoice::default()
+    };
     let alone = DumpOptions { choice: only(&["members"]), ..DumpOptions::default() };
     let (file, _) = source.dump(&alone).await.unwrap();
     let before = target.whole().await;

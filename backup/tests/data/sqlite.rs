@@ -1,7 +1,7 @@
 //! SQLite.
 
 use lockgate::Dialect;
-use lockgate_backup::data::{Choice, DumpOptions, LoadOptions};
+use lockgate_backup::data::{DumpOptions, LoadOptions, TableChoice};
 
 use super::place::{Place, says};
 
@@ -97,7 +97,7 @@ async fn what_does_not_fit_changes_nothing() {
 #[tokio::test]
 async fn some_tables_and_some_rows_are_chosen() {
     let (source, target) = (filled().await, Place::with(Dialect::Sqlite, SCHEMA).await.unwrap());
-    let choice = Choice {
+    let choice = TableChoice {
         only: vec!["kinds".to_owned(), "pairs".to_owned()],
         exclude: vec!["pairs".to_owned()],
         conditions: vec!["kinds=id IN (2, 4)".parse().unwrap()],
@@ -110,8 +110,8 @@ async fn some_tables_and_some_rows_are_chosen() {
     source.run("CREATE VIRTUAL TABLE words USING fts5(word)").await;
     let error = source.dump(&DumpOptions::default()).await.unwrap_err().report();
     assert!(error.contains("`words` is a virtual table") && error.contains("`--exclude words`"), "{error}");
-    let only = Choice { only: vec!["pairs".to_owned()], ..Choice::default() };
-    let without = Choice { exclude: vec!["words".to_owned()], ..Choice::default() };
+    let only = TableChoice { only: vec!["pairs".to_owned()], ..TableChoice::default() };
+    let without = TableChoice { exclude: vec!["words".to_owned()], ..TableChoice::default() };
     for (choice, count) in [(only, 1), (without, 5)] {
         let (file, tables) = source.dump(&DumpOptions { choice, ..DumpOptions::default() }).await.unwrap();
         assert!(tables.rows.len() == count && !file.contains("words"), "{tables:?}");
@@ -126,7 +126,7 @@ async fn a_condition_changes_nothing_and_chooses_rows_of_its_table_alone() {
         "kinds=1=1); DROP TABLE pairs; SELECT (1",
         "kinds=false) UNION ALL SELECT 1, 2, 3, 4, 5, what FROM audit WHERE (true",
     ] {
-        let choice = Choice { conditions: vec![sql.parse().unwrap()], ..Choice::default() };
+        let choice = TableChoice { conditions: vec![sql.parse().unwrap()], ..TableChoice::default() };
         let error = source.dump(&DumpOptions { choice, ..DumpOptions::default() }).await.unwrap_err().report();
         assert!(error.contains("the condition of `kinds` for `--where` closes a parenthesis"), "{error}");
     }
@@ -172,8 +172,10 @@ async fn a_table_is_replaced_with_those_that_refer_to_it() {
     let source = Place::with(Dialect::Sqlite, &format!("{schema} (1), (3)")).await.unwrap();
     let target = Place::with(Dialect::Sqlite, &format!("{schema} (2); INSERT INTO loans VALUES (2)")).await.unwrap();
     let replace = LoadOptions { replace: true, ..LoadOptions::default() };
-    let only =
-        |names: &[&str]| Choice { only: names.iter().map(|name| (*name).to_owned()).collect(), ..Choice::default() };
+    let only = |names: &[&str]| TableChoice {
+        only: names.iter().map(|name| (*name).to_owned()).collect(),
+        ..TableChoice::default()
+    };
     let alone = DumpOptions { choice: only(&["members"]), ..DumpOptions::default() };
     let (file, _) = source.dump(&alone).await.unwrap();
     let before = target.whole().await;

@@ -168,7 +168,7 @@ fn ready(readiness: &Readiness) -> String {
         }
         Readiness::Working { id, by } => format!("{}: {by} is working on `{id}`", paint(WAITING, "not ready")),
         Readiness::Partial { id } => format!("{}: `{id}` has stopped half way", paint(BAD, "not ready")),
-        Readiness::Differs(differences) => {
+        Readiness::Drifted(differences) => {
             let head = format!("not ready: {} between program and database", count(differences.len(), "difference"));
             differences.iter().fold(paint(BAD, head), |text, difference| format!("{text}\n  {difference}"))
         }

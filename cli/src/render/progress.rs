@@ -169,7 +169,7 @@ fn shown(event: &Event, counts: Counts) -> Option<String> {
             paint(WAITING, format_args!("waiting for another run to end{holder}"))
         }
         Event::Planned { steps } if *steps > 0 => paint(BOLD, format_args!("{}", counts.of(*steps))),
-        Event::Tolerated(drift) => super::remark(&drift.to_string()),
+        Event::DriftTolerated(drift) => super::remark(&drift.to_string()),
         Event::Retrying { id, attempt, delay, blockers } => {
             let blockers =
                 if blockers.is_empty() { String::new() } else { format!("; possibly held by {}", blockers.join(", ")) };
@@ -181,7 +181,7 @@ fn shown(event: &Event, counts: Counts) -> Option<String> {
             let elapsed = elapsed.map(|elapsed| paint(DIM, format_args!(" ({})", duration::show(elapsed))));
             format!("  {} {id}{}", paint(GOOD, action.past()), elapsed.unwrap_or_default())
         }
-        Event::Entered { database, role } => {
+        Event::DatabaseStarted { database, role } => {
             let role = role.as_ref().map(|role| format!(", as {role}")).unwrap_or_default();
             paint(BOLD, format_args!("{database}{role}"))
         }
@@ -189,8 +189,8 @@ fn shown(event: &Event, counts: Counts) -> Option<String> {
             let way = variable.as_ref().map(|variable| format!("; {variable} would hold it")).unwrap_or_default();
             super::remark(&format!("there is no password for the role `{role}`, so its name is tried{way}"))
         }
-        Event::BootstrapLeftOut { id, database } => super::remark(&left_out(id, database)),
-        Event::MirrorMade { mirror, databases } => super::remark(&format!(
+        Event::BootstrapSkipped { id, database } => super::remark(&left_out(id, database)),
+        Event::MirrorCreated { mirror, databases } => super::remark(&format!(
             "the mirror `{mirror}` did not exist: made, with {} as it is now",
             count(*databases, "database")
         )),

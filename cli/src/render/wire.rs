@@ -800,21 +800,23 @@ impl Line {
     /// The line of an event. `None` if this form does not know the event, which a newer runtime may have.
     pub(crate) fn event(event: &Event) -> Option<Self> {
         let content = match event {
-            Event::Entered { database, role } => Content::Entered { database: database.clone(), role: role.clone() },
+            Event::DatabaseStarted { database, role } => {
+                Content::Entered { database: database.clone(), role: role.clone() }
+            }
             Event::PasswordAssumed { role, variable } => {
                 Content::PasswordAssumed { role: role.clone(), variable: variable.clone() }
             }
-            Event::BootstrapLeftOut { id, database } => {
+            Event::BootstrapSkipped { id, database } => {
                 Content::BootstrapLeftOut { migration: id.clone(), database: database.clone() }
             }
-            Event::MirrorMade { mirror, databases } => {
+            Event::MirrorCreated { mirror, databases } => {
                 Content::MirrorMade { mirror: mirror.clone(), databases: *databases }
             }
             Event::MirrorBehind { database, reason } => {
                 Content::MirrorBehind { database: database.clone(), reason: reason.clone() }
             }
             Event::LockWaiting { holder } => Content::LockWaiting { holder: holder.clone() },
-            Event::Tolerated(drift) => Content::Tolerated { drift: Difference::of(drift) },
+            Event::DriftTolerated(drift) => Content::Tolerated { drift: Difference::of(drift) },
             Event::Planned { steps } => Content::Planned { steps: *steps },
             Event::Started { id, action } => Content::Started { migration: id.clone(), action: action.to_string() },
             Event::StatementStarted { id, statement, statements, place, sql } => Content::StatementStarted {
@@ -853,8 +855,8 @@ impl Line {
         use lockgate_backup::Event;
 
         let content = match event {
-            Event::Began { phase, of, bytes } => {
-                Content::PhaseBegan { phase: phase.as_str(), of: of.clone(), bytes: *bytes }
+            Event::Began { phase, what, bytes } => {
+                Content::PhaseBegan { phase: phase.as_str(), of: what.clone(), bytes: *bytes }
             }
             Event::Moved { phase, bytes } => Content::PhaseMoved { phase: phase.as_str(), bytes: *bytes },
             Event::Ended { phase, bytes, elapsed } => {
@@ -1112,7 +1114,7 @@ impl Ready {
                 ready.at_work = Some(AtWork { migration: id.clone(), by: by.clone() });
             }
             Readiness::Partial { id } => ready.partial = Some(id.clone()),
-            Readiness::Differs(drift) => ready.drift = drift.iter().map(Difference::of).collect(),
+            Readiness::Drifted(drift) => ready.drift = drift.iter().map(Difference::of).collect(),
             // A newer runtime may have other results; none of them means ready.
             _ => {}
         }

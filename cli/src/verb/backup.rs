@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use lockgate::Migrator;
 use lockgate_backup::prune::{self, Policy};
-use lockgate_backup::{Choice, Event, Of, Purpose, Store, Subject, list};
+use lockgate_backup::{BackupChoice, BackupStage, Event, Purpose, Store, Subject, list};
 
 use crate::answer::{Answer, Body, Kept};
 use crate::command_error::CommandError;
@@ -51,7 +51,7 @@ pub struct Which {
     pub database: Option<String>,
     /// The stage that the database had when the backup was made: `production`, or `unmarked`
     #[arg(id = "lockgate_of_stage", long = "of", value_name = "STAGE")]
-    pub of: Option<Of>,
+    pub stage: Option<BackupStage>,
 }
 
 /// The arguments of `backup create`.
@@ -146,8 +146,8 @@ impl Keep {
 }
 
 impl Which {
-    pub(super) fn choice(&self, key: Option<&String>) -> Choice {
-        Choice { database: self.database.clone(), of: self.of, key: key.cloned() }
+    pub(super) fn choice(&self, key: Option<&String>) -> BackupChoice {
+        BackupChoice { database: self.database.clone(), stage: self.stage, key: key.cloned() }
     }
 }
 
@@ -183,7 +183,7 @@ pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> R
         What::List(List { store, which }) => {
             let listed = async |subject: Subject<'_>| {
                 let database = which.database.clone().map_or_else(|| subject.name(), Ok)?;
-                Ok((list::list(subject.store, &database, which.of).await?, database))
+                Ok((list::list(subject.store, &database, which.stage).await?, database))
             };
             let (listing, database) = with(invocation, &migrator, store, listed).await?;
             Kept::Listed(listing, database)
@@ -201,7 +201,7 @@ pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> R
         What::Prune(Prune { keep, dry_run, store, which }) => {
             let mut options = prune::Options::default();
             options.database.clone_from(&which.database);
-            options.of = which.of;
+            options.stage = which.stage;
             options.policy = keep.policy();
             options.why = invocation.overrides().map(str::to_owned);
             options.dry_run = *dry_run;

@@ -3,7 +3,7 @@
 use std::io::BufWriter;
 use std::path::PathBuf;
 
-use lockgate_backup::data::{self, Choice, Condition, DumpOptions, NewFile, SchemaOptions};
+use lockgate_backup::data::{self, Condition, DumpOptions, NewFile, SchemaOptions, TableChoice};
 
 use crate::answer::{Answer, Body, Moved};
 use crate::command_error::CommandError;
@@ -38,7 +38,7 @@ pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> R
     let mut database = invocation.connect(Access::Write).await?;
     let migrator = invocation.migrator();
     let status = migrator.status(&mut database).await?;
-    let choice = Choice {
+    let choice = TableChoice {
         only: arguments.only.clone(),
         exclude: arguments.exclude.clone(),
         conditions: arguments.conditions.clone(),

@@ -18,7 +18,7 @@ pub(super) async fn run(invocation: &Invocation<'_>, _: &Arguments) -> Result<An
         Readiness::Ready => Exit::Done,
         Readiness::Partial { .. } => Exit::Partial,
         // A newer runtime may have other results; none of them means ready.
-        Readiness::Behind { .. } | Readiness::Differs(_) | _ => Exit::TimedOut,
+        Readiness::Behind { .. } | Readiness::Drifted(_) | _ => Exit::TimedOut,
     };
     Ok(Answer { exit, body: Body::Ready(readiness) })
 }

@@ -74,7 +74,7 @@ pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> R
     let mut migrator = invocation.migrator();
     let reason = arguments.reason.as_deref().or(invocation.overrides());
     if let Some(why) = reason {
-        migrator = migrator.reason(why);
+        migrator = migrator.repair_reason(why);
     }
     if let Some(index) = &arguments.correction.drop_invalid_index {
         let mut database = invocation.connect(Access::Write).await?;
@@ -96,7 +96,7 @@ pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> R
         }
         let question = render::question(invocation.migrations(), &planned, &database);
         let why = confirm::reason(invocation, &question).await?;
-        let migrator = corrects(invocation, migrator.reason(why));
+        let migrator = corrects(invocation, migrator.repair_reason(why));
         let report = attended(invocation, migrator.apply_plan(&mut database, &planned)).await?;
         return Ok(Answer::ran(report, arguments.nothing));
     }

@@ -31,7 +31,7 @@ pub(super) async fn run_as_roles(
         let here = place(at.database, login);
         let mut connected = site.enter(at.database, login).await?;
         admit(site, at, &mut connected, &current).await?;
-        at.migrator.tell(Event::Entered { database: at.database.to_owned(), role: Some(current.clone()) })?;
+        at.migrator.tell(Event::DatabaseStarted { database: at.database.to_owned(), role: Some(current.clone()) })?;
         let applied = at.migrator.apply_leading(&mut connected, &current).await;
         last = applied.map_err(|error| error.in_front(&here))?;
         steps.extend(last.steps.iter().cloned());
@@ -71,7 +71,7 @@ pub(super) async fn run_plan(
         if let Some(role) = role {
             admit(site, at, &mut connected, role).await?;
         }
-        at.migrator.tell(Event::Entered { database: at.database.to_owned(), role: role.map(str::to_owned) })?;
+        at.migrator.tell(Event::DatabaseStarted { database: at.database.to_owned(), role: role.map(str::to_owned) })?;
         let migrator = if role.is_none() { at.migrator.as_roles_of_names() } else { at.migrator.clone() };
         // Of the parts after the first, each step still has to fit its row.
         let seen = match seen.take() {
@@ -89,7 +89,7 @@ pub(super) async fn run_plan(
 /// Applies all that is pending as the user of the URL, who becomes each role by SET ROLE.
 async fn run_as_login(site: &Site<'_>, at: &Place<'_>) -> Result<Report, Error> {
     let mut connected = site.enter(at.database, Login::OfUrl).await?;
-    at.migrator.tell(Event::Entered { database: at.database.to_owned(), role: None })?;
+    at.migrator.tell(Event::DatabaseStarted { database: at.database.to_owned(), role: None })?;
     let applied = at.migrator.as_roles_of_names().apply(&mut connected).await;
     applied.map_err(|error| error.in_front(&place(at.database, Login::OfUrl)))
 }

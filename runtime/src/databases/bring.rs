@@ -12,7 +12,7 @@ use crate::failure;
 pub(super) async fn bring(site: &Site<'_>, survey: &Survey, report: &mut DatabaseReport) -> Result<(), Error> {
     for id in &survey.left_out {
         let (id, database) = (id.clone(), site.name().to_owned());
-        site.migrator.tell(Event::BootstrapLeftOut { id, database })?;
+        site.migrator.tell(Event::BootstrapSkipped { id, database })?;
     }
     report.left_out.clone_from(&survey.left_out);
     if !survey.exists || survey.unfinished {

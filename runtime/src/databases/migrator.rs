@@ -347,7 +347,7 @@ impl DatabasesMigrator {
         };
         if let Some(mirror) = &mirror {
             mirroring::settle(mirror, &sites).await?;
-            mirror.expect(site.name(), site.migrator.set_name(), plan).await?;
+            mirror.expect(site.name(), site.migrator.name_of_set(), plan).await?;
         }
         let mut report = DatabaseReport { database: site.name().to_owned(), ..DatabaseReport::default() };
         let ran = as_roles::run_plan(site, &site.own(), plan, &mut report.steps).await;

@@ -194,7 +194,7 @@ impl Site<'_> {
 
     /// The names under which its history has its patches and its bootstraps.
     pub(super) fn sets(&self) -> Vec<String> {
-        mirror::sets(self.migrator.set_name(), &[BOOTSTRAPS])
+        mirror::sets(self.migrator.name_of_set(), &[BOOTSTRAPS])
     }
 
     /// Which database it is, and its history; `None` if it does not exist. It is read as [`survey`](Self::survey) does.

@@ -187,7 +187,7 @@ impl Mirror {
         }
         if let Some(mirror) = &self.new {
             let databases = all.iter().filter(|seen| seen.found.is_some()).count();
-            tell(Event::MirrorMade { mirror: mirror.clone(), databases });
+            tell(Event::MirrorCreated { mirror: mirror.clone(), databases });
         }
         Ok(all)
     }
@@ -234,7 +234,7 @@ impl Mirror {
         {
             return Err(in_its_own(name));
         }
-        let migrator = Migrator::new(&TABLES).set(SET);
+        let migrator = Migrator::new(&TABLES).set_name(SET);
         let applied = migrator.apply(&mut database).await?.steps.len();
         let is_new = applied > 0;
         let seen = Watching { run: &migrator.run()?, backend: &mut *database.backend().await.map_err(unread)? }
@@ -257,7 +257,7 @@ impl Mirror {
                 Err(error) if is_absent(&error) => return Ok(None),
                 Err(error) => return Err(error),
             };
-            let migrator = Migrator::new(&TABLES).set(SET);
+            let migrator = Migrator::new(&TABLES).set_name(SET);
             if migrator.status(&mut database).await?.current().is_none() {
                 return Ok(None);
             }

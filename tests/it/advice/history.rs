@@ -116,7 +116,7 @@ fn cases() -> Vec<Case> {
             "CREATE TABLE _sqlx_migrations (version BIGINT)",
             &[A, B],
             Ask::Up,
-            &["up --beside-other-tools"],
+            &["up --allow-other-tools"],
         ),
         case("not in one transaction", &[A], "", &[A, OUTSIDE], Ask::WholeRun, &["--atomicity per-migration"]),
         case(

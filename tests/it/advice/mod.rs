@@ -67,7 +67,7 @@ fn commands_in_messages_work() {
         audience.finished(id),
         audience.again(id),
         audience.out_of_order().to_owned(),
-        audience.beside_other_tools().to_owned(),
+        audience.allow_other_tools().to_owned(),
     ];
     let options = [
         audience.per_migration().to_owned(),

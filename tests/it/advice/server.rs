@@ -233,7 +233,7 @@ async fn the_place_is_the_character_that_the_database_cannot_write() {
             };
             let text = format!("{outside}{script}");
             let set = migrations(&[A, ("0002_b.sql", &text)]);
-            let migrator = Migrator::new(set).set(format!("set {}", outside.len())).lock_wait(Duration::ZERO);
+            let migrator = Migrator::new(set).set_name(format!("set {}", outside.len())).lock_wait(Duration::ZERO);
             let mut database = Database::connect(&url).await.unwrap();
             let error = migrator.apply(&mut database).await.unwrap_err();
             read(&error, &[&format!("--> migrations/{place}"), "correct migrations/0002_b.sql"]);

@@ -187,9 +187,9 @@ async fn two_runners_apply_each_once(db: Db) {
 async fn two_sets_share_a_database(db: Db) {
     let other = migrations(&[("0001_other.sql", "CREATE TABLE other (id INTEGER)")]);
     let mut database = db.open().await;
-    Migrator::new(migrations(&THREE[..2])).set("first").apply(&mut database).await.unwrap();
-    Migrator::new(other).set("second").apply(&mut database).await.unwrap();
-    assert!(Migrator::new(other).set("second").apply(&mut database).await.unwrap().is_empty());
+    Migrator::new(migrations(&THREE[..2])).set_name("first").apply(&mut database).await.unwrap();
+    Migrator::new(other).set_name("second").apply(&mut database).await.unwrap();
+    assert!(Migrator::new(other).set_name("second").apply(&mut database).await.unwrap().is_empty());
     assert_eq!(
         db.texts("SELECT set_name || ':' || name FROM lockgate_history ORDER BY 1").await,
         ["first:a", "second:other"]
@@ -228,7 +228,7 @@ async fn migrations_reported_as_committed_are_committed_once(db: Db) {
     };
     for atomicity in [Atomicity::PerMigration, Atomicity::WholeRun] {
         let set = format!("{atomicity:?}");
-        let migrator = Migrator::new(migrations(THREE)).set(&set).atomicity(atomicity);
+        let migrator = Migrator::new(migrations(THREE)).set_name(&set).atomicity(atomicity);
         let (ok, lines) = reports(&db, migrator.clone()).await;
         assert!(ok);
         assert_eq!(not_started(lines), three, "{atomicity:?}");
@@ -238,11 +238,11 @@ async fn migrations_reported_as_committed_are_committed_once(db: Db) {
     let failing =
         [THREE[0], THREE[2], ("0003_c.sql", "INSERT INTO nowhere (id) VALUES (1);"), ("0004_d.sql", "SELECT 1;")];
     let failing = migrations(&failing);
-    let (ok, lines) = reports(&db, Migrator::new(failing).set("whole").atomicity(Atomicity::WholeRun)).await;
+    let (ok, lines) = reports(&db, Migrator::new(failing).set_name("whole").atomicity(Atomicity::WholeRun)).await;
     assert!(!ok);
     assert_eq!(not_started(lines), ["ran 0001", "ran 0002"]);
     assert!(db.objects().await.is_empty());
-    let (ok, lines) = reports(&db, Migrator::new(failing).set("each")).await;
+    let (ok, lines) = reports(&db, Migrator::new(failing).set_name("each")).await;
     assert!(!ok);
     assert_eq!(not_started(lines), ["ran 0001", "ran 0002", "committed 0001", "committed 0002"]);
     assert_eq!(db.objects().await, ["a", "b"]);
@@ -250,7 +250,7 @@ async fn migrations_reported_as_committed_are_committed_once(db: Db) {
     // A script outside a transaction makes the migrations before it durable.
     let outside =
         [("0001_x.sql", "CREATE TABLE x (id INTEGER);"), ("0002_v.sql", "-- lockgate: no-transaction\nVACUUM;")];
-    let (ok, lines) = reports(&db, Migrator::new(migrations(&outside)).set("outside")).await;
+    let (ok, lines) = reports(&db, Migrator::new(migrations(&outside)).set_name("outside")).await;
     assert!(ok);
     let committed: Vec<&String> = lines.iter().filter(|line| line.starts_with("committed")).collect();
     assert_eq!(committed, ["committed 0001", "committed 0002"], "{lines:?}");
@@ -306,7 +306,8 @@ async fn whole_run_leaves_nothing_after_a_failure(db: Db) {
     assert_eq!(db.history().await.len(), 3);
 
     let outside = migrations(&[("0001_v.sql", "-- lockgate: no-transaction\nVACUUM;")]);
-    let error = Migrator::new(outside).set("x").atomicity(Atomicity::WholeRun).apply(&mut database).await.unwrap_err();
+    let error =
+        Migrator::new(outside).set_name("x").atomicity(Atomicity::WholeRun).apply(&mut database).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Refused);
 }
 

@@ -39,7 +39,7 @@ async fn the_log_says_who_did_what_when_and_for_how_long(db: Db) {
 
     let last = migrator.log(&mut database, 2).await.unwrap();
     assert_eq!(last, log[2..]);
-    let other = Migrator::new(set).set("other").log(&mut database, 100).await.unwrap();
+    let other = Migrator::new(set).set_name("other").log(&mut database, 100).await.unwrap();
     assert!(other.is_empty(), "another set has its own: {other:?}");
 }
 

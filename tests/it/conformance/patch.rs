@@ -105,7 +105,7 @@ async fn the_history_of_another_database_is_reported(db: Db) {
     assert!(shown.contains("`audit.00000001.0001.u.a` is recorded"), "{shown}");
     assert_eq!(db.objects().await, ["a"]);
     // With set names, each has its own history.
-    Migrator::new(billing).set("billing").apply(&mut db.open().await).await.unwrap();
+    Migrator::new(billing).set_name("billing").apply(&mut db.open().await).await.unwrap();
     assert_eq!(db.objects().await, ["a", "b"]);
 }
 

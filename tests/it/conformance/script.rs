@@ -29,17 +29,17 @@ async fn two_checkouts_of_one_file_send_the_same(db: Db) {
     let set = migrations(&[("0001_note.sql", &windows)]);
     assert!(Migrator::new(set).drift(&mut db.open().await).await.unwrap().is_empty(), "one checksum");
     db.execute("DROP TABLE note").await;
-    Migrator::new(set).set("windows").apply(&mut db.open().await).await.unwrap();
+    Migrator::new(set).set_name("windows").apply(&mut db.open().await).await.unwrap();
     assert_eq!(length().await, ["7"], "and one text");
 
     // A carriage return without a line feed is content.
     let content = migrations(&[("0001_x.sql", "DELETE FROM note; INSERT INTO note VALUES ('a\rb');\r\n")]);
-    Migrator::new(content).set("content").apply(&mut db.open().await).await.unwrap();
+    Migrator::new(content).set_name("content").apply(&mut db.open().await).await.unwrap();
     assert_eq!(length().await, ["3"]);
 
     // Positions are those that an editor shows.
     let wrong = migrations(&[("0001_w.sql", "\u{feff}SELECT 1;\r\n\r\nSELECT 'é',\r\n  nowhere;\r\n")]);
-    let error = Migrator::new(wrong).set("wrong").apply(&mut db.open().await).await.unwrap_err();
+    let error = Migrator::new(wrong).set_name("wrong").apply(&mut db.open().await).await.unwrap_err();
     assert_eq!(
         error.report().place().unwrap(),
         format!("migrations/0001_w.sql:{}", if db.is_sqlite() { "3:1" } else { "4:3" })

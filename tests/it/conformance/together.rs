@@ -47,7 +47,7 @@ impl Other {
                     }
                     "waits".to_owned()
                 }
-                Event::Tolerated(drift) => format!("tolerated {drift}"),
+                Event::DriftTolerated(drift) => format!("tolerated {drift}"),
                 Event::Committed { id, .. } => format!("committed {id}"),
                 _ => return,
             });
@@ -157,10 +157,10 @@ async fn two_sets_wait_for_each_other_only_if_necessary(db: Db) {
     let theirs = with_steps(&[("0001_a.rs", RUST)], STEPS);
     let ours = |wait| {
         let set = migrations(&[("0001_ours.sql", "CREATE TABLE ours (id INTEGER);")]);
-        Migrator::new(set).set("ours").lock_wait(wait)
+        Migrator::new(set).set_name("ours").lock_wait(wait)
     };
     // The other run also creates Lockgate's tables, in a transaction that lasts as long as the run.
-    let other = other::<3>(&db, Migrator::new(theirs).set("theirs").atomicity(Atomicity::WholeRun)).await;
+    let other = other::<3>(&db, Migrator::new(theirs).set_name("theirs").atomicity(Atomicity::WholeRun)).await;
     let error = ours(Duration::from_millis(150)).apply(&mut db.open().await).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Locked, "{error:?}");
     other.gate.open();
@@ -168,7 +168,7 @@ async fn two_sets_wait_for_each_other_only_if_necessary(db: Db) {
 
     // Now the tables exist.
     let more = with_steps(&[("0001_a.rs", RUST), ("0002_b.rs", RUST)], STEPS);
-    let other = self::other::<3>(&db, Migrator::new(more).set("theirs")).await;
+    let other = self::other::<3>(&db, Migrator::new(more).set_name("theirs")).await;
     let applied = ours(Duration::ZERO).apply(&mut db.open().await).await;
     // SQLite has one writer.
     assert_eq!(applied.map_err(|error| error.kind()).is_err(), db.is_sqlite());

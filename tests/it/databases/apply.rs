@@ -32,7 +32,7 @@ async fn each_patch_runs_as_the_role_in_its_name() {
     let seen = Arc::clone(&entered);
     let migrator = migrator(&PATCHES).options(move |options| {
         options.on_event(move |event| {
-            if let Event::Entered { database, role } = event {
+            if let Event::DatabaseStarted { database, role } = event {
                 seen.lock().unwrap().push(format!("{database} {}", role.as_deref().unwrap_or("-")));
             }
         })

@@ -48,7 +48,7 @@ async fn bootstraps_run_for_the_missing_database_alone() {
     let seen = Arc::clone(&message);
     let migrator = migrator(&PATCHES).options(move |options| {
         options.on_event(move |event| {
-            if let Event::BootstrapLeftOut { id, .. } = event {
+            if let Event::BootstrapSkipped { id, .. } = event {
                 seen.lock().unwrap().push(id.clone());
             }
         })

@@ -323,7 +323,7 @@ async fn a_late_patch_is_no_difference_after_it_has_run() {
         let seen = Arc::clone(&seen);
         move |options| {
             options.out_of_order(OutOfOrder::Allow).on_event(move |event| {
-                if let Event::Tolerated(drift) = event {
+                if let Event::DriftTolerated(drift) = event {
                     seen.lock().unwrap().push(drift.to_string());
                 }
             })

@@ -41,7 +41,7 @@ async fn the_child() {
     let Ok(url) = std::env::var(CHILD) else { return };
     let migrator: DatabasesMigrator = migrator(patches()).options(|options| {
         options.each_statement().on_event(move |event| match event {
-            Event::Entered { .. } => say("* entered"),
+            Event::DatabaseStarted { .. } => say("* entered"),
             Event::Started { .. } => say("* started"),
             Event::StatementStarted { .. } => say("* statement"),
             Event::StatementFinished { .. } => say("* finished"),

@@ -130,7 +130,7 @@ async fn a_server_that_stops_between_two_databases_leaves_a_truth_to_go_on_from(
     let stopped = Arc::clone(&server);
     let killing = migrator(&PATCHES).options(move |options| {
         options.on_event(move |event| {
-            if matches!(event, Event::Entered { database, .. } if database == "catalog") {
+            if matches!(event, Event::DatabaseStarted { database, .. } if database == "catalog") {
                 stopped.lock().unwrap().postgres.kill_9().unwrap();
             }
         })

@@ -238,8 +238,8 @@ async fn a_database_of_another_tool_is_refused_until_a_baseline() {
 
         let Some(db) = Db::postgres() else { return };
         db.execute(&format!("CREATE SCHEMA other; CREATE TABLE other.\"{table}\" (version text)")).await;
-        assert!(shown.contains("`Migrator::beside_other_tools`"), "{shown}");
-        assert_eq!(typed(set, &db.url(), &["up", "--beside-other-tools"]).await, lockgate_cli::Exit::Done, "{table}");
+        assert!(shown.contains("`Migrator::allow_other_tools`"), "{shown}");
+        assert_eq!(typed(set, &db.url(), &["up", "--allow-other-tools"]).await, lockgate_cli::Exit::Done, "{table}");
         assert_eq!(typed(set, &db.url(), &["up"]).await, lockgate_cli::Exit::Done, "{table}");
         assert_eq!(db.texts("SELECT count(*)::text FROM seed").await, ["1"], "{table}");
     }

@@ -228,7 +228,7 @@ async fn a_pool_s_session_authorization_stays() {
     Migrator::new(set).apply(&pool).await.unwrap_or_else(|error| panic!("{error:?}"));
     assert_eq!(sqlx::query_scalar::<_, String>(who).fetch_one(&pool).await.unwrap(), expected);
     let more = migrations(&[("0001_x.sql", "SET work_mem = '2MB';\nSELECT 1 / 0;")]);
-    Migrator::new(more).set("more").apply(&pool).await.unwrap_err();
+    Migrator::new(more).set_name("more").apply(&pool).await.unwrap_err();
     assert_eq!(sqlx::query_scalar::<_, String>(who).fetch_one(&pool).await.unwrap(), expected);
     let by = "SELECT DISTINCT note FROM public.note UNION SELECT DISTINCT applied_by FROM lockgate_history ORDER BY 1";
     assert_eq!(db.texts(by).await, [role.clone(), format!("{role} {role}")]);
@@ -241,7 +241,7 @@ async fn a_pool_s_session_authorization_stays() {
         ("0001_x.sql", "SET work_mem = '2MB';\nRESET ROLE;"),
         ("0002_y.sql", "-- lockgate: no-transaction\nSELECT 1;"),
     ]);
-    Migrator::new(again).set("again").apply(&mut lent).await.unwrap_or_else(|error| panic!("{error:?}"));
+    Migrator::new(again).set_name("again").apply(&mut lent).await.unwrap_or_else(|error| panic!("{error:?}"));
     assert_eq!(sqlx::query_scalar::<_, String>(who).fetch_one(&mut lent).await.unwrap(), expected);
     drop(lent);
     db.execute(&format!("DROP OWNED BY {role} CASCADE; DROP ROLE {role}")).await;

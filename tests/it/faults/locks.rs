@@ -333,7 +333,7 @@ async fn migrations_sent_together_have_their_own_times_in_the_history() {
         migrations(&[("0001_slow.sql", "SELECT pg_sleep(0.25);"), ("0002_b.sql", "CREATE TABLE b (id INTEGER);")]);
     let times = |report: &Report| report.steps.iter().map(|step| step.elapsed).collect::<Vec<_>>();
     let mut connection = database.connect().await;
-    let quiet = Migrator::new(set).set("quiet").apply(&mut connection).await.unwrap();
+    let quiet = Migrator::new(set).set_name("quiet").apply(&mut connection).await.unwrap();
     assert_eq!(times(&quiet), [None, None], "nobody listens, and nothing is asked");
     connection.execute("DROP TABLE b").await.unwrap();
 

@@ -202,7 +202,7 @@ async fn a_code_of_a_lost_connection_does_not_say_that_ours_is() {
             let set =
                 migrations(&[("0001_a.sql", "CREATE TABLE IF NOT EXISTS a (id INTEGER);"), ("0002_x.sql", &script)]);
             let mut same = Database::connect(&database.url()).await.unwrap();
-            let error = Migrator::new(set).set(code).apply(&mut same).await.unwrap_err();
+            let error = Migrator::new(set).set_name(code).apply(&mut same).await.unwrap_err();
             let says = [
                 "`0002_x` failed at statement 1 of 1",
                 "the other one is away",
@@ -212,7 +212,7 @@ async fn a_code_of_a_lost_connection_does_not_say_that_ours_is() {
             reports(&error, ErrorKind::Failed, &says);
             if !head.is_empty() {
                 let forget = lockgate::Repair::Forget(lockgate::Version::new(2).unwrap());
-                Migrator::new(set).set(code).repair(&mut same, forget).await.unwrap();
+                Migrator::new(set).set_name(code).repair(&mut same, forget).await.unwrap();
             }
         }
     }

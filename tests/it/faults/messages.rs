@@ -64,7 +64,7 @@ async fn the_place_is_right_in_databases_of_other_encodings() {
             let script = format!("{outside}{text}");
             let line = if outside.is_empty() { 4 } else { 5 };
             let set = migrations(&[other, ("0002_b.sql", &script)]);
-            let migrator = Migrator::new(set).set(format!("set {}", outside.len()));
+            let migrator = Migrator::new(set).set_name(format!("set {}", outside.len()));
             let error = migrator.apply(&mut database).await.unwrap_err();
             let place = format!("--> migrations/0002_b.sql:{line}:3");
             reports(&error, ErrorKind::Failed, &["column \"nothing\" does not exist", &place]);
@@ -76,7 +76,7 @@ async fn the_place_is_right_in_databases_of_other_encodings() {
     // The script contains characters that the database cannot encode.
     let mut latin = Database::connect(&server.url("e1")).await.unwrap();
     let set = migrations(&[A, ("0002_b.sql", "CREATE TABLE b (id INTEGER);\nINSERT INTO b SELECT 1 WHERE 'a' = '→';")]);
-    let error = Migrator::new(set).set("arrow").history_table("arrow").apply(&mut latin).await.unwrap_err();
+    let error = Migrator::new(set).set_name("arrow").history_table("arrow").apply(&mut latin).await.unwrap_err();
     reports(&error, ErrorKind::Failed, &["`0002_b`", "--> migrations/0002_b.sql:2:"]);
 }
 

@@ -219,7 +219,7 @@ async fn a_run_and_every_verb_run_nothing_that_is_planted() {
         let eight = Version::new(8).unwrap();
         of(good).repair(&mut database, Repair::Forget(eight)).await.unwrap();
         of(good).baseline(&mut lent, eight).await.unwrap();
-        of(good).set("other").baseline(&mut database, Version::new(3).unwrap()).await.unwrap();
+        of(good).set_name("other").baseline(&mut database, Version::new(3).unwrap()).await.unwrap();
         hostile.nothing_ran(&format!("baseline, {case}"));
         let edited = [&FILES[..14], &[("0008_d.up.sql", "CREATE TABLE public.d (id INTEGER);"), FILES[15]]].concat();
         let edited = with_steps(&edited, WORKS);
@@ -244,7 +244,7 @@ async fn a_run_and_every_verb_run_nothing_that_is_planted() {
                       execution_time bigint); \
                       INSERT INTO public._sqlx_migrations VALUES (1, 'a', '2026-01-02', true, NULL, 1)";
         lent.execute(theirs).await.unwrap();
-        let adopted = of(set(&[])).set("adopted");
+        let adopted = of(set(&[])).set_name("adopted");
         adopted.plan_adopt(&mut database, &Adopt::new()).await.unwrap();
         let report = adopted.adopt(&mut database, &Adopt::new().accept_modified("on purpose")).await;
         assert_eq!(report.unwrap_or_else(|error| panic!("{case}: {error:?}")).steps.len(), 1);

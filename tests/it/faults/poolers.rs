@@ -349,7 +349,7 @@ async fn many_sets_begin_on_an_empty_database_at_once() {
                 _ => migrations(&[("0001_t.sql", &text), ("0002_u.sql", &outside)]),
             };
             let table = if one_table { "lockgate_history".to_owned() } else { format!("ops.history_{n}") };
-            let (url, migrator) = (db.url(), Migrator::new(set).set(format!("set {n}")).history_table(table));
+            let (url, migrator) = (db.url(), Migrator::new(set).set_name(format!("set {n}")).history_table(table));
             runs.spawn(async move { migrator.apply(&mut Database::connect(&url).await.unwrap()).await });
         }
         while let Some(run) = runs.join_next().await {
@@ -388,7 +388,7 @@ async fn without_advisory_locks_a_row_keeps_others_out() {
 
     // The holder keeps the next run out.
     let more = migrations(&[GROUND, ("0002_a.sql", "UPDATE n SET n = n + 1;")]);
-    let other = Migrator::new(more).set("other").history_table("other_history");
+    let other = Migrator::new(more).set_name("other").history_table("other_history");
     db.execute("DROP TABLE n").await;
     other.apply_to(&mut database, UpTo::Version(Version::new(1).unwrap())).await.unwrap();
     let mut holder = PgConnection::connect(&db.url()).await.unwrap();
@@ -405,7 +405,7 @@ async fn without_advisory_locks_a_row_keeps_others_out() {
         let up = ("0003_b.up.sql", script);
         migrations(&[GROUND, ("0002_a.sql", "UPDATE n SET n = n + 1;"), up, ("0003_b.down.sql", down)])
     };
-    let with = |set| Migrator::new(set).set("other").history_table("other_history");
+    let with = |set| Migrator::new(set).set_name("other").history_table("other_history");
     with(files(script)).apply(&mut database).await.unwrap_err();
     let right = script.replace("nowhere", "n");
     with(files(&right)).apply(&mut database).await.unwrap();

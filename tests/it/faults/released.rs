@@ -59,11 +59,11 @@ async fn a_released_migration_that_fails_names_the_data_and_how_to_amend(db: Db)
     // Rows cannot fix a misspelling.
     let misspelt = "INSERT INTO b VALUES (1);\n";
     let migrator = Migrator::new(migrations(&[("0001_a.sql", misspelt), ("migrations.lock", &lock_of(misspelt))]));
-    let shown = migrator.set("other").apply(&mut database).await.unwrap_err().report().to_string();
+    let shown = migrator.set_name("other").apply(&mut database).await.unwrap_err().report().to_string();
     // Nor do they fix a name that is taken.
     let taken = "CREATE TABLE a (id INTEGER);\n";
     let migrator = Migrator::new(migrations(&[("0001_a.sql", taken), ("migrations.lock", &lock_of(taken))]));
-    let found = migrator.set("third").apply(&mut database).await.unwrap_err().report().to_string();
+    let found = migrator.set_name("third").apply(&mut database).await.unwrap_err().report().to_string();
     assert!(found.contains("if something else has made what `0001_a` makes"), "{found}");
 
     // SQLite has the same code for both.

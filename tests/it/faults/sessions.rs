@@ -199,7 +199,7 @@ async fn limits_and_roles_are_of_one_migration() {
     admin.execute(sqlx::AssertSqlSafe(format!("DROP OWNED BY \"{role}\"; DROP ROLE \"{role}\""))).await.unwrap();
 
     let set = migrations(&[("0001_as.sql", "-- a head\n-- lockgate: role no_such_role\nCREATE TABLE x (id INTEGER);")]);
-    let error = Migrator::new(set).set("x").apply(&mut admin).await.unwrap_err();
+    let error = Migrator::new(set).set_name("x").apply(&mut admin).await.unwrap_err();
     reports(
         &error,
         ErrorKind::Failed,
@@ -333,7 +333,7 @@ async fn a_dropped_run_leaves_strings_as_they_were_read() {
         let mut lent = PgConnection::connect(&db.url()).await.unwrap();
         lent.execute("SET standard_conforming_strings = off; SET escape_string_warning = off").await.unwrap();
         let ran = polled(
-            Migrator::new(set).set(format!("s{polls}")).history_table(format!("h{polls}")).apply(&mut lent),
+            Migrator::new(set).set_name(format!("s{polls}")).history_table(format!("h{polls}")).apply(&mut lent),
             polls,
         )
         .await;

@@ -163,7 +163,7 @@ async fn a_failure_without_foreign_keys_turns_them_on_again() {
     assert!(enforces(&mut connection).await);
 
     let error = Migrator::new(migrations(&[TREE, REBUILD, FAILS]))
-        .set("whole")
+        .set_name("whole")
         .atomicity(Atomicity::WholeRun)
         .apply(&mut connection)
         .await
@@ -573,14 +573,14 @@ async fn a_database_of_another_tool_is_not_an_empty_one() {
         let error = Migrator::new(set).apply(&mut database).await.unwrap_err();
         let shown = error.report().to_string();
         assert_eq!(error.kind(), ErrorKind::Refused, "{shown}");
-        for says in [&format!("table `{table}`"), "baseline", "Migrator::beside_other_tools", "nothing was changed"] {
+        for says in [&format!("table `{table}`"), "baseline", "Migrator::allow_other_tools", "nothing was changed"] {
             assert!(shown.contains(says), "no «{says}» in:\n{shown}");
         }
         assert!(!db.objects().await.iter().any(|name| name.starts_with("lockgate")));
         assert_eq!(db.texts("SELECT CAST(count(*) AS TEXT) FROM a").await, ["1"]);
         // Both fixes.
-        let other = Migrator::new(set).set("other").history_table("other_history");
-        assert_eq!(other.beside_other_tools().apply(&mut database).await.unwrap().steps.len(), 1);
+        let other = Migrator::new(set).set_name("other").history_table("other_history");
+        assert_eq!(other.allow_other_tools().apply(&mut database).await.unwrap().steps.len(), 1);
         let version = lockgate::Version::new(1).unwrap();
         Migrator::new(set).baseline(&mut database, version).await.unwrap();
         assert!(Migrator::new(set).apply(&mut database).await.unwrap().is_empty());

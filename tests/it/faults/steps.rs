@@ -78,7 +78,7 @@ async fn a_step_that_leaves_a_transaction_open_is_caught(db: Db) {
         let mut database = db.open().await;
         let ground: &[(&str, &str)] = if whole { &[("0001_b.sql", "CREATE TABLE b (id INTEGER);")] } else { &[A] };
         let files = [ground, &[RUST, C]].concat();
-        let migrator = Migrator::new(with_steps(&files, FORGETS)).set(set.clone()).atomicity(atomicity);
+        let migrator = Migrator::new(with_steps(&files, FORGETS)).set_name(set.clone()).atomicity(atomicity);
         let error = migrator.apply(&mut database).await.unwrap_err();
         let says = [
             "the Rust function of `0002_step` failed",
@@ -92,7 +92,8 @@ async fn a_step_that_leaves_a_transaction_open_is_caught(db: Db) {
         assert_eq!(db.history().await, ["1:applied"]);
     }
     let mut database = db.open().await;
-    let report = Migrator::new(with_steps(&[A, RUST, C], WORKS)).set("of false").apply(&mut database).await.unwrap();
+    let report =
+        Migrator::new(with_steps(&[A, RUST, C], WORKS)).set_name("of false").apply(&mut database).await.unwrap();
     assert_eq!(report.steps.len(), 2);
     assert_eq!(db.objects().await, ["a", "c"]);
 }
@@ -133,8 +134,8 @@ async fn a_step_that_panics_leaves_no_lock_and_no_record(db: Db) {
     assert!(working.apply(&mut database).await.unwrap().is_empty(), "the value is good again");
 
     // The same on a connection of the caller's.
-    let other = panicking.set("other").history_table("other_history");
-    let other_works = working.set("other").history_table("other_history");
+    let other = panicking.set_name("other").history_table("other_history");
+    let other_works = working.set_name("other").history_table("other_history");
     db.execute("DROP TABLE a; DROP TABLE c").await;
     match &db {
         Db::Sqlite(_) => {
