@@ -8,7 +8,7 @@ use lockgate_core::Dialect;
 use crate::lexer::{Kind, Lexer, Token};
 
 /// A name, possibly with a schema before it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Name {
     /// For comparisons: its last part in lower case and without quotes; for a table, after its schema, unless that is the
     /// usual one. It is never shown.

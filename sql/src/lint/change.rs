@@ -100,8 +100,9 @@ pub(super) enum Change<'a> {
         verb: &'static str,
         table: Option<Name>,
     },
+    /// `REINDEX` without CONCURRENTLY. PostgreSQL 16 needs no name for the database.
     Reindex {
-        what: String,
+        what: &'static str,
         name: Name,
     },
     /// `SET TIME ZONE`, and whether the zone is one without an offset.
@@ -821,10 +822,10 @@ fn maintain(mut at: Cursor<'_>) -> Option<Change<'_>> {
         return None;
     }
     let options = at.group();
-    let what = ["index", "table"].into_iter().find(|what| at.take(what))?;
+    let what = ["index", "table", "schema", "database"].into_iter().find(|what| at.take(what))?;
     if at.take("concurrently") || options.is_some_and(|options| is_on(options, "concurrently")) {
         return None;
     }
-    let name = if what == "table" { at.table()? } else { at.name()? };
-    Some(Change::Reindex { what: what.to_owned(), name })
+    let name = if what == "table" { at.table()? } else { at.name().unwrap_or_default() };
+    Some(Change::Reindex { what, name })
 }

@@ -46,18 +46,21 @@ pub(super) fn check(cx: &mut Context<'_, '_>, change: &Change<'_>) {
         }
         Change::Reindex { what, name } => {
             let shown = &name.written;
-            let (table, indexes) = match what.as_str() {
-                "table" => (format!("`{shown}`"), "its indexes"),
-                _ => (format!("the table of `{shown}`"), "the index"),
+            let (table, indexes, until) = match *what {
+                "table" => (format!("`{shown}`"), "its indexes", "until the commit"),
+                "index" => (format!("the table of `{shown}`"), "the index", "until the commit"),
+                // Each table is a transaction of its own.
+                _ => (format!("a table of the {what}"), "its indexes", "while they are rebuilt"),
             };
             let message = format!(
-                "nobody can write to {table}, nor use {indexes}, until the commit: `REINDEX` holds {} and {} locks",
-                cx.lock(),
+                "nobody can write to {table}, nor use {indexes}, {until}: `REINDEX` holds {} and {} locks",
+                TableLock::Share,
                 TableLock::AccessExclusive
             );
             let statement = cx.statement();
             if !cx.is_new(name) {
-                let help = alone(cx, &format!("REINDEX {} CONCURRENTLY {shown}", what.to_uppercase()));
+                let concurrently = format!("REINDEX {} CONCURRENTLY {shown}", what.to_uppercase());
+                let help = alone(cx, concurrently.trim_end());
                 cx.report("blocking-index", statement, message, help);
             }
         }

@@ -106,6 +106,12 @@ fn building_and_dropping_indexes_without_concurrently_is_reported() {
         &["blocking-index: CREATE UNIQUE INDEX ON ONLY public.\"users\" (name)"],
     );
     on_users("REINDEX TABLE users;", &["blocking-index: REINDEX TABLE users"]);
+    for whole in ["REINDEX SCHEMA app", "REINDEX DATABASE app", "REINDEX (VERBOSE) DATABASE"] {
+        postgres().draft(&format!("-- no-transaction\n{whole};")).finds(&[&format!("blocking-index: {whole}")]);
+        let concurrently = whole.replacen(" (VERBOSE)", "", 1).replacen("SCHEMA", "SCHEMA CONCURRENTLY", 1);
+        let concurrently = concurrently.replacen("DATABASE", "DATABASE CONCURRENTLY", 1);
+        postgres().draft(&format!("-- no-transaction\n{concurrently};")).finds(&[]);
+    }
     on_users("-- no-transaction\nCREATE INDEX CONCURRENTLY IF NOT EXISTS i ON users (name);", &[]);
     on_users("-- no-transaction\nREINDEX (VERBOSE, CONCURRENTLY) TABLE users;", &[]);
     on_users("CREATE TABLE t (a int); CREATE INDEX i ON t (a); DROP INDEX i;", &[]);
@@ -193,6 +199,10 @@ fn a_rebuilt_table_is_reported_by_its_name() {
     assert_eq!(
         message("REINDEX TABLE users;"),
         "nobody can write to `users`, nor use its indexes, until the commit: `REINDEX` holds SHARE and ACCESS EXCLUSIVE locks"
+    );
+    assert_eq!(
+        message("-- no-transaction\nREINDEX SCHEMA app;"),
+        "nobody can write to a table of the schema, nor use its indexes, while they are rebuilt: `REINDEX` holds SHARE and ACCESS EXCLUSIVE locks"
     );
     assert!(message("REINDEX INDEX i;").starts_with("nobody can write to the table of `i`, nor use the index,"));
 }
