@@ -178,9 +178,10 @@ catalogue! {
 
     BlockingIndex = "blocking-index", found by Compiler:
         "An index is built in a way that blocks writes to its table. `CREATE INDEX` and `REINDEX` hold a SHARE lock \
-         on the table until the commit: nobody can insert, update or delete. `CREATE INDEX CONCURRENTLY` allows \
-         writes. It cannot run in a transaction, so give it a migration of its own with `-- lockgate: \
-         no-transaction`. Tables that a draft creates are exempt: nobody uses them yet.";
+         on the table until the commit: nobody can insert, update or delete. `REINDEX SCHEMA` and `REINDEX DATABASE` \
+         lock one table after the other. `CREATE INDEX CONCURRENTLY` and `REINDEX INDEX CONCURRENTLY` allow writes. \
+         They cannot run in a transaction, so give each a migration of its own with `-- lockgate: no-transaction`. \
+         Tables that a draft creates are exempt: nobody uses them yet.";
 
     BlockingRefresh = "blocking-refresh", found by Compiler:
         "A materialised view is refreshed in a way that blocks reads. `REFRESH MATERIALIZED VIEW` holds an ACCESS \
