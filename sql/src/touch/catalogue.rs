@@ -16,6 +16,8 @@ use crate::lexer::Kind;
 #[derive(Clone, Debug, Default)]
 pub struct Catalogue {
     relations: BTreeMap<String, Relation>,
+    /// The names that they have or had, without schemas. A name that is not here need not be looked for among them all.
+    last_names: BTreeSet<String>,
     /// Indexes, each with its table.
     indexes: BTreeMap<String, String>,
     /// Extended statistics, each with its table.
@@ -433,7 +435,12 @@ impl Catalogue {
 
     /// Whether an earlier script created this table or view.
     pub(super) fn has(&self, name: &str) -> bool {
-        self.relation(name).is_some()
+        self.last_names.contains(last(name)) && self.relation(name).is_some()
+    }
+
+    fn insert(&mut self, name: String, relation: Relation) {
+        self.last_names.insert(last(&name).to_owned());
+        self.relations.insert(name, relation);
     }
 
     fn relation(&self, name: &str) -> Option<&Relation> {
@@ -525,7 +532,7 @@ impl Catalogue {
         }
         if at.take("table") {
             let tolerant = at.take("if not exists");
-            if let Some(name) = at.path().filter(|name| !tolerant || self.relation(name).is_none()) {
+            if let Some(name) = at.path().filter(|name| !tolerant || !self.has(name)) {
                 let mut relation = table(&name, at);
                 self.resolve(&name, &mut relation);
                 // A partition has the keys of its table.
@@ -535,14 +542,14 @@ impl Catalogue {
                     relation.columns.extend(above.columns.iter().cloned());
                     relation.primary.clone_from(&above.primary);
                 }
-                self.relations.insert(name, relation);
+                self.insert(name, relation);
             }
         } else if at.take("view") {
             at.take("if not exists");
             if let Some(name) = at.path() {
                 let names = at.tokens.iter().filter(|token| matches!(token.kind, Kind::Word | Kind::Name));
                 let query = names.map(|token| bare(at.shown(*token))).collect();
-                self.relations.insert(name, Relation { query: Some(query), ..Relation::default() });
+                self.insert(name, Relation { query: Some(query), ..Relation::default() });
             }
         } else if at.take("index") {
             at.take("concurrently");
@@ -757,7 +764,7 @@ impl Catalogue {
     fn renamed(&mut self, from: &str, to: &str) {
         let from = self.known(from);
         if let Some(relation) = self.relations.remove(&from) {
-            self.relations.insert(to.to_owned(), relation);
+            self.insert(to.to_owned(), relation);
         }
         let put = |name: &mut String| {
             if *name == from {
@@ -817,6 +824,7 @@ impl Catalogue {
 
     fn entry(&mut self, name: &str) -> &mut Relation {
         let name = self.known(name);
+        self.last_names.insert(last(&name).to_owned());
         self.relations.entry(name).or_default()
     }
 }
