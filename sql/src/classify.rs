@@ -114,10 +114,15 @@ impl<'a> Classifier<'a> {
             StatementKind::Other => state(words.begins_in_session()),
             _ => StatementFlags::NONE,
         }
-        .union(state(
-            matches!(&kind, StatementKind::CreateTable | StatementKind::CreateView | StatementKind::CreateOther)
-                && at.makes_temporary(),
-        ))
+        .union(state(match kind {
+            StatementKind::CreateTable
+            | StatementKind::CreateView
+            | StatementKind::CreateFunction
+            | StatementKind::CreateType
+            | StatementKind::CreateOther => at.makes_temporary(),
+            StatementKind::Select => at.selects_into_temporary(),
+            _ => false,
+        }))
     }
 }
 
@@ -354,23 +359,35 @@ impl Words<'_> {
         false
     }
 
-    /// Whether CREATE creates an object that lasts as long as the session, not only as long as its transaction.
-    fn makes_temporary(&self) -> bool {
+    /// Whether a query writes to a temporary table that it creates.
+    fn selects_into_temporary(&self) -> bool {
         let mut words = self.clone();
-        words.next();
-        while words.is_any(&["or", "replace", "global", "local", "unique"]) {
-            words.next();
-        }
-        if !words.is_any(&["temp", "temporary"]) {
-            return false;
-        }
         while !words.ended() {
-            if words.take("on") && words.take("commit") && words.is("drop") {
-                return false;
+            if words.take("into") && words.is_any(&["temp", "temporary", "pg_temp"]) {
+                return true;
             }
             words.next();
         }
-        true
+        false
+    }
+
+    /// Whether CREATE creates an object that lasts as long as the session. One that its transaction drops counts too: a
+    /// whole run is one transaction.
+    fn makes_temporary(&self) -> bool {
+        let mut words = self.clone();
+        words.next();
+        while words.is_any(&["or", "replace", "global", "local", "unique", "unlogged", "recursive"]) {
+            words.next();
+        }
+        if words.is_any(&["temp", "temporary"]) {
+            return true;
+        }
+        // The kind of the object, and its name.
+        words.next();
+        while words.is_any(&["if", "not", "exists"]) {
+            words.next();
+        }
+        words.is("pg_temp") || (words.take("temp") && words.is_byte(b'.'))
     }
 
     /// Returns the kind of object after CREATE.

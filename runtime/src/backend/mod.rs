@@ -31,6 +31,7 @@ use crate::table_size::TableSize;
 
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
+mod session_code;
 #[cfg(feature = "sqlite")]
 pub(crate) mod sqlite;
 
@@ -142,6 +143,9 @@ pub(crate) struct Job {
     pub(crate) body: JobBody,
     /// Whether it is the last job of the run.
     pub(crate) last: bool,
+    /// Whether its script defines code that may change a session, and that any later statement may run: in a trigger, a
+    /// view, a rule or a default.
+    pub(crate) defines_session_code: bool,
 }
 
 /// What a job runs.
@@ -280,7 +284,8 @@ impl Job {
                 }
             }
         };
-        Ok(Self { id: id.clone(), action, entry, body, last: false })
+        let defines_session_code = matches!(&body, JobBody::Sql(sql) if session_code::is_defined_in(sql));
+        Ok(Self { id: id.clone(), action, entry, body, last: false, defines_session_code })
     }
 
     /// Makes it run as the role in the name of its patch, unless its script names another one.
@@ -335,10 +340,17 @@ impl Job {
             flags.contains(StatementFlags::SESSION_STATE) || flags.contains(StatementFlags::RUNS_CODE)
         };
         match &self.body {
-            JobBody::Sql(sql) => sql.statements.iter().any(|statement| may(statement.flags)),
+            JobBody::Sql(sql) => {
+                self.defines_session_code || sql.statements.iter().any(|statement| may(statement.flags))
+            }
             JobBody::Rust(..) => true,
             JobBody::HistoryOnly => false,
         }
+    }
+
+    /// Whether it sends the statements of a script.
+    pub(crate) fn runs_sql(&self) -> bool {
+        matches!(&self.body, JobBody::Sql(_))
     }
 
     /// The number of statements in its script.

@@ -239,6 +239,12 @@ fn statements_that_change_the_postgres_session() {
             "CREATE LOCAL TEMPORARY TABLE t (a int) ON COMMIT DELETE ROWS",
             "CREATE OR REPLACE TEMP VIEW v AS SELECT 1",
             "CREATE TEMP SEQUENCE s",
+            "CREATE TEMP TABLE t (a int) ON COMMIT DROP",
+            "CREATE UNLOGGED TABLE IF NOT EXISTS pg_temp.t (a int)",
+            "CREATE TYPE pg_temp.mood AS ENUM ('a')",
+            "CREATE OR REPLACE FUNCTION pg_temp.f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+            "SELECT 1 AS a INTO TEMP t",
+            "SELECT 1 AS a INTO pg_temp.t",
         ],
     );
     flags(
@@ -268,7 +274,9 @@ fn statements_that_change_the_postgres_session() {
             "UPDATE t SET a = 1",
             "NOTIFY a",
             "DECLARE c CURSOR FOR SELECT 1 AS with, 2 AS hold",
-            "CREATE TEMP TABLE t (a int) ON COMMIT DROP",
+            "CREATE TABLE temp (a int)",
+            "CREATE FUNCTION temp() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+            "SELECT temp FROM t",
         ],
     );
     flags(
@@ -357,6 +365,7 @@ fn pragmas_of_sqlite() {
             "ATTACH 'x' AS y",
             "DETACH y",
             "CREATE TEMP TABLE t (a)",
+            "CREATE TABLE temp.t (a)",
             "CREATE TEMPORARY TRIGGER x AFTER INSERT ON t BEGIN SELECT 1; END",
             "CREATE TEMP VIEW v AS SELECT 1",
         ],

@@ -123,6 +123,80 @@ async fn session_changes_of_a_migration_do_not_stay() {
     }
 }
 
+#[tokio::test]
+async fn a_seed_is_set_once_and_not_before_each_statement() {
+    let Some(db) = Db::postgres() else { return };
+    let script = "-- lockgate: no-transaction\nSET seed = 0.5;\nCREATE TABLE r (r float8);\n\
+                  INSERT INTO r SELECT random();\nINSERT INTO r SELECT random();";
+    Migrator::new(migrations(&[("0001_a.sql", script)])).apply(&mut db.open().await).await.unwrap();
+    assert_eq!(db.texts("SELECT count(DISTINCT r)::text FROM r").await, ["2"]);
+}
+
+/// Changes of the session that the text of the second migration does not show, because a trigger or a view makes them.
+const REACHES: [&str; 9] = [
+    "INSERT INTO t VALUES (1);",
+    "UPDATE t SET a = 2;",
+    "DELETE FROM t;",
+    "TRUNCATE t;",
+    "SELECT * FROM v;",
+    "TABLE v;",
+    "CREATE TABLE copied AS TABLE v;",
+    "EXPLAIN ANALYZE SELECT * FROM v;",
+    "MERGE INTO t USING v ON true WHEN MATCHED THEN DELETE;",
+];
+
+#[tokio::test]
+async fn code_behind_a_trigger_or_a_view_changes_the_session_of_no_later_migration() {
+    let code = "CREATE SCHEMA app; CREATE TABLE app.n (n int); CREATE TABLE n (n int); CREATE TABLE t (a int); \
+                INSERT INTO t VALUES (0); \
+                CREATE FUNCTION sets() RETURNS text LANGUAGE plpgsql AS $$BEGIN \
+                RETURN set_config('search_path', 'app', false); END$$; CREATE VIEW v AS SELECT public.sets(); \
+                CREATE FUNCTION changes() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN \
+                SET search_path = app; RETURN coalesce(new, old); END$$; \
+                CREATE TRIGGER changes BEFORE INSERT OR UPDATE OR DELETE ON t FOR EACH ROW EXECUTE FUNCTION changes(); \
+                CREATE TRIGGER empties BEFORE TRUNCATE ON t FOR EACH STATEMENT EXECUTE FUNCTION changes();";
+    for reaches in REACHES {
+        for (before, atomicity) in
+            [(true, Atomicity::PerMigration), (false, Atomicity::PerMigration), (false, Atomicity::WholeRun)]
+        {
+            let Some(db) = Db::postgres() else { return };
+            let files = [("0001_a.sql", code), ("0002_b.sql", reaches), ("0003_c.sql", "INSERT INTO n VALUES (3);")];
+            let mut database = db.open().await;
+            if before {
+                Migrator::new(migrations(&files[..1])).apply(&mut database).await.unwrap();
+            }
+            Migrator::new(migrations(&files)).atomicity(atomicity).apply(&mut database).await.unwrap();
+            let rows = "SELECT 'public ' || n FROM public.n UNION ALL SELECT 'app ' || n FROM app.n";
+            assert_eq!(db.texts(rows).await, ["public 3"], "{reaches} {before} {atomicity:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn nothing_temporary_hides_an_object_from_a_later_migration() {
+    for (temporary, atomicity) in [
+        ("CREATE TABLE pg_temp.n (n int);", Atomicity::PerMigration),
+        ("SELECT 99 AS n INTO TEMP n;", Atomicity::PerMigration),
+        ("SELECT 99 AS n INTO pg_temp.n;", Atomicity::PerMigration),
+        ("CREATE TYPE pg_temp.mood AS ENUM ('scratch');", Atomicity::PerMigration),
+        ("CREATE DOMAIN pg_temp.mood AS text;", Atomicity::PerMigration),
+        ("CREATE TYPE pg_temp.mood AS (scratch int);", Atomicity::PerMigration),
+        ("CREATE TEMP TABLE n ON COMMIT DROP AS SELECT 99 AS n;", Atomicity::WholeRun),
+        ("CREATE TYPE pg_temp.mood AS ENUM ('scratch');", Atomicity::WholeRun),
+    ] {
+        let Some(db) = Db::postgres() else { return };
+        let set = migrations(&[
+            ("0001_a.sql", "CREATE TABLE n (n int); CREATE TYPE mood AS ENUM ('ok');"),
+            ("0002_b.sql", temporary),
+            ("0003_c.sql", "INSERT INTO n VALUES (3); CREATE TABLE t (id int, m mood);"),
+        ]);
+        Migrator::new(set).atomicity(atomicity).apply(&mut db.open().await).await.unwrap();
+        let found = "SELECT n::text FROM public.n UNION ALL \
+                     SELECT attname::text FROM pg_attribute WHERE attrelid = 'public.t'::regclass AND attnum > 0 AND NOT attisdropped";
+        assert_eq!(db.texts(found).await, ["3", "id", "m"], "{temporary} {atomicity:?}");
+    }
+}
+
 async fn changes(tx: &mut Transaction<'_>) -> StepResult {
     for sql in [
         "SET work_mem = '1MB'; SET search_path = pg_catalog; LISTEN channel; PREPARE prepared AS SELECT 1",

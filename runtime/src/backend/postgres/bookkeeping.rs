@@ -169,12 +169,12 @@ impl PostgresBackend<'_> {
     /// Whether the job, or a trigger on the history table, may change rows of the history.
     pub(super) fn may_alter(&self, history_table: &HistoryTable, job: &Job) -> bool {
         let names = matches!(&job.body, JobBody::Sql(sql) if contains_word(sql, &history_table.table.name));
-        names || job.may_change_session() || self.facts().candidates.has_triggers(&history_table.table)
+        names || self.changes_session(job) || self.facts().candidates.has_triggers(&history_table.table)
     }
 
     /// The statements that restore the run's role before the row is written, if the job may have changed it.
     pub(super) fn restore_role(&self, job: &Job) -> Vec<String> {
-        let may = job.may_change_session() || sets(job) || job.role().is_some();
+        let may = self.changes_session(job) || sets(job) || job.role().is_some();
         if !may {
             return Vec::new();
         }
@@ -182,10 +182,16 @@ impl PostgresBackend<'_> {
         vec![login, format!("SET LOCAL ROLE {}", self.role())]
     }
 
+    /// Whether a job may change the session: by what it says, or by code of the database that it reaches through a
+    /// trigger, a view, a rule or a default.
+    pub(super) fn changes_session(&self, job: &Job) -> bool {
+        job.may_change_session() || (self.reaches_session_code && job.runs_sql())
+    }
+
     /// Whether the session is restored in the transaction of this job.
     pub(super) fn restores_session(&self, job: &Job) -> bool {
         let within = self.is_one_transaction() && (sets(job) || calls_set_config(job));
-        self.facts().plpgsql && (within || job.may_change_session())
+        self.facts().plpgsql && (within || self.changes_session(job))
     }
 
     /// The statement that saves the session's state, before any setting is changed.
@@ -250,6 +256,7 @@ impl PostgresBackend<'_> {
     /// Notes that these jobs are done.
     pub(super) fn note_done(&mut self, jobs: &[Job]) {
         let Some(job) = jobs.last() else { return };
+        self.reaches_session_code |= jobs.iter().any(|job| job.defines_session_code);
         self.rows += jobs.iter().map(Self::more_rows).sum::<i64>();
         self.expected = Expected::Step(job.entry.version.get(), Self::write(job) != Write::Delete);
         self.unflushed = !job.last && !job.is_outside() && !self.is_one_transaction();
@@ -272,7 +279,7 @@ impl PostgresBackend<'_> {
         first: usize,
         most: usize,
     ) -> (Message, usize) {
-        let taken = Self::fitting(jobs, first, most);
+        let taken = self.fitting(jobs, first, most);
         let mut message = Message::default();
         message.tables = if self.run_transaction == RunTransaction::WithTables {
             0
@@ -298,7 +305,7 @@ impl PostgresBackend<'_> {
             if let JobBody::Sql(sql) = &job.body {
                 message.push_script(index, sql, 0..sql.statements.len());
             }
-            let prepared = name.as_deref().filter(|_| Some(kind(job)) == writes && !job.may_change_session());
+            let prepared = name.as_deref().filter(|_| Some(kind(job)) == writes && !self.changes_session(job));
             self.finish(history_table, index, job, Behind { version: behind, rows: before }, prepared, &mut message);
             before += Self::more_rows(job);
             behind = matches!(Self::write(job), Write::Insert | Write::Replace).then(|| job.entry.version.get());
@@ -310,7 +317,7 @@ impl PostgresBackend<'_> {
     }
 
     /// How many of the jobs fit into one message. A job that may change the session is the last of its message.
-    fn fitting(jobs: &[Job], first: usize, most: usize) -> usize {
+    fn fitting(&self, jobs: &[Job], first: usize, most: usize) -> usize {
         let (mut bytes, mut taken) = (0, 0);
         for job in jobs.iter().skip(first).take(most) {
             let size = match &job.body {
@@ -324,7 +331,7 @@ impl PostgresBackend<'_> {
             }
             bytes += size;
             taken += 1;
-            if job.may_change_session() {
+            if self.changes_session(job) {
                 break;
             }
         }
@@ -365,7 +372,7 @@ impl PostgresBackend<'_> {
         // Settings of a script end with it, and the commit is Lockgate's. Those for its transaction alone matter only
         // for the last commit, which makes the others durable.
         let has_data = matches!(&job.body, JobBody::Sql(sql) if sql.has_data());
-        if job.last || job.may_change_session() || has_data {
+        if job.last || self.changes_session(job) || has_data {
             for (name, value) in self.settings(None, job.last || self.is_one_transaction()) {
                 let set = format!("SELECT pg_catalog.set_config('{name}', {}, true)", literal(&value));
                 message.push(Slot::Bookkeeping(index), &set);

@@ -28,7 +28,7 @@ impl PostgresBackend<'_> {
         let job = &jobs[index];
         let JobBody::Sql(sql) = &job.body else { return Ok(()) };
         progress(Progress::Started(index..index + 1));
-        self.dirty |= job.may_change_session();
+        self.dirty |= self.changes_session(job);
         let mut message = Message::default();
         if self.run_transaction != RunTransaction::WithTables {
             message.tables = self.prepare(history_table, &mut message);

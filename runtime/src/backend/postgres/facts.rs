@@ -33,6 +33,8 @@ pub(super) struct DatabaseFacts {
     pub(super) advisory: bool,
     /// Whether the database has plpgsql and this role may use it.
     pub(super) plpgsql: bool,
+    /// Whether the database has functions that may change the session in which they run.
+    pub(super) session_code: bool,
     /// Whether error positions count bytes, because the database has no encoding.
     pub(super) counts_bytes: bool,
     /// Whether the server can notice, while it works, that its client is gone.
@@ -105,6 +107,7 @@ impl DatabaseFacts {
             login: answer("login")?,
             advisory: is("advisory")?,
             plpgsql: is("plpgsql")?,
+            session_code: is("session_code")?,
             counts_bytes: answer("encoding")? == "SQL_ASCII",
             notices_hang_up: number >= 140_000 && tells,
             stage: answer("stage").and_then(|stage| stage.parse().ok()),

@@ -103,6 +103,8 @@ pub(crate) struct PostgresBackend<'a> {
     dirty: bool,
     /// Whether the last commit of this run did not wait for the disk.
     unflushed: bool,
+    /// Whether the database has code that may change a session, or this run has defined some.
+    reaches_session_code: bool,
     string_syntax: StringSyntax,
     /// The error of a pooler, if that is why the connection is lost.
     refused: Option<Cause>,
@@ -207,6 +209,7 @@ impl<'a> PostgresBackend<'a> {
             transaction: None,
             dirty: false,
             unflushed: false,
+            reaches_session_code: false,
             claimed: None,
             elsewhere: None,
             started_there: None,
@@ -478,6 +481,7 @@ impl<'a> PostgresBackend<'a> {
         let read = read.ok_or_else(|| Cause::new(Class::Lost, "the server did not answer"))?;
         let there = read.candidates.readable(&history_table.table, self.intent);
         let (table, other) = (read.table.clone(), read.other.clone());
+        self.reaches_session_code |= read.session_code;
         self.facts = Some(read);
         self.rows = 0;
         let there = there?;
@@ -524,7 +528,7 @@ impl<'a> PostgresBackend<'a> {
         self.session_cleanup = request.session_cleanup;
         self.pace = request.pace;
         self.atomicity = request.atomicity;
-        if request.session_state && self.held.is_borrowed() && self.facts().plpgsql {
+        if (request.session_state || self.reaches_session_code) && self.held.is_borrowed() && self.facts().plpgsql {
             self.save_session_state().await?;
         }
         if !self.facts().conforming {

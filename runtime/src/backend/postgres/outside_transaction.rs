@@ -71,7 +71,9 @@ fn settings_scope(sql: &Sql, units: &[Unit]) -> SettingsScope {
                 continue;
             }
             let sets = statement.kind == StatementKind::Session && !has(StatementFlags::OUTSIDE_TRANSACTION);
-            if unit.kind != UnitKind::Session || !sets {
+            // A seed that is set again gives the same numbers again.
+            let seeds = sql.text.get(statement.range.clone()).is_some_and(|text| text.to_lowercase().contains("seed"));
+            if unit.kind != UnitKind::Session || !sets || seeds {
                 return SettingsScope::WholeScript;
             }
             settings.push(index);
@@ -203,7 +205,7 @@ impl PostgresBackend<'_> {
         self.note_done(slice::from_ref(job));
         progress(Progress::Ran(0));
         // The script may have turned synchronous commits off.
-        self.unflushed = job.may_change_session();
+        self.unflushed = self.changes_session(job);
         if self.flush().await.is_ok() {
             progress(Progress::Committed(1));
         }
@@ -369,7 +371,7 @@ impl PostgresBackend<'_> {
     /// The key of the lock that shows that the transaction of a unit is still the same, for scripts that may remove
     /// its mark.
     fn unit_lock(&self, claim: &Claim<'_>) -> Option<i64> {
-        (self.facts().advisory && claim.job.may_change_session()).then(|| sql::key(&[&claim.owner]))
+        (self.facts().advisory && self.changes_session(claim.job)).then(|| sql::key(&[&claim.owner]))
     }
 
     /// Adds the end of a unit's transaction: restores those settings.

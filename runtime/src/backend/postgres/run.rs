@@ -61,7 +61,7 @@ impl PostgresBackend<'_> {
             let (slots, last) = (&message.slots, at + taken);
             progress(Progress::Started(at..last));
             // Set first, in case this future is dropped.
-            self.dirty |= jobs[at..last].iter().any(Job::may_change_session);
+            self.dirty |= jobs[at..last].iter().any(|job| self.changes_session(job));
             let began = Instant::now();
             if !self.is_one_transaction() {
                 self.transaction = None;

@@ -28,8 +28,11 @@ const MADE_HERE: &str = "source OPERATOR(pg_catalog.=) 'session' AND context OPE
 const THINGS: &str = ", 'prepared', (SELECT COALESCE(pg_catalog.jsonb_agg(name), '[]') FROM pg_catalog.pg_prepared_statements WHERE from_sql), \
      'cursors', (SELECT COALESCE(pg_catalog.jsonb_agg(name), '[]') FROM pg_catalog.pg_cursors), \
      'channels', (SELECT COALESCE(pg_catalog.jsonb_agg(c), '[]') FROM pg_catalog.pg_listening_channels() c), \
-     'temporary', (SELECT COALESCE(pg_catalog.jsonb_agg(oid::pg_catalog.text), '[]') FROM pg_catalog.pg_class \
-     WHERE relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()), \
+     'temporary', (SELECT COALESCE(pg_catalog.jsonb_agg(oid::pg_catalog.text), '[]') FROM ( \
+     SELECT oid FROM pg_catalog.pg_class WHERE relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema() \
+     UNION ALL SELECT oid FROM pg_catalog.pg_type WHERE typnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema() \
+     UNION ALL SELECT oid FROM pg_catalog.pg_proc WHERE pronamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()\
+     ) made), \
      'locks', (SELECT COALESCE(pg_catalog.jsonb_agg(pg_catalog.concat_ws(' ', classid, objid, objsubid, mode)), '[]') \
      FROM pg_catalog.pg_locks WHERE pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid() \
      AND locktype OPERATOR(pg_catalog.=) 'advisory')";
@@ -79,6 +82,13 @@ fn restore_block(kept: &str) -> String {
          AS kind FROM pg_catalog.pg_class c WHERE c.relnamespace = pg_catalog.pg_my_temp_schema() \
          AND c.relkind IN ('r', 'p', 'v', 'S') AND NOT kept->'temporary' ? c.oid::pg_catalog.text LOOP \
          EXECUTE pg_catalog.format('DROP %s IF EXISTS pg_temp.%I CASCADE', r.kind, r.name); END LOOP; \
+         FOR r IN SELECT p.oid::pg_catalog.regprocedure AS name FROM pg_catalog.pg_proc p \
+         WHERE p.pronamespace = pg_catalog.pg_my_temp_schema() AND NOT kept->'temporary' ? p.oid::pg_catalog.text LOOP \
+         EXECUTE pg_catalog.format('DROP ROUTINE IF EXISTS %s CASCADE', r.name); END LOOP; \
+         FOR r IN SELECT t.typname AS name FROM pg_catalog.pg_type t LEFT JOIN pg_catalog.pg_class c ON c.oid = t.typrelid \
+         WHERE t.typnamespace = pg_catalog.pg_my_temp_schema() AND (t.typtype IN ('d', 'e', 'r') OR c.relkind = 'c') \
+         AND NOT kept->'temporary' ? t.oid::pg_catalog.text LOOP \
+         EXECUTE pg_catalog.format('DROP TYPE IF EXISTS pg_temp.%I CASCADE', r.name); END LOOP; \
          FOR r IN SELECT * FROM pg_catalog.pg_locks WHERE pid = pg_catalog.pg_backend_pid() AND locktype = 'advisory' \
          AND NOT kept->'locks' ? pg_catalog.concat_ws(' ', classid, objid, objsubid, mode) LOOP \
          k := (r.classid::bigint << 32) | r.objid::bigint; \

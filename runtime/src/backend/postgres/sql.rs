@@ -4,6 +4,7 @@
 
 use lockgate_core::{Checksum, Stage, State};
 
+use crate::backend::session_code;
 use crate::history_table::{
     Adopted, FIELD, HistoryEntry, HistoryTable, LOCKGATE, LogEvent, ROW, TableName, identifier,
 };
@@ -76,7 +77,7 @@ pub(super) fn facts(table: &TableName) -> String {
          COALESCE(pg_catalog.has_function_privilege(pg_catalog.to_regprocedure(\
          'pg_catalog.pg_try_advisory_xact_lock(bigint)')::pg_catalog.oid, 'EXECUTE'), false)::{TEXT} AS advisory, \
          COALESCE((SELECT pg_catalog.has_language_privilege(l.oid, 'USAGE') FROM pg_catalog.pg_language l \
-         WHERE l.lanname {EQ} 'plpgsql'), false)::{TEXT} AS plpgsql, \
+         WHERE l.lanname {EQ} 'plpgsql'), false)::{TEXT} AS plpgsql, ({session_code})::{TEXT} AS session_code, \
          (SELECT pg_catalog.string_agg(pg_catalog.concat_ws(pg_catalog.chr({field}), n.nspname, c.relname, c.relkind, \
          o.rolname, {}, pg_catalog.row_security_active(c.oid), {}, \
          pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND pg_catalog.has_table_privilege(c.oid, 'SELECT'), \
@@ -100,6 +101,17 @@ pub(super) fn facts(table: &TableName) -> String {
         stage(),
         field = FIELD as u32,
         row = ROW as u32,
+        session_code = has_session_code(),
+    )
+}
+
+/// Whether the database has functions of its own that may change the session in which they run. What calls them does not
+/// show it: a trigger, a view, a rule. Objects of the server have smaller identifiers.
+fn has_session_code() -> String {
+    format!(
+        "EXISTS (SELECT FROM pg_catalog.pg_proc p WHERE p.oid {GREATER} 16383::pg_catalog.oid \
+         AND p.prosrc OPERATOR(pg_catalog.~*) {})",
+        literal(session_code::PATTERN)
     )
 }
 
