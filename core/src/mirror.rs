@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Row, State, Version};
+use crate::{Audience, Row, State, Version};
 
 /// What a mirror remembers of one database.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -61,10 +61,14 @@ pub enum Mismatch {
         /// How many migrations the mirror remembers.
         remembered: usize,
     },
-    /// It lacks some of what was applied, and the rest is the same.
+    /// It lacks some of what was applied, and the rest is the same: an older state of it.
     Older {
         /// The migrations that it lacks.
         missing: Vec<String>,
+        /// How many migrations the mirror remembers.
+        remembered: usize,
+        /// Whether it is another database than the one in the mirror: a copy, such as a restored dump.
+        is_copy: bool,
     },
     /// Its history is another one.
     Rewritten {
@@ -123,16 +127,17 @@ pub fn compare(memory: &Memory, found: Option<&Found>) -> Option<Mismatch> {
         return None;
     }
     let Some(found) = found else { return Some(Mismatch::Dropped { remembered }) };
-    let (mut missing, mut different, mut rewritten) = (Vec::new(), Vec::new(), false);
+    let (mut missing, mut different, mut rewritten, mut kept) = (Vec::new(), Vec::new(), false, false);
     for row in certain {
-        let is_same = |found: &Row| {
-            // What stopped half way belongs to a run that will go on.
-            found.state != State::Applied
-                || (found.applied_at == row.applied_at && found.checksum.to_string() == row.checksum)
-        };
+        let is_the_row = |found: &Row| found.applied_at == row.applied_at && found.checksum.to_string() == row.checksum;
         match found.row(&row.set, row.version) {
             None => missing.push(row.id.clone()),
-            Some(found) if is_same(found) => continue,
+            Some(found) if is_the_row(found) => {
+                kept = true;
+                continue;
+            }
+            // What stopped half way belongs to a run that will go on.
+            Some(found) if found.state != State::Applied => continue,
             Some(_) => rewritten = true,
         }
         different.push(row.id.clone());
@@ -140,11 +145,13 @@ pub fn compare(memory: &Memory, found: Option<&Found>) -> Option<Mismatch> {
     let is_other = memory.identity.as_ref().is_some_and(|identity| identity.differs(&found.identity));
     match (is_other, different.is_empty()) {
         (true, true) => Some(Mismatch::Moved),
+        // A restored dump is a new database of the server. Its rows say that it is a state of the old one.
+        (true, false) if kept && !rewritten => Some(Mismatch::Older { missing, remembered, is_copy: true }),
         (true, false) => Some(Mismatch::Replaced { different }),
         (false, true) => None,
         (false, false) if rewritten => Some(Mismatch::Rewritten { different }),
         (false, false) if found.rows.is_empty() => Some(Mismatch::Cleared { remembered }),
-        (false, false) => Some(Mismatch::Older { missing }),
+        (false, false) => Some(Mismatch::Older { missing, remembered, is_copy: false }),
     }
 }
 
@@ -161,13 +168,22 @@ impl Mismatch {
         }
     }
 
-    /// What to do if the mirror is right.
-    pub fn remedy(&self) -> &'static str {
-        match self {
+    /// What to do about this database: if the mirror is right, and if the database is.
+    pub fn help_for(&self, audience: Audience, database: &str) -> String {
+        let remedy = match self {
             Self::Dropped { .. } | Self::Cleared { .. } => "restore it from a backup",
             Self::Older { .. } => "restore a newer backup",
             Self::Rewritten { .. } | Self::Replaced { .. } | Self::Moved => "connect to the right database",
-        }
+        };
+        let then = match self {
+            Self::Older { .. } => format!("; then {} applies what it lacks", audience.up()),
+            Self::Dropped { .. }
+            | Self::Cleared { .. }
+            | Self::Rewritten { .. }
+            | Self::Replaced { .. }
+            | Self::Moved => String::new(),
+        };
+        format!("{remedy}; or, if it is right as it is, {}{then}", audience.accept_in_mirror(database))
     }
 }
 
@@ -183,12 +199,15 @@ impl fmt::Display for Mismatch {
             Self::Cleared { remembered } => {
                 write!(f, "it has no history, and the mirror has {} of it", counted(*remembered))
             }
-            Self::Older { missing } => write!(
-                f,
-                "it is older than the mirror: its history lacks {}, which {} applied",
-                listed(missing),
-                if missing.len() == 1 { "was" } else { "were" }
-            ),
+            Self::Older { missing, remembered, is_copy } => {
+                let state = if *is_copy { "it is a copy of the database in the mirror, and older" } else { "it is older" };
+                let of_all = counted(*remembered);
+                write!(f, "{state}: its history lacks {} of the {of_all} in the mirror, ", missing.len())?;
+                match missing.as_slice() {
+                    [first, _, .., last] => write!(f, "`{first}` to `{last}`"),
+                    few => f.write_str(&listed(few)),
+                }
+            }
             Self::Rewritten { different } => {
                 write!(f, "its history is not the one in the mirror: {} differ{}", listed(different), s(different))
             }
@@ -278,9 +297,18 @@ mod tests {
         check(Some(&found("s", &[(1, "a"), (2, "c")])), Some("rewritten"));
         check(Some(&found("t", &[(1, "c"), (2, "d")])), Some("replaced"));
         check(Some(&found("t", &[(1, "a"), (2, "b")])), Some("moved"));
+        // A dump that was restored is another database of the server, or one of another server.
+        check(Some(&found("t", &[(1, "a")])), Some("older"));
+        check(Some(&found("t", &[(1, "a"), (3, "c")])), Some("older"));
+        check(Some(&found("t", &[(1, "a"), (2, "c")])), Some("replaced"));
+        check(Some(&found("t", &[(3, "c")])), Some("replaced"));
+        check(Some(&found("t", &[])), Some("replaced"));
+        let said = |system: &str| compare(&both, Some(&found(system, &[(1, "a")]))).unwrap().to_string();
+        assert_eq!(said("s"), "it is older: its history lacks 1 of the 2 migrations in the mirror, `2_x`");
         assert_eq!(
-            compare(&both, Some(&found("s", &[(1, "a")]))).unwrap().to_string(),
-            "it is older than the mirror: its history lacks `2_x`, which was applied"
+            said("t"),
+            "it is a copy of the database in the mirror, and older: its history lacks 1 of the 2 migrations in the mirror, \
+             `2_x`"
         );
     }
 

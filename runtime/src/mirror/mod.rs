@@ -336,9 +336,7 @@ pub(crate) fn refuse<'a>(statuses: impl IntoIterator<Item = &'a MirrorStatus>) -
     let mut reasons = Vec::new();
     for MirrorStatus { database, mismatch, .. } in statuses {
         let Some(mismatch) = mismatch else { continue };
-        let help = Wording::each(|audience| {
-            format!("{}; or, if it is right as it is, {}", mismatch.remedy(), audience.accept_in_mirror(database))
-        });
+        let help = Wording::each(|audience| mismatch.help_for(audience, database));
         reasons.push((format!("the database `{database}`: {mismatch}"), help));
     }
     let summary = match reasons.len() {

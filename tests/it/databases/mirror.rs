@@ -63,8 +63,8 @@ async fn what_was_dropped_restored_or_replaced_is_named_before_anything_runs() {
             "2 databases differ from their mirror",
             "the database `billing`: it does not exist, and the mirror has 4 migrations of it",
             "restore it from a backup; or, if it is right as it is, accept it with `accept_in_mirror`",
-            "the database `catalog`: it is older than the mirror: its history lacks \
-             `catalog.00000001.0002.librarian.add_isbn`, which was applied",
+            "the database `catalog`: it is older: its history lacks 1 of the 3 migrations in the mirror, \
+             `catalog.00000001.0002.librarian.add_isbn`",
             "nothing was changed",
         ],
     );
@@ -107,6 +107,38 @@ async fn what_was_dropped_restored_or_replaced_is_named_before_anything_runs() {
     let others = migrator.mirror_status(&url).await.unwrap();
     assert_eq!(others[0].mismatch.as_ref().map(MirrorMismatch::code), Some("replaced"));
     assert_eq!((others[3].database.as_str(), others[3].is_compared), ("lockgate_state", false));
+}
+
+/// A restored dump is a new database of the server, with rows of the old one.
+#[tokio::test]
+async fn an_older_dump_that_was_restored_is_called_older() {
+    let Some(server) = Server::new().await else { return };
+    const POLICY: (&str, &str) = ("migrations.toml", "numbering = \"encoded\"\ndialects = [\"postgres\"]\n");
+    const FIRST: (&str, &str) = ("tt.00000001.0001.postgres.a.sql", "CREATE TABLE a (id int);");
+    const LATER: [(&str, &str); 3] = [
+        ("tt.00000001.0002.postgres.b.sql", "CREATE TABLE b (id int);"),
+        ("tt.00000001.0003.postgres.c.sql", "CREATE TABLE c (id int);"),
+        ("tt.00000001.0004.postgres.d.sql", "CREATE TABLE d (id int);"),
+    ];
+    let url = server.url();
+    server.admin("CREATE DATABASE tt").await;
+    let of = |files: &[(&str, &str)]| migrator(databases(files)).mirror("lockgate_state");
+    of(&[POLICY, FIRST]).apply(&url).await.unwrap();
+    let whole = of(&[&[POLICY, FIRST], &LATER[..]].concat());
+    server.admin("CREATE DATABASE dump TEMPLATE tt").await;
+    whole.apply(&url).await.unwrap();
+    server.admin("DROP DATABASE tt").await;
+    server.admin("ALTER DATABASE dump RENAME TO tt").await;
+    let error = whole.apply(&url).await.unwrap_err();
+    let help = "restore a newer backup; or, if it is right as it is, accept it with `accept_in_mirror`; then `apply` applies \
+                what it lacks";
+    let lacks = "its history lacks 3 of the 4 migrations in the mirror, `tt.00000001.0002.postgres.b` to \
+                 `tt.00000001.0004.postgres.d`";
+    says(&error, &["the database `tt`: it is a copy of the database in the mirror, and older: ", lacks, help]);
+    let accepted = whole.accept_in_mirror(&url, "tt", "the backup of yesterday").await.unwrap();
+    assert_eq!(accepted.mismatch.as_ref().map(MirrorMismatch::code), Some("older"));
+    assert_eq!(whole.apply(&url).await.unwrap().steps().count(), 3);
+    assert_eq!(whole.mirror_status(&url).await.unwrap()[0].mismatch, None);
 }
 
 #[tokio::test]
@@ -183,7 +215,7 @@ async fn one_database_has_a_mirror_too_and_what_a_run_reverts_is_no_older_state(
     // Without the mirror, it looks like an older state, and somebody has to say that it is right.
     plain.revert(&mut database, DownTo::Steps(1)).await.unwrap();
     let error = migrator.apply(&mut database).await.unwrap_err();
-    says(&error, &["the database `shop`: it is older than the mirror: its history lacks `2_b`"]);
+    says(&error, &["the database `shop`: it is older: its history lacks 1 of the 2 migrations in the mirror, `2_b`"]);
     let accepted = migrator.accept_in_mirror(&mut database, "reverted by hand").await.unwrap();
     assert!(accepted.mismatch.is_some());
     assert_eq!(migrator.apply(&mut database).await.unwrap().steps.len(), 1);
