@@ -1,10 +1,14 @@
 //! Makes an empty database from `create/`, the tree of the desired schema. `core::create` decides.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use lockgate_core::plan;
 use lockgate_core::{Atomicity, Audience, CompanionKind, History, Plan, Refusal, UpTo, Version, create};
 
 use crate::backend::Backend;
 use crate::error::{Error, ErrorKind, UNCHANGED, Wording};
+use crate::event::{Event, OnEvent};
 use crate::executor::{self, OnHistoryChange};
 use crate::migrator::{Migrator, open, refused, tell_mirror};
 use crate::report::Report;
@@ -111,7 +115,17 @@ impl Migrator {
     fn run_of_files(&self, of: &Self) -> Result<Run<'_>, Error> {
         let (set, migrations) = (*of.set_of_migrations(), of.run()?.history_table);
         let precondition = Precondition::Empty { set, migrations, beside_others: of.is_beside_others() };
-        Ok(Run { precondition, ..self.run()? })
+        let run = self.run()?;
+        let on_event = run.on_event.clone().map(|tell| {
+            // After a file that failed, it goes on with the rest of what it has said that it would run.
+            let has_said = AtomicBool::new(false);
+            let told = move |event: &Event| match event {
+                Event::Planned { .. } if has_said.swap(true, Ordering::Relaxed) => {}
+                event => tell(event),
+            };
+            Arc::new(told) as OnEvent
+        });
+        Ok(Run { precondition, on_event, ..run })
     }
 
     /// Refuses to record drafts on a protected stage, where they could not be applied either.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock};
 
 use lockgate::{Atomicity, Drift, ErrorKind, ManualState, Migrator, Reason, UpTo, Version};
 
@@ -95,8 +95,14 @@ async fn every_failing_file_is_listed_and_the_next_run_goes_on(db: Db) {
         ("manual-deployment/00001-a.sql", "INSERT INTO other VALUES (1);\n"),
     ]));
     let mut database = db.open().await;
-    let error = broken.create(&mut database).await.unwrap_err();
+    let events = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&events);
+    let watched = broken.clone().on_event(move |event| heard.lock().unwrap().push(format!("{event:?}")));
+    let error = watched.create(&mut database).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Failed);
+    let said: Vec<String> =
+        events.lock().unwrap().iter().filter(|event| event.starts_with("Planned")).cloned().collect();
+    assert_eq!(said, ["Planned { steps: 5 }"], "it says once how many files there are");
     let shown = format!("{error:?}");
     for said in [
         "error[failed]: 3 of 5 files of `create/` failed\n --> migrations/create/1-tables/a_users.sql:3:",
