@@ -27,6 +27,19 @@ fn typed(help: &str, word: &str) -> Vec<String> {
     quoted.replace('"', "").split(' ').map(str::to_owned).collect()
 }
 
+/// Whoever mistypes the name of a file must not think that the database is marked.
+#[test]
+fn a_file_that_does_not_exist_is_not_marked() {
+    let place = Place::sqlite();
+    let refused = place.app(&["mark-stage", "production"]);
+    assert_eq!(refused.code, Some(4), "{refused:#?}");
+    let says = format!("`{}` does not exist yet; `up` creates it", place.file().display());
+    assert!(refused.err.contains(&says), "{refused:#?}");
+    assert!(!place.file().exists());
+    place.ok(&["up"]);
+    place.ok(&["mark-stage", "production"]);
+}
+
 fn another_stage_is_refused_before_anything_runs(place: &Place) {
     // Not marked yet.
     let unmarked = place.app(&["up", "--stage", "production"]);

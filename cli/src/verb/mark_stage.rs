@@ -17,7 +17,7 @@ pub struct Arguments {
 
 pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> Result<Answer, CommandError> {
     let stage = arguments.stage;
-    let mut database = invocation.connect(Access::Create).await?;
+    let mut database = invocation.connect(Access::Write).await?;
     let before = invocation.migrator().mark_stage(&mut database, stage).await?;
     Ok(Answer::done(Body::Marked(Marked { stage, before })))
 }
