@@ -23,11 +23,11 @@ pub(crate) enum Body {
     Plan(Planned),
     /// The state of the database.
     Status(Stand),
-    /// Every difference between program and database, and what the commands in its advice must name.
-    Drift(Vec<Drift>, Aim),
+    /// Every difference between program and database.
+    Drift(Differences),
     /// How the schema of the database compares with the one that the migrations make.
     #[cfg(feature = "schema")]
-    SchemaDrift(Box<lockgate::SchemaDrift>, Aim),
+    SchemaDrift(Box<lockgate::SchemaDrift>),
     /// The scripts that an operator runs.
     Manual(Vec<ManualScript>),
     /// The seeds of the program.
@@ -82,16 +82,31 @@ pub(crate) enum Body {
     Document(String),
 }
 
+/// Every difference between program and database.
+#[derive(Debug, Default)]
+pub(crate) struct Differences {
+    pub(crate) drift: Vec<Drift>,
+    /// Those of the bootstraps of one of several databases, which is named first.
+    #[cfg(feature = "postgres")]
+    pub(crate) bootstraps: Option<(String, Vec<lockgate::BootstrapDifference>)>,
+}
+
 /// What a command must name to work on what another one has worked on.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Aim {
     /// One of several databases.
     pub(crate) database: Option<String>,
-    /// The flags for the history, each with its value.
+    /// The flags that were typed and name it, each with its value.
     pub(crate) flags: Vec<String>,
 }
 
 impl Aim {
+    /// The same for one of several databases.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn of(&self, database: &str) -> Self {
+        Self { database: Some(database.to_owned()), flags: self.flags.clone() }
+    }
+
     /// Advice whose commands name it.
     pub(crate) fn advise(&self, advice: &str) -> String {
         let named = self.database.as_ref().map(|database| lockgate::on_database(advice, database));
@@ -103,38 +118,6 @@ impl Aim {
     pub(crate) fn advise_on_bootstraps(&self, advice: &str) -> String {
         let database = self.database.as_deref().unwrap_or_default();
         lockgate::with_flags(&lockgate::on_bootstraps(advice, database), &self.flags)
-    }
-}
-
-impl Answer {
-    /// The same answer, after these flags were typed: the commands in its advice carry them.
-    pub(crate) fn with_flags(self, flags: &[String]) -> Self {
-        let Self { exit, mut body } = self;
-        match &mut body {
-            Body::Drift(_, aim) => aim.flags = flags.to_vec(),
-            #[cfg(feature = "schema")]
-            Body::SchemaDrift(_, aim) => aim.flags = flags.to_vec(),
-            Body::Status(stand) => {
-                stand.aim.flags = flags.to_vec();
-                for refusal in &mut stand.refusals {
-                    *refusal = lockgate::with_flags(refusal, flags);
-                }
-            }
-            #[cfg(feature = "postgres")]
-            Body::Statuses(stands) => stands.flags = flags.to_vec(),
-            Body::Examined(findings) => {
-                let with_flags = |advice: &str| lockgate::with_flags(advice, flags);
-                *findings = std::mem::take(findings).into_iter().map(|finding| finding.advised(with_flags)).collect();
-            }
-            #[cfg(feature = "backup")]
-            Body::Kept(kept) => {
-                if let Kept::Restored { drops, .. } = &mut **kept {
-                    *drops = lockgate::with_flags(drops, flags);
-                }
-            }
-            _ => {}
-        }
-        Self { exit, body }
     }
 }
 
@@ -224,8 +207,6 @@ pub(crate) struct Stand {
     pub(crate) mirror: Option<lockgate::MirrorStatus>,
     /// Why `up` would refuse to run, and what to do, besides the differences that the status has.
     pub(crate) refusals: Vec<String>,
-    /// What the commands in the advice must name.
-    pub(crate) aim: Aim,
     /// Whether to show every migration, however many there are.
     pub(crate) all: bool,
 }
@@ -246,8 +227,6 @@ pub(crate) struct DatabasePlanned {
 #[derive(Debug)]
 pub(crate) struct Stands {
     pub(crate) each: Vec<lockgate::DatabaseStatus>,
-    /// The flags for the histories, each with its value.
-    pub(crate) flags: Vec<String>,
     /// Whether to show every migration, however many there are.
     pub(crate) all: bool,
 }

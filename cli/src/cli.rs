@@ -246,17 +246,15 @@ impl Cli {
     /// SIGINT (Ctrl-C) and SIGTERM interrupt a verb that changes the database, or waits: the connection is closed, and the output
     /// says what is known. From then on these signals no longer end the process by themselves.
     pub async fn run(&self, options: &Options, verb: &Verb) -> Exit {
-        let output = Output::standard(options.format);
-        let flags = options.history_flags();
+        let output = Output::standard(options.format).with_flags(options.naming_flags());
         // On the heap: it is too large to be in several futures on the stack of a thread.
         let answer = Box::pin(self.answer(output.clone(), options, verb));
-        let answer = async { with_flags(answer.await, &flags) };
         let run = finished(output.clone(), verb.name(), answer);
         if !verb.is_stoppable() {
             return run.await;
         }
         let url = || self.choose(options).ok().map(|chosen| chosen.url);
-        stoppable(output, verb.name(), |signal| verb.stopped(signal, url).with_flags(&flags), run).await
+        stoppable(output, verb.name(), |signal| verb.stopped(signal, url), run).await
     }
 
     async fn answer(&self, output: Output, options: &Options, verb: &Verb) -> Result<Answer, CommandError> {
@@ -377,15 +375,6 @@ pub(crate) fn block_on<F: Future<Output = Exit>>(
     }
 }
 
-/// The answer of a verb, or its error, whose advice repeats these flags.
-pub(crate) fn with_flags(answer: Result<Answer, CommandError>, flags: &[String]) -> Result<Answer, CommandError> {
-    match answer {
-        Ok(answer) if flags.is_empty() => Ok(answer),
-        Ok(answer) => Ok(answer.with_flags(flags)),
-        Err(error) => Err(error.with_flags(flags)),
-    }
-}
-
 /// Lets a signal interrupt a verb that changes a database, and says then what is known.
 pub(crate) async fn stoppable(
     output: Output,
@@ -406,7 +395,7 @@ pub(crate) async fn stoppable(
     } else if output.only_waits() {
         CommandError::StoppedWaiting { signal }
     } else {
-        stopped(signal)
+        stopped(signal).with_flags(&output.aim().flags)
     };
     output.error(Some(verb), &error);
     output.finish();
@@ -419,13 +408,14 @@ pub(crate) async fn finished(
     verb: &str,
     answer: impl Future<Output = Result<Answer, CommandError>>,
 ) -> Exit {
-    let exit = match &answer.await {
+    let exit = match answer.await {
         Ok(answer) => {
-            output.answer(verb, answer);
+            output.answer(verb, &answer);
             answer.exit
         }
         Err(error) => {
-            output.error(Some(verb), error);
+            let error = error.with_flags(&output.aim().flags);
+            output.error(Some(verb), &error);
             error.exit()
         }
     };

@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use lockgate::{
-    DatabaseMigrations, DatabaseParts, DatabasePlan, Databases, DatabasesMigrator, Dialect, Migrations, Migrator,
-    Report,
+    Audience, DatabaseMigrations, DatabaseParts, DatabasePlan, Databases, DatabasesMigrator, Dialect, Migrations,
+    Migrator, Report, shell_word,
 };
 
 use crate::answer::{Answer, Body, DatabasePlanned, NothingToDo, Planned, Stands};
@@ -18,7 +18,7 @@ use crate::output::Output;
 use crate::render::Counts;
 use crate::url::DatabaseUrl;
 use crate::verb::{
-    Caution, Verb, baseline, doctor, down, drift, history, mark_stage, mirror, plan, redo, repair, wait,
+    Caution, Verb, baseline, doctor, down, drift, history, mark_stage, mirror, plan, redo, repair, sql, wait,
 };
 use crate::watch::{View, shown};
 
@@ -69,6 +69,23 @@ pub struct DatabasesOptions {
     pub set_role: bool,
 }
 
+impl DatabasesOptions {
+    /// See [`Options::naming_flags`].
+    fn naming_flags(&self) -> Vec<String> {
+        let mut flags = self.options.naming_flags();
+        #[cfg(feature = "files")]
+        if !self.files.is_empty() {
+            let files: Vec<_> = self.files.iter().map(|glob| shell_word(glob)).collect();
+            flags.push(format!("--files {}", files.join(" ")));
+        }
+        let with_value = [("--database", &self.database), ("--prefix", &self.prefix)];
+        let with_value = with_value.into_iter().filter_map(|(flag, value)| Some((flag, value.as_deref()?)));
+        flags.extend(with_value.map(|(flag, value)| format!("{flag} {}", shell_word(value))));
+        flags.extend(self.set_role.then(|| "--set-role".to_owned()));
+        flags
+    }
+}
+
 /// A command for several databases.
 #[derive(clap::Subcommand, Clone, Debug)]
 #[command(about = None)]
@@ -93,7 +110,7 @@ pub enum DatabasesVerb {
     /// Show what was done to the database that `--database` names
     History(HistoryOf),
     /// Record everything up to a patch as applied, and execute nothing, in the database that `--database` names
-    Baseline(baseline::Arguments),
+    Baseline(BaselineOf),
     /// Correct the history of the database that `--database` names, and execute nothing
     Repair(RepairOf),
     /// Look at everything that could stop a run in the database that `--database` names
@@ -102,6 +119,8 @@ pub enum DatabasesVerb {
     Mirror(mirror::Arguments),
     /// Mark the database that `--database` names with its stage
     MarkStage(mark_stage::Arguments),
+    /// Open `psql` on the database that `--database` names, as the user of the URL
+    Sql(sql::Arguments),
     /// Print a script that completes these commands in a shell
     #[cfg(feature = "completions")]
     Completions(crate::verb::completions::Arguments),
@@ -142,6 +161,17 @@ pub struct RepairOf {
     #[command(flatten)]
     pub repair: repair::Arguments,
     /// Correct the history of the bootstraps of that database, which is in the database of the URL while they run
+    #[arg(long)]
+    pub bootstraps: bool,
+}
+
+/// The arguments of `baseline`.
+#[derive(clap::Args, Clone, Debug)]
+pub struct BaselineOf {
+    /// What is recorded.
+    #[command(flatten)]
+    pub baseline: baseline::Arguments,
+    /// Record bootstraps of that database, which has what they make
     #[arg(long)]
     pub bootstraps: bool,
 }
@@ -247,7 +277,7 @@ impl DatabasesCli {
 
     /// Runs a command and shows the result, as [`Cli::run`] does.
     pub async fn run(&self, options: &DatabasesOptions, verb: &DatabasesVerb) -> Exit {
-        let output = Output::standard(options.options.format);
+        let output = Output::standard(options.options.format).with_flags(options.naming_flags());
         let task = verb.task();
         let is_stoppable = match &task {
             Task::Up(arguments) => !arguments.dry_run,
@@ -260,14 +290,11 @@ impl DatabasesCli {
             Task::Status(_) | Task::Plan(_) | Task::Ready | Task::Without(_) => false,
         };
         let waits = matches!(task, Task::Wait(_));
-        let flags = options.options.history_flags();
-        let of_history = flags.clone();
         let stopped = move |signal| match waits {
             true => CommandError::StoppedWaiting { signal },
-            false => CommandError::Stopped { signal, postgres: true, flags: of_history },
+            false => CommandError::Stopped { signal, postgres: true, flags: Vec::new() },
         };
         let answer = Box::pin(self.answer(output.clone(), options, task));
-        let answer = async { cli::with_flags(answer.await, &flags) };
         let run = cli::finished(output.clone(), verb.name(), answer);
         if is_stoppable { cli::stoppable(output, verb.name(), stopped, run).await } else { run.await }
     }
@@ -278,6 +305,7 @@ impl DatabasesCli {
                 let answer = verb.without_database(|| self.cli.command());
                 return answer.expect("a verb without a database answers without one");
             }
+            Task::One(Verb::Drift(arguments)) => return self.drift(output, options, &arguments).await,
             Task::One(Verb::Doctor(arguments)) => return self.doctor(output, options, arguments).await,
             Task::One(verb) => return self.on_one(output, options, &verb).await,
             Task::Bootstraps(verb) => return self.on_bootstraps(output, options, &verb).await,
@@ -309,7 +337,7 @@ impl DatabasesCli {
                 let each = migrator.status(url).await?;
                 let refuses = each.iter().any(|stand| stand.up_refuses);
                 let exit = if refuses { Exit::Refused } else { Exit::Done };
-                Ok(Answer { exit, body: Body::Statuses(Stands { each, flags: Vec::new(), all: arguments.all }) })
+                Ok(Answer { exit, body: Body::Statuses(Stands { each, all: arguments.all }) })
             }
             Task::Plan(arguments) => self.plan(&migrator, url, arguments.verbose, arguments.nothing).await,
             Task::Wait(arguments) => {
@@ -426,12 +454,29 @@ impl DatabasesCli {
     async fn on_one(&self, output: Output, options: &DatabasesOptions, verb: &Verb) -> Result<Answer, CommandError> {
         let One { databases, name, invocation, _tunnel, .. } = self.one(output, options, verb.name()).await?;
         let of = databases.get(name).expect("it was found by its name");
-        let mut answer = verb.run(&invocation).await.map_err(|error| error.of_database(of).on_database(name))?;
-        match &mut answer.body {
-            Body::Drift(_, aim) => aim.database = Some(name.to_owned()),
-            #[cfg(feature = "schema")]
-            Body::SchemaDrift(_, aim) => aim.database = Some(name.to_owned()),
-            _ => {}
+        verb.run(&invocation).await.map_err(|error| error.of_database(of).on_database(name))
+    }
+
+    /// Compares one database with its patches and bootstraps.
+    async fn drift(
+        &self,
+        output: Output,
+        options: &DatabasesOptions,
+        arguments: &drift::Arguments,
+    ) -> Result<Answer, CommandError> {
+        let One { databases, name, invocation, server, _tunnel } = self.one(output, options, "drift").await?;
+        let of = databases.get(name).expect("it was found by its name");
+        let compared = Verb::Drift(arguments.clone()).run(&invocation).await;
+        let mut answer = compared.map_err(|error| error.of_database(of).on_database(name))?;
+        if let Body::Drift(differences) = &mut answer.body {
+            let one = self.migrator(options, databases).only(name).without_mirror();
+            let statuses = one.status(server.reveal()).await?;
+            let of_bootstraps =
+                statuses.iter().flat_map(|of| of.bootstrap_differences(Audience::CommandLine)).collect();
+            let (_, found) = differences.bootstraps.insert((name.to_owned(), of_bootstraps));
+            if !found.is_empty() {
+                answer.exit = Exit::Drift;
+            }
         }
         Ok(answer)
     }
@@ -459,7 +504,7 @@ impl DatabasesCli {
         Ok(doctor::answer(found))
     }
 
-    /// Runs a verb on the history of bootstraps in the database of the URL, as the user of the URL.
+    /// Runs a verb on the history of bootstraps, as the user of the URL.
     async fn on_bootstraps(
         &self,
         output: Output,
@@ -469,8 +514,12 @@ impl DatabasesCli {
         let (databases, name) = self.named(options, &format!("{} --bootstraps", verb.name()), &output)?;
         let Chosen { url, note } = self.cli.choose(&options.options)?;
         let several = self.migrator(options, databases);
-        let migrator = several.bootstraps(name)?;
-        let Ok(url) = several.maintenance_url(url.reveal())?.parse();
+        let (migrator, url) = match verb {
+            // What they did, the database of the URL has logged.
+            Verb::History(_) => (several.bootstraps(name)?, several.maintenance_url(url.reveal())?),
+            _ => several.recorded_bootstraps(url.reveal(), name).await?,
+        };
+        let Ok(url) = url.parse();
         let of = databases.get(name).expect("its bootstraps were found");
         // The migrator already has the options, and the name of its set is derived from `--set`.
         let of_run = Options { set: None, mirror: None, ..options.options.clone() };
@@ -641,11 +690,13 @@ impl DatabasesVerb {
             Self::Drift(arguments) => Task::One(Verb::Drift(arguments)),
             Self::History(HistoryOf { history, bootstraps: true }) => Task::Bootstraps(Verb::History(history)),
             Self::History(HistoryOf { history, bootstraps: false }) => Task::One(Verb::History(history)),
-            Self::Baseline(arguments) => Task::One(Verb::Baseline(arguments)),
+            Self::Baseline(BaselineOf { baseline, bootstraps: true }) => Task::Bootstraps(Verb::Baseline(baseline)),
+            Self::Baseline(BaselineOf { baseline, bootstraps: false }) => Task::One(Verb::Baseline(baseline)),
             Self::Repair(RepairOf { repair, bootstraps: true }) => Task::Bootstraps(Verb::Repair(repair)),
             Self::Repair(RepairOf { repair, bootstraps: false }) => Task::One(Verb::Repair(repair)),
             Self::Doctor(arguments) => Task::One(Verb::Doctor(arguments)),
             Self::MarkStage(arguments) => Task::One(Verb::MarkStage(arguments)),
+            Self::Sql(arguments) => Task::One(Verb::Sql(arguments)),
             #[cfg(feature = "completions")]
             Self::Completions(arguments) => Task::Without(Verb::Completions(arguments)),
             #[cfg(feature = "man")]

@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 
 use lockgate::Databases;
 use lockgate_source::core::{Dialect, Dialects};
-use lockgate_source::diagnostic::{Color, Severity};
+use lockgate_source::diagnostic::{Color, Diagnostic, Severity};
 use lockgate_source::folder::{self, Folder};
 use lockgate_source::policy::{Numbering, Policy};
 
@@ -33,6 +33,7 @@ pub(crate) fn read(patterns: &[String], output: &Output) -> Result<&'static Data
     let policy = Policy { numbering: Numbering::Encoded, dialects, ..Policy::default() };
     let here = if folder.as_os_str().is_empty() { Path::new(".") } else { folder.as_path() };
     let mut loaded = folder::load_files(here, &folder.display().to_string(), files, policy);
+    loaded.diagnostics.iter_mut().for_each(for_operators);
     let (errors, warnings): (Vec<_>, Vec<_>) =
         loaded.diagnostics.iter().partition(|diagnostic| diagnostic.severity == Severity::Error);
     for warning in warnings {
@@ -51,6 +52,14 @@ pub(crate) fn read(patterns: &[String], output: &Output) -> Result<&'static Data
     let set = |folder: &Folder| folder.leak(APPLICATION).beside();
     let each = each.iter().map(|one| (one.name.clone(), set(&one.bootstraps), set(&one.patches)));
     Ok(Box::leak(Box::new(Databases::leak(each))))
+}
+
+/// Leaves the commands of developers out of the advice: whoever has the files may not have the workspace.
+fn for_operators(diagnostic: &mut Diagnostic) {
+    let numbers = "rename it, with a free number".to_owned();
+    let renumbers = diagnostic.help.iter().any(|help| help.contains("`cargo xtask renumber"));
+    diagnostic.help.retain(|help| !help.contains("`cargo xtask"));
+    diagnostic.help.extend(renumbers.then_some(numbers));
 }
 
 /// The folder that all patterns have in common, which `\i` is relative to: that of `db/**/*.sql` is `db`. Empty is the

@@ -12,13 +12,13 @@ use crate::render::{self, Line};
 /// How often a long phase reports its progress in a log or as JSON.
 const EVERY: Duration = Duration::from_secs(10);
 
-/// Returns the function that shows the events of backups on this output. The commands in its notes carry these flags.
-pub(crate) fn shown(output: &Output, flags: Vec<String>) -> impl Fn(&Event) + Send + Sync + 'static {
+/// Returns the function that shows the events of backups on this output.
+pub(crate) fn shown(output: &Output) -> impl Fn(&Event) + Send + Sync + 'static {
     let output = output.clone();
     let now: Mutex<Option<(Phase, Option<u64>, Instant)>> = Mutex::new(None);
     move |event| {
         let noted = match event {
-            Event::Noted(note) => Some(Event::Noted(lockgate::with_flags(note, &flags))),
+            Event::Noted(note) => Some(Event::Noted(output.aim().advise(note))),
             _ => None,
         };
         let event = noted.as_ref().unwrap_or(event);

@@ -13,6 +13,9 @@ use crate::duration;
 use crate::format::Format;
 use crate::url::DatabaseUrl;
 
+/// The variable that chooses profiles.
+const PROFILES: &str = "LOCKGATE_PROFILE";
+
 /// Which database to use, and how long to wait for it. `-h` shows the URL only, `--help` all of them.
 #[derive(clap::Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Options for every command")]
@@ -116,7 +119,7 @@ pub struct Options {
         long = "profile",
         global = true,
         value_name = "NAME",
-        env = "LOCKGATE_PROFILE",
+        env = PROFILES,
         value_delimiter = ','
     )]
     pub profiles: Vec<String>,
@@ -224,13 +227,42 @@ impl Options {
         given.into_iter().filter(|(_, is_given)| *is_given).map(|(flag, _)| flag.to_owned()).collect()
     }
 
-    /// The flags that were given for the history, each with its value: a command that a message advises must repeat them.
-    pub(crate) fn history_flags(&self) -> Vec<String> {
-        let flags = [("--set", &self.set), ("--history-table", &self.history_table)];
-        flags
-            .into_iter()
-            .filter_map(|(flag, value)| Some(format!("{flag} {}", shell_word(value.as_deref()?))))
-            .collect()
+    /// The flags that were given and say which database, which history and which scripts are meant, each with its value:
+    /// a command that a message advises must repeat them. Secrets are masked.
+    pub(crate) fn naming_flags(&self) -> Vec<String> {
+        let typed = |(flag, value): (&str, Option<String>)| Some(format!("{flag} {}", shell_word(&value?)));
+        let port = self.port.map(|port| port.to_string());
+        let file = self.password_file.as_ref().map(|file| file.display().to_string());
+        // They are one flag, as all of them together name the database.
+        let database = [
+            ("--database-url", self.database_url.as_ref().map(ToString::to_string)),
+            ("--host", self.host.clone()),
+            ("--port", port),
+            ("--user", self.user.clone()),
+            ("--dbname", self.dbname.clone()),
+            ("--password-file", file),
+        ];
+        let database: Vec<String> = database.into_iter().filter_map(typed).collect();
+        let database = (!database.is_empty()).then(|| database.join(" "));
+        let history = [("--set", self.set.clone()), ("--history-table", self.history_table.clone())];
+        let history = history.into_iter().filter_map(typed);
+        // The variable reaches the next command by itself.
+        let profiles = (!self.profiles.is_empty()).then(|| self.profiles.join(","));
+        let profiles = profiles.filter(|profiles| std::env::var(PROFILES).as_ref() != Ok(profiles));
+        database.into_iter().chain(history).chain(typed(("--profile", profiles))).chain(self.mirror_flags()).collect()
+    }
+
+    #[cfg(feature = "postgres")]
+    fn mirror_flags(&self) -> Option<String> {
+        match &self.mirror {
+            Some(mirror) => Some(format!("--mirror {}", shell_word(&mirror.to_string()))),
+            None => self.without_mirror.then(|| "--without-mirror".to_owned()),
+        }
+    }
+
+    #[cfg(not(feature = "postgres"))]
+    fn mirror_flags(&self) -> Option<String> {
+        None
     }
 
     /// How long the statements of a dump or a load may take.
@@ -282,5 +314,42 @@ impl Options {
             migrator = migrator.allow_other_tools();
         }
         migrator
+    }
+}
+
+#[cfg(all(test, feature = "postgres"))]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Typed {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    #[test]
+    fn the_flags_that_name_something_are_repeated_and_no_secret_is() {
+        let flags = |line: &str| {
+            let words = std::iter::once("app").chain(line.split(' ').filter(|word| !word.is_empty()));
+            Typed::try_parse_from(words).unwrap().options.naming_flags()
+        };
+        assert!(flags("").is_empty());
+        assert!(flags("--format json --lock-wait 5s --out-of-order --variable password=secret").is_empty());
+        assert_eq!(
+            flags("--port 7 --dbname d --host h --user u --password-file p --set s --history-table a.b --profile x,y"),
+            [
+                "--host h --port 7 --user u --dbname d --password-file p",
+                "--set s",
+                "--history-table a.b",
+                "--profile x,y"
+            ]
+        );
+        assert_eq!(
+            flags("--database-url postgres://u:secret@h/d --mirror postgres://u:secret@h/m"),
+            ["--database-url 'postgres://u:***@h/d'", "--mirror 'postgres://u:***@h/m'"]
+        );
+        assert_eq!(flags("--without-mirror"), ["--without-mirror"]);
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use lockgate::Event;
 
-use crate::answer::Answer;
+use crate::answer::{Aim, Answer};
 use crate::bar::Bar;
 use crate::command_error::CommandError;
 use crate::format::Format;
@@ -19,6 +19,8 @@ use crate::render::{self, Charset, Line};
 pub(crate) struct Output {
     shared: Arc<Mutex<Shared>>,
     format: Format,
+    /// What the commands in all advice must name.
+    aim: Arc<Aim>,
     width: Option<u16>,
     charset: Charset,
     /// On a terminal.
@@ -56,10 +58,21 @@ impl Output {
                 waits: false,
             })),
             format,
+            aim: Arc::default(),
             width,
             charset,
             bar: is_live.then(|| Bar::new(charset, width)),
         }
+    }
+
+    /// The same output, for a command on which these flags were typed: the commands in its advice carry them.
+    pub(crate) fn with_flags(self, flags: Vec<String>) -> Self {
+        Self { aim: Arc::new(Aim { database: None, flags }), ..self }
+    }
+
+    /// What the commands in its advice must name.
+    pub(crate) fn aim(&self) -> &Aim {
+        &self.aim
     }
 
     /// How the answer is shown.
@@ -71,11 +84,11 @@ impl Output {
     pub(crate) fn answer(&self, verb: &str, answer: &Answer) {
         match self.format {
             Format::Text => {
-                let text = render::answer(answer, self.width);
+                let text = render::answer(answer, &self.aim, self.width);
                 text.out.iter().for_each(|text| self.out(text));
                 text.notes.iter().for_each(|text| self.remark(text));
             }
-            Format::Json => self.line(&Line::result(verb, answer)),
+            Format::Json => self.line(&Line::result(verb, answer, &self.aim)),
         }
     }
 
@@ -89,9 +102,10 @@ impl Output {
 
     /// Shows a note, which is not part of the answer.
     pub(crate) fn remark(&self, text: &str) {
+        let text = self.aim.advise(text);
         match self.format {
-            Format::Text => self.note(&render::remark(text)),
-            Format::Json => self.line(&Line::note(text)),
+            Format::Text => self.note(&render::remark(&text)),
+            Format::Json => self.line(&Line::note(&text)),
         }
     }
 

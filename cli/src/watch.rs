@@ -38,11 +38,16 @@ pub(crate) fn shown(output: &Output, migrator: Migrator, view: View) -> Migrator
         (false, false) => migrator,
     };
     let progress = Mutex::new(render::Progress::new(view.verbose, view.counts));
+    let aim = Mutex::new(output.aim().clone());
     migrator.on_event(move |event: &Event| {
         output.heard(event);
+        let mut aim = aim.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Event::DatabaseStarted { database, .. } = event {
+            aim.database = Some(database.clone());
+        }
         if output.format() == Format::Json {
             let is_shown = view.verbose || !matches!(event, Event::StatementStarted { .. });
-            Line::event(event).iter().filter(|_| is_shown).for_each(|line| output.line(line));
+            Line::event(event, &aim).iter().filter(|_| is_shown).for_each(|line| output.line(line));
             return;
         }
         for shown in progress.lock().unwrap_or_else(PoisonError::into_inner).show(event) {

@@ -29,7 +29,7 @@ impl Audience {
     fn named(self, rust: &str, command: &str, id: impl Display) -> String {
         match self {
             Self::Rust => rust.to_owned(),
-            Self::CommandLine => format!("`{command} {id}`"),
+            Self::CommandLine => format!("`{command} {}`", shell_word(&id.to_string())),
         }
     }
 
@@ -73,7 +73,9 @@ impl Audience {
     pub fn accept_in_mirror(self, database: impl Display) -> String {
         match self {
             Self::Rust => "accept it with `accept_in_mirror`".to_owned(),
-            Self::CommandLine => format!("accept it with `mirror accept {database} --reason \"why\"`"),
+            Self::CommandLine => {
+                format!("accept it with `mirror accept {} --reason \"why\"`", shell_word(&database.to_string()))
+            }
         }
     }
 
@@ -190,7 +192,7 @@ impl Audience {
     pub fn set(self, name: &str) -> String {
         match self {
             Self::Rust => format!("`Migrator::set_name(\"{name}\")`"),
-            Self::CommandLine => format!("`--set {name}`"),
+            Self::CommandLine => format!("`--set {}`", shell_word(name)),
         }
     }
 
@@ -232,16 +234,17 @@ pub fn shell_word(word: &str) -> Cow<'_, str> {
 /// Advice for a command line of several databases: the commands in it that work on one database name it.
 pub fn on_database(advice: &str, database: &str) -> String {
     const ON_ONE: [&str; 8] = ["baseline", "doctor", "down", "drift", "history", "mark-stage", "redo", "repair"];
-    typed(advice, &ON_ONE, "--database", &format!("--database {database}"))
+    typed(advice, &ON_ONE, &["--database"], &format!("--database {}", shell_word(database)))
 }
 
-/// Advice for a command line on which these flags were typed, each with its value: the commands in it that work on a
-/// history carry them, because otherwise they would work on another one.
+/// Advice for a command line on which these flags were typed, each with its value: the commands in it that use a
+/// database carry them, because otherwise they would use another one, or another history in it.
 pub fn with_flags(advice: &str, flags: &[String]) -> String {
-    const ON_HISTORY: [&str; 24] = [
+    const ON_DATABASE: [&str; 26] = [
         "adopt",
         "backup",
         "baseline",
+        "bootstrap",
         "deploy",
         "doctor",
         "down",
@@ -260,30 +263,38 @@ pub fn with_flags(advice: &str, flags: &[String]) -> String {
         "restore",
         "schedule",
         "seed",
+        "sql",
         "status",
         "up",
         "wait",
     ];
+    // They name a database: a command that names one is about that one.
+    const NAMING: [&str; 6] = ["--database-url", "--host", "--port", "--user", "--dbname", "--password-file"];
     flags.iter().fold(advice.to_owned(), |advice, flag| {
-        typed(&advice, &ON_HISTORY, flag.split(' ').next().unwrap_or_default(), flag)
+        let first = flag.split(' ').next().unwrap_or_default();
+        let unless: &[&str] = if NAMING.contains(&first) { &NAMING } else { &[first] };
+        typed(&advice, &ON_DATABASE, unless, flag)
     })
 }
 
 /// Advice about the bootstraps of a database, whose history is in another database while they run: commands that
 /// work on this history get `--bootstraps`.
 pub fn on_bootstraps(advice: &str, database: &str) -> String {
-    let flags = format!("--database {database} --bootstraps");
-    on_database(&typed(advice, &["history", "repair"], "--database", &flags), database)
+    let flags = format!("--database {} --bootstraps", shell_word(database));
+    on_database(&typed(advice, &["baseline", "history", "repair"], &["--database"], &flags), database)
 }
 
-/// Adds these flags to commands with these verbs, unless they have this flag.
-fn typed(advice: &str, verbs: &[&str], unless: &str, flags: &str) -> String {
+/// Adds these flags to commands with these verbs, unless they have one of those flags.
+fn typed(advice: &str, verbs: &[&str], unless: &[&str], flags: &str) -> String {
     let named = |code: &str| {
         let verb = code.split(' ').next().unwrap_or_default();
-        if verbs.contains(&verb) && !code.split(' ').any(|word| word == unless) {
-            format!("{code} {flags}")
-        } else {
-            code.to_owned()
+        if !verbs.contains(&verb) || code.split(' ').any(|word| unless.contains(&word)) {
+            return code.to_owned();
+        }
+        // What follows `--` is for another program.
+        match code.split_once(" -- ") {
+            Some((command, rest)) => format!("{command} {flags} -- {rest}"),
+            None => format!("{code} {flags}"),
         }
     };
     // Between backticks is what is typed: every second piece.
@@ -452,6 +463,13 @@ mod tests {
              `up --set x --history-table 'a b'`; `SELECT up`, up, `--set y`"
         );
         assert_eq!(with_flags("`up`", &[]), "`up`");
+        // A command that names a database is about that one, and what follows `--` is for another program.
+        let flags = ["--host db.internal --port 7".to_owned(), "--mirror state".to_owned()];
+        assert_eq!(
+            with_flags("`sql -- --list` lists them; `mark-stage test --database-url \"$X\"`, or `status`", &flags),
+            "`sql --host db.internal --port 7 --mirror state -- --list` lists them; `mark-stage test --database-url \"$X\" \
+             --mirror state`, or `status --host db.internal --port 7 --mirror state`"
+        );
     }
 
     #[test]

@@ -164,6 +164,15 @@ impl Error {
         })
     }
 
+    /// The same, each with what to do about it, worded for an audience.
+    pub fn drift_for(&self, audience: Audience) -> impl Iterator<Item = (&Drift, &str)> {
+        let helps = self.report_for(audience).reasons().map(|(_, help)| help);
+        self.reasons.iter().zip(helps).filter_map(|(reason, help)| match reason {
+            Reason::Drift(drift) => Some((drift, help)),
+            _ => None,
+        })
+    }
+
     pub(crate) fn new(kind: ErrorKind, summary: impl Into<Wording>) -> Self {
         let reports = summary.into().0.map(|summary| ErrorReport {
             kind,

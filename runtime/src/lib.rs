@@ -145,9 +145,11 @@ pub use lockgate_schema as schema;
 #[cfg(feature = "operations")]
 pub use console::Console;
 pub use database::Database;
-pub use databases::{DatabaseMigrations, Databases};
 #[cfg(feature = "databases")]
-pub use databases::{DatabasePlan, DatabaseReport, DatabaseStatus, DatabasesMigrator, DatabasesReport};
+pub use databases::{
+    BootstrapDifference, DatabasePlan, DatabaseReport, DatabaseStatus, DatabasesMigrator, DatabasesReport,
+};
+pub use databases::{DatabaseMigrations, Databases};
 pub use error::{Error, ErrorKind, ErrorReport};
 pub use event::{Event, ServerProgress};
 #[cfg(feature = "operations")]

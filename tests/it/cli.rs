@@ -501,6 +501,11 @@ fn advice_names_the_set_and_the_history_table_that_were_typed(place: &Place) {
             let answer = place.app(&with(arguments));
             assert_eq!(answer.code, Some(code), "{answer:#?}");
             assert!(format!("{}{}", answer.out, answer.err).contains(&says), "{arguments:?} {says}: {answer:#?}");
+            let json = place.app(&with(&[arguments, &["--format", "json"]].concat()));
+            let last: serde_json::Value = serde_json::from_str(json.out.lines().last().unwrap()).unwrap();
+            let drift = [&last["drift"], &last["status"]["drift"]].into_iter().find(|drift| drift.is_array()).unwrap();
+            let help = drift[0]["help"].as_str().unwrap();
+            assert!(help.contains(&says), "{arguments:?} {says}: {last:#}");
         }
         let (all, mine) = (left("lockgate_history", "1 = 1"), left(table, of));
         assert_eq!(mine, 1, "{flags:?}");
@@ -509,6 +514,21 @@ fn advice_names_the_set_and_the_history_table_that_were_typed(place: &Place) {
         let corrected = usize::from(table == "lockgate_history");
         assert_eq!(left("lockgate_history", "1 = 1"), all - corrected, "{flags:?}");
         place.ok(&with(&["up"]));
+        // What a run tolerates has advice in JSON alone.
+        let ahead = format!("version = 13, name = 'of_tomorrow', checksum = '{edited}' WHERE version = 12 AND {of}");
+        place.try_rows(&format!("UPDATE {table} SET {ahead}")).unwrap();
+        place.ok(&with(&["baseline", "12"]));
+        for arguments in [&["up", "--format", "json"][..], &["plan", "--format", "json"]] {
+            let json = place.ok(&with(arguments));
+            let lines: Vec<serde_json::Value> = json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+            let told = lines.iter().flat_map(|line| {
+                [&line["drift"], &line["run"]["tolerated"][0], &line["plan"]["tolerated"][0]].map(|of| &of["help"])
+            });
+            let told: Vec<&str> = told.filter_map(serde_json::Value::as_str).collect();
+            let forget = format!("`repair --forget 13 {typed}`");
+            assert!(!told.is_empty() && told.iter().all(|help| help.contains(&forget)), "{forget}: {json}");
+        }
+        place.ok(&with(&["repair", "--forget", "13"]));
     }
 }
 

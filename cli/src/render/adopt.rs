@@ -7,7 +7,7 @@ use super::error::command_error;
 use super::progress;
 use super::table::{Column, table};
 use super::{BAD, BOLD, DIM, GOOD, WAITING, count, moment, paint};
-use crate::answer::Compared;
+use crate::answer::{Aim, Compared};
 use crate::command_error::CommandError;
 
 const COLUMNS: [Column; 3] = [
@@ -17,14 +17,16 @@ const COLUMNS: [Column; 3] = [
 ];
 
 /// Formats the comparison, or what was recorded: the answer, and its notes.
-pub(super) fn adoption(compared: &Compared, width: Option<u16>) -> (Vec<String>, Vec<String>) {
+pub(super) fn adoption(compared: &Compared, aim: &Aim, width: Option<u16>) -> (Vec<String>, Vec<String>) {
     let adoption = &compared.adoption;
     let mut lines = vec![match &compared.report {
         Some(report) => progress::report(report),
         None => comparison(adoption, width),
     }];
     match (adoption.refusal(), &compared.report) {
-        (Some(refusal), _) => lines.push(format!("\n{}", command_error(&CommandError::Lockgate(refusal), width))),
+        (Some(refusal), _) => {
+            lines.push(format!("\n{}", command_error(&CommandError::Lockgate(refusal).with_flags(&aim.flags), width)))
+        }
         (None, None) => lines.push(format!("\n{}", next(adoption))),
         (None, Some(_)) => {}
     }

@@ -6,21 +6,19 @@ use lockgate::{Drift, ErrorKind};
 #[cfg(feature = "schema")]
 use lockgate::{SchemaDrift, SchemaVerdict};
 
-#[cfg(feature = "schema")]
-use crate::answer::Aim;
-use crate::answer::{Answer, Body, Marked};
+use crate::answer::{Aim, Answer, Body, Differences, Marked};
 
 #[cfg(feature = "postgres")]
 use super::databases;
-#[cfg(feature = "schema")]
+#[cfg(any(feature = "postgres", feature = "schema"))]
 use super::error;
 use super::text::Text;
 use super::{
     BAD, BOLD, GOOD, WAITING, count, doctor, drift, history, manual, paint, plan, progress, remark, seed, status,
 };
 
-/// Formats an answer for a terminal of this width.
-pub(crate) fn answer(answer: &Answer, width: Option<u16>) -> Text {
+/// Formats an answer for a terminal of this width. The commands in its advice name this aim.
+pub(crate) fn answer(answer: &Answer, aim: &Aim, width: Option<u16>) -> Text {
     match &answer.body {
         Body::Run(report) => out(progress::report(report)),
         Body::Plan(planned) => {
@@ -30,19 +28,17 @@ pub(crate) fn answer(answer: &Answer, width: Option<u16>) -> Text {
         }
         Body::Status(stand) => {
             let mut text = out(status::status(&stand.status, width, stand.all));
-            text.out.extend(
-                stand.status.drift.iter().map(|difference| format!("\n{}", drift(difference, &stand.aim, width))),
-            );
+            text.out.extend(stand.status.drift.iter().map(|difference| format!("\n{}", drift(difference, aim, width))));
             #[cfg(feature = "postgres")]
-            text.out.extend(stand.mirror.as_ref().map(databases::mirrored));
+            text.out.extend(stand.mirror.as_ref().map(|mirror| databases::mirrored(mirror, aim, width)));
             text.out.extend(stand.status.at_work.iter().map(|work| format!("\n{}", remark(&work.to_string()))));
-            text.out.extend(stand.refusals.iter().map(|line| format!("\n{}", remark(line))));
+            text.out.extend(stand.refusals.iter().map(|line| format!("\n{}", remark(&aim.advise(line)))));
             if stand.up_refuses {
                 text.out.push(format!("\n{}", remark("`up` refuses to run until this is fixed")));
             }
             text
         }
-        Body::Examined(findings) => out(doctor::findings(findings, width)),
+        Body::Examined(findings) => out(doctor::findings(findings, aim, width)),
         Body::Marked(Marked { stage, before }) => out(match before {
             Some(before) if before == stage => format!("the database is already marked as {stage}"),
             Some(before) => format!("the database is marked as {stage}; before, it was marked as {before}"),
@@ -52,28 +48,14 @@ pub(crate) fn answer(answer: &Answer, width: Option<u16>) -> Text {
         Body::IndexDropped(index) => out(format!("{} the INVALID index {index}", paint(GOOD, "dropped"))),
         #[cfg(feature = "adopt")]
         Body::Adoption(compared) => {
-            let (out, notes) = super::adopt::adoption(compared, width);
+            let (out, notes) = super::adopt::adoption(compared, aim, width);
             Text { out, notes }
         }
-        Body::Drift(differences, _) if differences.is_empty() => {
-            out(paint(GOOD, "no difference between program and database"))
-        }
-        Body::Drift(differences, aim) => {
-            let is_ahead = differences.iter().all(|drift| matches!(drift, Drift::Ahead { .. }));
-            let head = if is_ahead {
-                format!("no drift: the database is ahead of the program by {}", count(differences.len(), "migration"))
-            } else {
-                format!("{} between program and database", count(differences.len(), "difference"))
-            };
-            let mut text = out(paint(BOLD, head));
-            let shown = |difference: &Drift| format!("\n{}", drift(difference, aim, width));
-            text.out.extend(differences.iter().map(shown));
-            text
-        }
+        Body::Drift(differences) => drifts(differences, aim, width),
         #[cfg(feature = "schema")]
-        Body::SchemaDrift(drift, aim) => schema_drift(drift, aim, width),
+        Body::SchemaDrift(drift) => schema_drift(drift, aim, width),
         Body::Manual(scripts) => out(manual::scripts(scripts, width)),
-        Body::Seeds(seeds) => out(seed::seeds(seeds, width)),
+        Body::Seeds(seeds) => out(aim.advise(&seed::seeds(seeds, width))),
         Body::RanManual(report) => out(manual::ran(report)),
         Body::HasRun(scripts) => Text { out: scripts.iter().map(manual::has_run).collect(), notes: Vec::new() },
         Body::History(log) => out(history::history(log, width)),
@@ -83,7 +65,7 @@ pub(crate) fn answer(answer: &Answer, width: Option<u16>) -> Text {
         #[cfg(feature = "postgres")]
         Body::Plans(plans) => databases::plans(plans, width),
         #[cfg(feature = "postgres")]
-        Body::Statuses(stands) => databases::statuses(stands, width),
+        Body::Statuses(stands) => databases::statuses(stands, aim, width),
         #[cfg(feature = "postgres")]
         Body::AllReady(each) => {
             let lines = each.iter().map(|(database, readiness)| format!("{database}: {}", ready(readiness)));
@@ -94,14 +76,17 @@ pub(crate) fn answer(answer: &Answer, width: Option<u16>) -> Text {
             out("there is no mirror yet: the next run makes it, if `--mirror` or the policy names one".to_owned())
         }
         #[cfg(feature = "postgres")]
-        Body::Mirror(statuses) => Text { out: statuses.iter().map(databases::mirrored).collect(), notes: Vec::new() },
+        Body::Mirror(statuses) => Text {
+            out: statuses.iter().map(|status| databases::mirrored(status, aim, width)).collect(),
+            notes: Vec::new(),
+        },
         #[cfg(feature = "postgres")]
         Body::MirrorAccepted(status) => {
             let differed = status.mismatch.as_ref().map(|mismatch| format!(", although {mismatch}"));
             out(format!("{} `{}` as it is{}", paint(GOOD, "accepted"), status.database, differed.unwrap_or_default()))
         }
         #[cfg(feature = "backup")]
-        Body::Kept(kept) => super::backup::kept(kept, width),
+        Body::Kept(kept) => super::backup::kept(kept, aim, width),
         #[cfg(feature = "backup")]
         Body::Moved(moved) => out(super::moved(moved)),
         #[cfg(feature = "backup")]
@@ -112,6 +97,30 @@ pub(crate) fn answer(answer: &Answer, width: Option<u16>) -> Text {
 
 fn out(line: String) -> Text {
     Text { out: vec![line], notes: Vec::new() }
+}
+
+/// Every difference between program and database.
+fn drifts(differences: &Differences, aim: &Aim, width: Option<u16>) -> Text {
+    let of_patches = &differences.drift;
+    let shown = of_patches.iter().map(|difference| drift(difference, aim, width));
+    #[cfg(feature = "postgres")]
+    let shown = shown.chain(differences.bootstraps.iter().flat_map(|(database, differences)| {
+        let aim = aim.of(database);
+        differences.iter().map(move |difference| error::bootstrap_difference(difference, &aim, width))
+    }));
+    let shown: Vec<String> = shown.collect();
+    let is_ahead =
+        shown.len() == of_patches.len() && of_patches.iter().all(|drift| matches!(drift, Drift::Ahead { .. }));
+    let head = match shown.len() {
+        0 => return out(paint(GOOD, "no difference between program and database")),
+        number if is_ahead => {
+            format!("no drift: the database is ahead of the program by {}", count(number, "migration"))
+        }
+        number => format!("{} between program and database", count(number, "difference")),
+    };
+    let mut text = out(paint(BOLD, head));
+    text.out.extend(shown.iter().map(|shown| format!("\n{shown}")));
+    text
 }
 
 /// What differs, object by object, below the verdict.

@@ -7,7 +7,7 @@ use lockgate_backup::prune::Pruned;
 use lockgate_backup::schedule::Change;
 use lockgate_backup::{Event, Meta};
 
-use crate::answer::Kept;
+use crate::answer::{Aim, Kept};
 use crate::duration;
 
 use super::table::{Column, table};
@@ -24,7 +24,7 @@ const COLUMNS: [Column; 6] = [
 ];
 
 /// Formats an answer.
-pub(super) fn kept(kept: &Kept, width: Option<u16>) -> Text {
+pub(super) fn kept(kept: &Kept, aim: &Aim, width: Option<u16>) -> Text {
     match kept {
         Kept::Created(meta) => out(created(meta)),
         Kept::Listed(listing, database) => listed(listing, database, width),
@@ -53,7 +53,7 @@ pub(super) fn kept(kept: &Kept, width: Option<u16>) -> Text {
                 out(format!("{} `{}` from `{}`", paint(GOOD, "restored"), restored.database, restored.meta.key));
             text.notes.extend(restored.ignored.iter().cloned());
             if let Some(old) = &restored.kept {
-                text.notes.push(format!("the old database is kept as `{old}`; {drops} drops it"));
+                text.notes.push(format!("the old database is kept as `{old}`; {} drops it", aim.advise(drops)));
             }
             text
         }

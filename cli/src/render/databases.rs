@@ -1,13 +1,13 @@
 //! Formats what is said of several databases: one table for all of them, and a line for what is special about one.
 
-use lockgate::{Audience, DatabasesReport, Drift, Status, on_bootstraps, patch, with_flags};
+use lockgate::{Audience, DatabasesReport, Drift, Status, on_bootstraps, patch};
 
 use crate::answer::{Aim, DatabasePlanned, Planned, Stands};
 use crate::duration;
 
-use super::error::{bootstraps_refused, drift_of_bootstraps};
+use super::error::{bootstrap_difference, bootstraps_refused, coloured, drift_of_bootstraps};
 use super::text::Text;
-use super::{BAD, GOOD, count, drift, paint, plan, progress, remark, status};
+use super::{GOOD, count, drift, paint, plan, progress, remark, status};
 
 /// What a run did.
 pub(super) fn runs(report: &DatabasesReport) -> String {
@@ -28,15 +28,15 @@ pub(super) fn plans(plans: &[DatabasePlanned], width: Option<u16>) -> Text {
         if !of.exists {
             text.notes.push(missing(&of.database, of.bootstraps.plan.steps.len()));
         }
-        text.notes.extend(of.left_out.iter().map(|id| progress::left_out(id, &of.database)));
+        text.notes.extend(of.left_out.iter().map(|id| left_out(id, &of.database)));
         text.notes.extend(of.patches.plan.tolerated.iter().map(ToString::to_string));
     }
     text
 }
 
 /// Where the databases stand.
-pub(super) fn statuses(stands: &Stands, width: Option<u16>) -> Text {
-    let Stands { each, flags, all } = stands;
+pub(super) fn statuses(stands: &Stands, aim: &Aim, width: Option<u16>) -> Text {
+    let Stands { each, all } = stands;
     // The names have the database in them, so that one table can have them all.
     let together = Status {
         entries: each.iter().flat_map(|stand| stand.status.entries.iter().cloned()).collect(),
@@ -51,13 +51,15 @@ pub(super) fn statuses(stands: &Stands, width: Option<u16>) -> Text {
     };
     let mut text = Text { out: vec![table], notes: Vec::new() };
     for stand in each {
-        let aim = Aim { database: Some(stand.database.clone()), flags: flags.clone() };
+        let aim = aim.of(&stand.database);
         let shown = |difference: &Drift| format!("\n{}", drift(difference, &aim, width));
         text.out.extend(stand.status.drift.iter().map(shown));
         let refused = stand.bootstraps_refused.iter().map(|reason| bootstraps_refused(reason, &aim, width));
         text.out.extend(refused.map(|refused| format!("\n{refused}")));
         let stopped = stand.bootstraps_stopped().iter();
         text.out.extend(stopped.map(|drift| format!("\n{}", drift_of_bootstraps(drift, &aim, width))));
+        let changed = stand.changed(Audience::CommandLine);
+        text.out.extend(changed.iter().map(|of| format!("\n{}", bootstrap_difference(of, &aim, width))));
         let at_work = stand.begun.iter().filter_map(|begun| begun.at_work.as_ref());
         text.out.extend(at_work.map(|work| format!("\n{}", remark(&work.to_string()))));
     }
@@ -66,7 +68,7 @@ pub(super) fn statuses(stands: &Stands, width: Option<u16>) -> Text {
         if let Some(stage) = stand.status.stage {
             text.out.push(format!("stage of {}: {stage}", stand.database));
         }
-        text.out.extend(stand.mirror.as_ref().map(mirrored));
+        text.out.extend(stand.mirror.as_ref().map(|mirror| mirrored(mirror, aim, width)));
         if stand.up_refuses {
             text.out.push(format!("\n{}", remark(&format!("`up` refuses to run until {} is fixed", stand.database))));
         }
@@ -74,7 +76,7 @@ pub(super) fn statuses(stands: &Stands, width: Option<u16>) -> Text {
         if !stand.dropped.is_empty() {
             let forget = stand.dropped.iter().rev().map(|id| {
                 let version = patch::Patch::parse(id).map_or(id.as_str(), |patch| patch.key());
-                with_flags(&on_bootstraps(&Audience::CommandLine.forget(version), &stand.database), flags)
+                aim.of(&stand.database).advise_on_bootstraps(&Audience::CommandLine.forget(version))
             });
             let forget = forget.collect::<Vec<_>>().join(", then ");
             text.notes.push(format!(
@@ -90,16 +92,28 @@ pub(super) fn statuses(stands: &Stands, width: Option<u16>) -> Text {
             let has_ended = if is_working { "has not ended" } else { "was interrupted" };
             text.notes.push(format!("the run that makes the database `{}` {has_ended}: {rest} to run", stand.database));
         }
-        text.notes.extend(stand.left_out.iter().map(|id| progress::left_out(id, &stand.database)));
+        text.notes.extend(stand.left_out.iter().map(|id| left_out(id, &stand.database)));
     }
     text
 }
 
 /// How a database compares with its mirror.
-pub(super) fn mirrored(status: &lockgate::MirrorStatus) -> String {
-    let said = status.to_string();
-    let said = if status.mismatch.is_some() { paint(BAD, said) } else { said };
-    format!("mirror of {}: {said}", status.database)
+pub(super) fn mirrored(status: &lockgate::MirrorStatus, aim: &Aim, width: Option<u16>) -> String {
+    let of = format!("mirror of {}", status.database);
+    let Some(mismatch) = &status.mismatch else { return format!("{of}: {status}") };
+    coloured(
+        &format!(
+            "{of}: {status}\n  = help: {}",
+            aim.advise(&mismatch.help_for(Audience::CommandLine, &status.database))
+        ),
+        width,
+    )
+}
+
+/// That a bootstrap does not run, and how to say that it need not.
+fn left_out(id: &str, database: &str) -> String {
+    let records = on_bootstraps(&Audience::CommandLine.baseline(id), database);
+    format!("{}; if that has what it makes, {records} records it", progress::left_out(id, database))
 }
 
 fn missing(database: &str, bootstraps: usize) -> String {

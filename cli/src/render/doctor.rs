@@ -3,13 +3,15 @@
 use lockgate::Audience;
 use lockgate::doctor::{Finding, Verdict};
 
+use crate::answer::Aim;
+
 use super::{BAD, GOOD, HELP, WAITING, count, paint, words};
 
 /// Where less is left for the sentences, the terminal breaks them itself.
 const NARROWEST: usize = 30;
 
 /// Formats the findings, and a summary. A terminal of this width breaks sentences between words.
-pub(crate) fn findings(findings: &[Finding], width: Option<u16>) -> String {
+pub(crate) fn findings(findings: &[Finding], aim: &Aim, width: Option<u16>) -> String {
     let widest = findings.iter().map(|finding| finding.check().len()).max().unwrap_or_default();
     let mut text = String::new();
     for finding in findings {
@@ -27,7 +29,11 @@ pub(crate) fn findings(findings: &[Finding], width: Option<u16>) -> String {
         ));
         for advice in finding.advice_for(Audience::CommandLine) {
             let margin = " ".repeat(widest + 11);
-            text.push_str(&format!("{margin}{} {}\n", paint(HELP, "help:"), indented(advice, widest + 17, width)));
+            text.push_str(&format!(
+                "{margin}{} {}\n",
+                paint(HELP, "help:"),
+                indented(&aim.advise(advice), widest + 17, width)
+            ));
         }
     }
     let number = |verdict| findings.iter().filter(|finding| finding.verdict() == verdict).count();

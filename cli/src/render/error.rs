@@ -41,6 +41,13 @@ pub(super) fn drift_of_bootstraps(drift: &Drift, aim: &Aim, width: Option<u16>) 
     coloured(&format!("drift[{}]: {drift}\n  = help: {help}", drift.code()), width)
 }
 
+/// Formats a difference of the bootstraps of a database, which a run does nothing about.
+#[cfg(feature = "postgres")]
+pub(super) fn bootstrap_difference(of: &lockgate::BootstrapDifference, aim: &Aim, width: Option<u16>) -> String {
+    let help = aim.advise_on_bootstraps(&of.help);
+    coloured(&format!("drift[{}]: {}\n  = help: {help}", of.code, of.message), width)
+}
+
 /// Formats the verdict on a schema that is not the expected one, with its help.
 #[cfg(feature = "schema")]
 pub(super) fn schema_drift(drift: &lockgate::SchemaDrift, code: &str, aim: &Aim, width: Option<u16>) -> String {
@@ -63,7 +70,7 @@ pub(super) fn schema_change(change: &lockgate::schema::snapshot::Change) -> Stri
     std::iter::once(first).chain(coloured).collect::<Vec<_>>().join("\n")
 }
 
-fn coloured(report: &str, width: Option<u16>) -> String {
+pub(super) fn coloured(report: &str, width: Option<u16>) -> String {
     let mut shown: Vec<String> = Vec::new();
     for (number, line) in report.lines().enumerate() {
         // The lines of a script stay as they are, so that the caret points to its character.

@@ -264,6 +264,8 @@ struct MirrorValue {
     /// `dropped`, `cleared`, `older`, `rewritten`, `replaced` or `moved`; null if nothing differs.
     difference: Option<&'static str>,
     message: String,
+    /// What to do about it; null if nothing differs.
+    help: Option<String>,
     /// Whether the database was looked at.
     is_compared: bool,
 }
@@ -311,6 +313,8 @@ struct DatabaseStand {
     /// Bootstraps that made a database which was dropped before the last of them had run. They have to be forgotten.
     dropped: Vec<String>,
     left_out: Vec<String>,
+    /// How the bootstraps that have made the database differ from those of the program.
+    bootstraps_changed: Vec<Difference>,
     status: Status,
 }
 
@@ -737,7 +741,8 @@ struct Row {
 #[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 struct Difference {
     /// What kind of difference: `edited`, `renamed`, `replaced`, `unknown`, `other-database`, `ahead`, `missing`,
-    /// `out-of-order`, `finished-edited`, `partial`; of repeatable scripts `changed`, `gone`.
+    /// `out-of-order`, `finished-edited`, `partial`; of repeatable scripts `changed`, `gone`; of bootstraps also
+    /// `left-out`, `dropped`, `refused`.
     code: String,
     migration: String,
     message: String,
@@ -797,8 +802,8 @@ impl Line {
         Self::of(Content::Note { message: message.to_owned() })
     }
 
-    /// The line of an event. `None` if this form does not know the event, which a newer runtime may have.
-    pub(crate) fn event(event: &Event) -> Option<Self> {
+    /// The line of an event, whose advice names this aim. `None` if this form does not know the event, which a newer runtime may have.
+    pub(crate) fn event(event: &Event, aim: &Aim) -> Option<Self> {
         let content = match event {
             Event::DatabaseStarted { database, role } => {
                 Content::Entered { database: database.clone(), role: role.clone() }
@@ -816,7 +821,7 @@ impl Line {
                 Content::MirrorBehind { database: database.clone(), reason: reason.clone() }
             }
             Event::LockWaiting { holder } => Content::LockWaiting { holder: holder.clone() },
-            Event::DriftTolerated(drift) => Content::Tolerated { drift: Difference::of(drift) },
+            Event::DriftTolerated(drift) => Content::Tolerated { drift: Difference::of(drift, aim) },
             Event::Planned { steps } => Content::Planned { steps: *steps },
             Event::Started { id, action } => Content::Started { migration: id.clone(), action: action.to_string() },
             Event::StatementStarted { id, statement, statements, place, sql } => Content::StatementStarted {
@@ -869,19 +874,29 @@ impl Line {
     }
 
     /// The last line of a command that answered.
-    pub(crate) fn result(verb: &str, answer: &Answer) -> Self {
+    pub(crate) fn result(verb: &str, answer: &Answer, aim: &Aim) -> Self {
         let shown = match &answer.body {
-            Body::Run(report) | Body::RanManual(report) => Shown::Run(Run::of(report)),
-            Body::Plan(planned) => Shown::Plan(PlanValue::of(planned)),
-            Body::Status(stand) => Shown::Status(Status::of(stand)),
-            Body::Drift(drift, aim) => Shown::Drift(drift.iter().map(|drift| Difference::aimed(drift, aim)).collect()),
+            Body::Run(report) | Body::RanManual(report) => Shown::Run(Run::of(report, aim)),
+            Body::Plan(planned) => Shown::Plan(PlanValue::of(planned, aim)),
+            Body::Status(stand) => Shown::Status(Status::of(stand, aim)),
+            Body::Drift(differences) => {
+                let drift = differences.drift.iter().map(|drift| Difference::of(drift, aim));
+                #[cfg(feature = "postgres")]
+                let drift = drift.chain(differences.bootstraps.iter().flat_map(|(database, differences)| {
+                    let aim = aim.of(database);
+                    differences.iter().map(move |difference| Difference::of_bootstrap(difference, &aim))
+                }));
+                Shown::Drift(drift.collect())
+            }
             #[cfg(feature = "schema")]
-            Body::SchemaDrift(drift, aim) => Shown::SchemaDrift(SchemaDrift::of(drift, aim)),
+            Body::SchemaDrift(drift) => Shown::SchemaDrift(SchemaDrift::of(drift, aim)),
             Body::Manual(scripts) | Body::HasRun(scripts) => Shown::Manual(scripts.iter().map(Manual::of).collect()),
             Body::Seeds(seeds) => Shown::Seeds(seeds.iter().map(SeedValue::of).collect()),
             Body::History(log) => Shown::History(log.iter().map(|(id, entry)| Logged::of(id, entry)).collect()),
-            Body::Ready(readiness) => Shown::Ready(Ready::of(readiness)),
-            Body::Examined(findings) => Shown::Findings(findings.iter().map(Found::of).collect()),
+            Body::Ready(readiness) => Shown::Ready(Ready::of(readiness, aim)),
+            Body::Examined(findings) => {
+                Shown::Findings(findings.iter().map(|finding| Found::of(finding, aim)).collect())
+            }
             Body::Marked(marked) => {
                 Shown::Marked(Marked { stage: marked.stage.as_str(), before: marked.before.map(Stage::as_str) })
             }
@@ -895,25 +910,34 @@ impl Line {
             }),
             Body::IndexDropped(index) => Shown::IndexDropped(index.clone()),
             #[cfg(feature = "adopt")]
-            Body::Adoption(compared) => Shown::Adoption(Adoption::of(compared)),
+            Body::Adoption(compared) => Shown::Adoption(Adoption::of(compared, aim)),
             #[cfg(feature = "postgres")]
-            Body::Runs(report) => Shown::Runs(report.databases.iter().map(DatabaseRun::of).collect()),
+            Body::Runs(report) => {
+                Shown::Runs(report.databases.iter().map(|report| DatabaseRun::of(report, aim)).collect())
+            }
             #[cfg(feature = "postgres")]
-            Body::Plans(plans) => Shown::Plans(plans.iter().map(DatabasePlanValue::of).collect()),
+            Body::Plans(plans) => {
+                Shown::Plans(plans.iter().map(|planned| DatabasePlanValue::of(planned, aim)).collect())
+            }
             #[cfg(feature = "postgres")]
             Body::Statuses(stands) => {
-                Shown::Statuses(stands.each.iter().map(|stand| DatabaseStand::of(stand, &stands.flags)).collect())
+                Shown::Statuses(stands.each.iter().map(|stand| DatabaseStand::of(stand, aim)).collect())
             }
             #[cfg(feature = "postgres")]
             Body::AllReady(each) => Shown::AllReady(
                 each.iter()
-                    .map(|(name, ready)| DatabaseReady { database: (*name).to_owned(), ready: Ready::of(ready) })
+                    .map(|(name, ready)| DatabaseReady {
+                        database: (*name).to_owned(),
+                        ready: Ready::of(ready, &aim.of(name)),
+                    })
                     .collect(),
             ),
             #[cfg(feature = "postgres")]
-            Body::Mirror(statuses) => Shown::Mirror(statuses.iter().map(MirrorValue::of).collect()),
+            Body::Mirror(statuses) => {
+                Shown::Mirror(statuses.iter().map(|status| MirrorValue::of(status, aim)).collect())
+            }
             #[cfg(feature = "postgres")]
-            Body::MirrorAccepted(status) => Shown::MirrorAccepted(MirrorValue::of(status)),
+            Body::MirrorAccepted(status) => Shown::MirrorAccepted(MirrorValue::of(status, aim)),
             #[cfg(feature = "backup")]
             Body::Kept(kept) => match &**kept {
                 Kept::Created(meta) => Shown::Backup(backup::BackupValue::of(meta)),
@@ -925,7 +949,7 @@ impl Line {
                 Kept::OldDropped(names) => Shown::OldDropped(names.clone()),
                 Kept::Deployed(deployed) => Shown::Deployed(Box::new(Deployed {
                     before: deployed.before.as_ref().map(backup::BackupValue::of),
-                    run: Run::of(&deployed.report),
+                    run: Run::of(&deployed.report, aim),
                     after: deployed.after.as_ref().map(backup::BackupValue::of),
                 })),
                 Kept::Scheduled { changes, is_dry_run } => {
@@ -974,7 +998,11 @@ impl Line {
             let reasons = report.reasons();
             line.reasons =
                 reasons.map(|(message, help)| Reason { message: message.into(), help: help.into() }).collect();
-            line.drift = error.drift().map(Difference::of).collect();
+            // What was advised for a reason names its database already.
+            line.drift = error
+                .drift_for(Audience::CommandLine)
+                .map(|(drift, help)| Difference { help: help.to_owned(), ..Difference::of(drift, &Aim::default()) })
+                .collect();
         }
         Self::of(Content::Error(line))
     }
@@ -999,11 +1027,12 @@ impl Finished {
 
 #[cfg(feature = "postgres")]
 impl DatabaseRun {
-    fn of(report: &lockgate::DatabaseReport) -> Self {
+    fn of(report: &lockgate::DatabaseReport, aim: &Aim) -> Self {
+        let aim = aim.of(&report.database);
         Self {
             database: report.database.clone(),
             steps: report.steps.iter().map(Finished::of).collect(),
-            tolerated: report.tolerated.iter().map(Difference::of).collect(),
+            tolerated: report.tolerated.iter().map(|drift| Difference::of(drift, &aim)).collect(),
             left_out: report.left_out.clone(),
         }
     }
@@ -1011,13 +1040,14 @@ impl DatabaseRun {
 
 #[cfg(feature = "postgres")]
 impl DatabasePlanValue {
-    fn of(planned: &crate::answer::DatabasePlanned) -> Self {
+    fn of(planned: &crate::answer::DatabasePlanned, aim: &Aim) -> Self {
+        let aim = aim.of(&planned.database);
         Self {
             database: planned.database.clone(),
             exists: planned.exists,
-            bootstraps: PlanValue::of(&planned.bootstraps),
+            bootstraps: PlanValue::of(&planned.bootstraps, &aim),
             left_out: planned.left_out.clone(),
-            plan: PlanValue::of(&planned.patches),
+            plan: PlanValue::of(&planned.patches, &aim),
         }
     }
 }
@@ -1031,14 +1061,13 @@ impl AtWork {
 
 #[cfg(feature = "postgres")]
 impl DatabaseStand {
-    fn of(stand: &lockgate::DatabaseStatus, flags: &[String]) -> Self {
-        let aim = Aim { database: Some(stand.database.clone()), flags: flags.to_vec() };
+    fn of(stand: &lockgate::DatabaseStatus, aim: &Aim) -> Self {
+        let aim = aim.of(&stand.database);
         let at_work = stand.begun.as_ref().and_then(|begun| begun.at_work.as_ref());
         let of_it = Stand {
             status: stand.status.clone(),
             up_refuses: stand.up_refuses,
             refusals: Vec::new(),
-            aim: aim.clone(),
             mirror: stand.mirror.clone(),
             all: true,
         };
@@ -1055,28 +1084,33 @@ impl DatabaseStand {
                 .collect(),
             dropped: stand.dropped.clone(),
             left_out: stand.left_out.clone(),
-            status: Status::of(&of_it),
+            bootstraps_changed: stand
+                .changed(Audience::CommandLine)
+                .iter()
+                .map(|of| Difference::of_bootstrap(of, &aim))
+                .collect(),
+            status: Status::of(&of_it, &aim),
         }
     }
 }
 
 impl Run {
-    fn of(report: &Report) -> Self {
+    fn of(report: &Report, aim: &Aim) -> Self {
         Self {
             steps: report.steps.iter().map(Finished::of).collect(),
-            tolerated: report.tolerated.iter().map(Difference::of).collect(),
+            tolerated: report.tolerated.iter().map(|drift| Difference::of(drift, aim)).collect(),
             elapsed_ms: milliseconds(report.elapsed),
         }
     }
 }
 
 impl PlanValue {
-    fn of(planned: &Planned) -> Self {
+    fn of(planned: &Planned, aim: &Aim) -> Self {
         let effects = planned.plan.effects(planned.migrations.set(), planned.dialect);
         let steps = planned.plan.steps.iter().zip(&effects);
         Self {
             steps: steps.map(|(step, effects)| StepValue::of(planned, step, effects)).collect(),
-            tolerated: planned.plan.tolerated.iter().map(Difference::of).collect(),
+            tolerated: planned.plan.tolerated.iter().map(|drift| Difference::of(drift, aim)).collect(),
             tables: planned.sizes.iter().map(Table::of).collect(),
         }
     }
@@ -1105,7 +1139,7 @@ impl Logged {
 }
 
 impl Ready {
-    fn of(readiness: &Readiness) -> Self {
+    fn of(readiness: &Readiness, aim: &Aim) -> Self {
         let mut ready = Self { is_ready: false, missing: Vec::new(), partial: None, at_work: None, drift: Vec::new() };
         match readiness {
             Readiness::Ready => ready.is_ready = true,
@@ -1114,7 +1148,7 @@ impl Ready {
                 ready.at_work = Some(AtWork { migration: id.clone(), by: by.clone() });
             }
             Readiness::Partial { id } => ready.partial = Some(id.clone()),
-            Readiness::Drifted(drift) => ready.drift = drift.iter().map(Difference::of).collect(),
+            Readiness::Drifted(drift) => ready.drift = drift.iter().map(|drift| Difference::of(drift, aim)).collect(),
             // A newer runtime may have other results; none of them means ready.
             _ => {}
         }
@@ -1157,7 +1191,7 @@ impl StepValue {
 }
 
 impl Status {
-    fn of(stand: &Stand) -> Self {
+    fn of(stand: &Stand, aim: &Aim) -> Self {
         let status = &stand.status;
         let recorded = status.entries.iter().filter_map(|entry| entry.row.as_ref());
         let (applied, partial): (Vec<_>, Vec<_>) = recorded.partition(|row| row.state == State::Applied);
@@ -1170,9 +1204,9 @@ impl Status {
             stage: status.stage.map(Stage::as_str),
             migrations: status.entries.iter().map(Migration::of).collect(),
             repeatables: status.repeatables.iter().map(Repeatable::of).collect(),
-            drift: status.drift.iter().map(|drift| Difference::aimed(drift, &stand.aim)).collect(),
+            drift: status.drift.iter().map(|drift| Difference::of(drift, aim)).collect(),
             #[cfg(feature = "postgres")]
-            mirror: stand.mirror.as_ref().map(MirrorValue::of),
+            mirror: stand.mirror.as_ref().map(|mirror| MirrorValue::of(mirror, aim)),
             #[cfg(not(feature = "postgres"))]
             mirror: None,
         }
@@ -1181,13 +1215,15 @@ impl Status {
 
 #[cfg(feature = "postgres")]
 impl MirrorValue {
-    fn of(status: &lockgate::MirrorStatus) -> Self {
+    fn of(status: &lockgate::MirrorStatus, aim: &Aim) -> Self {
+        let help = status.mismatch.as_ref().map(|mismatch| mismatch.help_for(Audience::CommandLine, &status.database));
         Self {
             database: status.database.clone(),
             remembered: status.remembered,
             behind: status.behind,
             difference: status.mismatch.as_ref().map(lockgate::MirrorMismatch::code),
             message: status.to_string(),
+            help: help.map(|help| aim.advise(&help)),
             is_compared: status.is_compared,
         }
     }
@@ -1195,7 +1231,7 @@ impl MirrorValue {
 
 #[cfg(feature = "adopt")]
 impl Adoption {
-    fn of(compared: &crate::answer::Compared) -> Self {
+    fn of(compared: &crate::answer::Compared, aim: &Aim) -> Self {
         let adoption = &compared.adoption;
         let problems = adoption.problems(Audience::CommandLine);
         Self {
@@ -1203,8 +1239,10 @@ impl Adoption {
             place: adoption.place.clone(),
             has_checksums: adoption.has_checksums,
             migrations: adoption.entries.iter().map(Compared::of).collect(),
-            problems: problems.map(|(message, help)| Reason { message: message.into(), help: help.into() }).collect(),
-            run: compared.report.as_ref().map(Run::of),
+            problems: problems
+                .map(|(message, help)| Reason { message: message.into(), help: aim.advise(help) })
+                .collect(),
+            run: compared.report.as_ref().map(|report| Run::of(report, aim)),
         }
     }
 }
@@ -1269,12 +1307,12 @@ impl Row {
 }
 
 impl Found {
-    fn of(finding: &Finding) -> Self {
+    fn of(finding: &Finding, aim: &Aim) -> Self {
         Self {
             check: finding.check(),
             verdict: finding.verdict().as_str(),
             fact: finding.fact_for(Audience::CommandLine).to_owned(),
-            help: finding.advice_for(Audience::CommandLine).map(str::to_owned).collect(),
+            help: finding.advice_for(Audience::CommandLine).map(|advice| aim.advise(advice)).collect(),
         }
     }
 }
@@ -1300,7 +1338,7 @@ impl SchemaDrift {
             }
             SchemaVerdict::NotAtHead { pending, drift } => {
                 value.pending.clone_from(pending);
-                value.drift = drift.iter().map(|drift| Difference::aimed(drift, aim)).collect();
+                value.drift = drift.iter().map(|drift| Difference::of(drift, aim)).collect();
             }
             SchemaVerdict::OtherProfiles { skipped } => value.skipped.clone_from(skipped),
             // A newer runtime may have other verdicts, which have no more than a name.
@@ -1323,25 +1361,31 @@ impl SchemaChange {
 }
 
 impl Difference {
-    fn of(drift: &Drift) -> Self {
+    /// With help whose commands name what they are to work on.
+    fn of(drift: &Drift, aim: &Aim) -> Self {
         Self {
             code: drift.code().to_owned(),
             migration: drift.id().to_owned(),
             message: drift.to_string(),
-            help: drift.help_for(Audience::CommandLine),
+            help: aim.advise(&drift.help_for(Audience::CommandLine)),
+        }
+    }
+
+    /// Of a bootstrap, which a run does nothing about.
+    #[cfg(feature = "postgres")]
+    fn of_bootstrap(of: &lockgate::BootstrapDifference, aim: &Aim) -> Self {
+        Self {
+            code: of.code.to_owned(),
+            migration: of.id.clone(),
+            message: of.message.clone(),
+            help: aim.advise_on_bootstraps(&of.help),
         }
     }
 
     #[cfg(feature = "postgres")]
     fn of_bootstraps(drift: &Drift, aim: &Aim) -> Self {
-        let plain = Self::of(drift);
-        Self { help: aim.advise_on_bootstraps(&plain.help), ..plain }
-    }
-
-    /// The same, with help whose commands name what they are to work on.
-    fn aimed(drift: &Drift, aim: &Aim) -> Self {
-        let plain = Self::of(drift);
-        Self { help: aim.advise(&plain.help), ..plain }
+        let help = aim.advise_on_bootstraps(&drift.help_for(Audience::CommandLine));
+        Self { help, ..Self::of(drift, aim) }
     }
 }
 

@@ -166,7 +166,7 @@ pub(super) async fn with<T>(
     call: impl AsyncFnOnce(Subject<'_>) -> Result<T, lockgate_backup::Error>,
 ) -> Result<T, CommandError> {
     let store = Store::open(&store.store)?;
-    let on_event = shown(invocation.output(), invocation.options().history_flags());
+    let on_event = shown(invocation.output());
     let on_event: &(dyn Fn(&Event) + Send + Sync) = &on_event;
     let done = call(Subject { url: invocation.url(), migrator, store: &store, on_event }).await;
     invocation.output().bar(|bar| bar.end());

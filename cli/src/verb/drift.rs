@@ -4,7 +4,7 @@ use lockgate::Drift;
 #[cfg(feature = "schema")]
 use lockgate::{SchemaDrift, SchemaVerdict};
 
-use crate::answer::{Aim, Answer, Body};
+use crate::answer::{Answer, Body, Differences};
 use crate::command_error::CommandError;
 use crate::exit::Exit;
 use crate::invocation::{Access, Invocation};
@@ -27,7 +27,7 @@ pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> R
     #[cfg(feature = "schema")]
     if arguments.schema {
         let drift = migrator.schema_drift(&mut database).await?;
-        return Ok(Answer { exit: exit(&drift), body: Body::SchemaDrift(Box::new(drift), Aim::default()) });
+        return Ok(Answer { exit: exit(&drift), body: Body::SchemaDrift(Box::new(drift)) });
     }
     #[cfg(not(feature = "schema"))]
     let Arguments {} = arguments;
@@ -40,7 +40,7 @@ pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> R
     }
     let differs = drift.iter().any(|drift| !matches!(drift, Drift::Ahead { .. }));
     let exit = if differs { Exit::Drift } else { Exit::Done };
-    Ok(Answer { exit, body: Body::Drift(drift, Aim::default()) })
+    Ok(Answer { exit, body: Body::Drift(Differences { drift, ..Differences::default() }) })
 }
 
 /// How a comparison of schemas ends. Where the answer is not known, that is neither drift nor peace.

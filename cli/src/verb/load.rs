@@ -143,7 +143,7 @@ async fn load_schema(
             let note = format!(
                 "the schema is loaded, but its migrations are not recorded as applied: `baseline {newest}` records them"
             );
-            invocation.output().note(&lockgate::with_flags(&note, &invocation.options().history_flags()));
+            invocation.output().note(&invocation.output().aim().advise(&note));
         })?;
     }
     Ok(())

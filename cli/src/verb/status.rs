@@ -2,7 +2,7 @@
 
 use lockgate::{Audience, CompanionKind, ErrorKind, Reason, UpTo};
 
-use crate::answer::{Aim, Answer, Body, Stand};
+use crate::answer::{Answer, Body, Stand};
 use crate::command_error::CommandError;
 use crate::exit::Exit;
 use crate::invocation::{Access, Invocation};
@@ -52,7 +52,6 @@ pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> R
             status,
             up_refuses,
             refusals,
-            aim: Aim::default(),
             #[cfg(feature = "postgres")]
             mirror,
             all: arguments.all,

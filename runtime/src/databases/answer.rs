@@ -3,8 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
+use lockgate_core::patch::{Patch, numbers};
 use lockgate_core::plan::Reason;
-use lockgate_core::{Drift, Plan, Status};
+use lockgate_core::{Audience, Drift, Plan, Status};
 
 use crate::mirror::MirrorStatus;
 use crate::report::FinishedStep;
@@ -55,6 +56,8 @@ pub struct DatabaseStatus {
     pub dropped: Vec<String>,
     /// Bootstraps that are not recorded and do not run, because the database exists.
     pub left_out: Vec<String>,
+    /// How the bootstraps that have made the database differ from those of the program. Nothing runs because of that.
+    pub bootstraps_changed: Vec<Drift>,
     /// Its patches.
     pub status: Status,
     /// Whether `apply` would be refused.
@@ -99,6 +102,91 @@ impl DatabaseStatus {
             Some(_) | None => &[],
         }
     }
+}
+
+/// A difference between the bootstraps of a program and those that have made a database, or are about to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BootstrapDifference {
+    /// What kind of difference, as a stable word: `left-out`, `edited`, `dropped`.
+    pub code: &'static str,
+    /// The bootstrap.
+    pub id: String,
+    /// What differs.
+    pub message: String,
+    /// What to do about it.
+    pub help: String,
+}
+
+impl DatabaseStatus {
+    /// Returns every difference of its bootstraps, with advice for this audience.
+    pub fn bootstrap_differences(&self, audience: Audience) -> Vec<BootstrapDifference> {
+        let refused = self.bootstraps_refused.iter().map(|reason| match reason {
+            Reason::Drift(drift) => of_drift(drift, drift.help_for(audience)),
+            other => BootstrapDifference {
+                code: "refused",
+                id: String::new(),
+                message: other.to_string(),
+                help: other.help_for(audience),
+            },
+        });
+        let stopped = self.bootstraps_stopped().iter().map(|drift| of_drift(drift, drift.help_for(audience)));
+        let dropped = self.dropped.iter().rev().map(|id| BootstrapDifference {
+            code: "dropped",
+            id: id.clone(),
+            message: format!("`{id}` has run, and the database was dropped before the bootstraps ended"),
+            help: format!(
+                "undo by hand what it has done besides, and remove its row with {}: then {} runs it again",
+                audience.forget(Patch::parse(id).map_or(id.as_str(), |patch| patch.key())),
+                audience.up()
+            ),
+        });
+        let left_out = self.left_out.iter().map(|id| BootstrapDifference {
+            code: "left-out",
+            id: id.clone(),
+            message: left_out(id, &self.database),
+            help: help_of_left_out(id, audience),
+        });
+        refused.chain(stopped).chain(dropped).chain(self.changed(audience)).chain(left_out).collect()
+    }
+
+    /// [`bootstraps_changed`](Self::bootstraps_changed), with advice for this audience.
+    #[doc(hidden)]
+    pub fn changed(&self, audience: Audience) -> Vec<BootstrapDifference> {
+        self.bootstraps_changed.iter().map(|drift| of_drift(drift, help_of_changed(drift, audience))).collect()
+    }
+}
+
+fn of_drift(drift: &Drift, help: String) -> BootstrapDifference {
+    BootstrapDifference { code: drift.code(), id: drift.id().to_owned(), message: drift.to_string(), help }
+}
+
+/// Says that a bootstrap does not run in a database that exists.
+fn left_out(id: &str, database: &str) -> String {
+    format!("`{id}` is not recorded and does not run, because the database `{database}` exists")
+}
+
+/// What to do about that.
+pub(super) fn help_of_left_out(id: &str, audience: Audience) -> String {
+    format!("make by hand what it makes, if the database lacks that; then {} records it", audience.baseline(id))
+}
+
+/// What to do about a bootstrap that has run with another text.
+pub(super) fn help_of_changed(drift: &Drift, audience: Audience) -> String {
+    let recorded = match drift {
+        Drift::Replaced { id, .. } => audience.mark_applied(id),
+        Drift::Unknown { version, .. } => {
+            return format!(
+                "restore its file; or, if new databases do not need it, {} removes its row",
+                audience.forget(numbers(*version))
+            );
+        }
+        _ => audience.accept_edited().to_owned(),
+    };
+    format!(
+        "it does not run again in a database that exists: put the change in a patch too, or make it by hand; then {recorded} \
+         records the new text"
+    )
 }
 
 impl DatabasePlan {

@@ -9,7 +9,7 @@ use lockgate_core::patch::Patch;
 use lockgate_core::{DownTo, Plan};
 use tokio::time::Instant;
 
-use super::answer::{DatabasePlan, DatabaseReport, DatabaseStatus, DatabasesReport};
+use super::answer::{self, DatabasePlan, DatabaseReport, DatabaseStatus, DatabasesReport};
 use super::as_roles::{self, Goal};
 use super::bring;
 use super::mirroring;
@@ -18,7 +18,7 @@ use super::server::{Login, Server};
 use super::set::{DatabaseMigrations, Databases};
 use super::survey::{self, Roles, Site, Survey};
 use crate::doctor;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Wording};
 use crate::finding::Finding;
 use crate::history_table::TableName;
 use crate::migrations::Migrations;
@@ -257,6 +257,7 @@ impl DatabasesMigrator {
                 begun: survey.begun,
                 dropped: survey.dropped,
                 left_out: survey.left_out,
+                bootstraps_changed: survey.changed,
                 status: survey.status,
                 up_refuses,
                 mirror,
@@ -384,11 +385,18 @@ impl DatabasesMigrator {
         };
         let bootstraps = match &survey.bootstraps {
             Err(error) => Finding::of_error("bootstraps", error),
-            Ok(_) if !survey.left_out.is_empty() => Finding::warning(
-                "bootstraps",
-                format!("not recorded, and left out because the database exists: {}", survey.left_out.join(", ")),
-                "if the database has what they make, nothing is to be done; if not, make it by hand",
-            ),
+            Ok(_) if !survey.changed.is_empty() => {
+                let differ: Vec<String> = survey.changed.iter().map(ToString::to_string).collect();
+                let help = Wording::each(|audience| answer::help_of_changed(&survey.changed[0], audience));
+                Finding::warning("bootstraps", differ.join("; "), help).on_bootstraps(database)
+            }
+            Ok(_) if !survey.left_out.is_empty() => {
+                let which = survey.left_out.join(", ");
+                let fact = format!("not recorded, and left out because the database exists: {which}");
+                let last = &survey.left_out[survey.left_out.len() - 1];
+                let help = Wording::each(|audience| answer::help_of_left_out(last, audience));
+                Finding::warning("bootstraps", fact, help).on_bootstraps(database)
+            }
             Ok(plan) if plan.is_empty() => Finding::ok("bootstraps", "none is pending"),
             Ok(plan) => {
                 let drift = survey.begun.as_ref().map_or(&[][..], |begun| &begun.drift);
@@ -431,6 +439,25 @@ impl DatabasesMigrator {
                 .with_help("use the migrator of the database: it has its own history"));
         }
         Ok(survey::running(&self.migrator, of).without_mirror())
+    }
+
+    /// Returns the migrator that corrects the record of the bootstraps of a database, and the URL of the database that
+    /// has this record: the database itself, or while they run, the database of the server's URL.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`bootstraps`](Self::bootstraps) and of [`status`](Self::status).
+    #[doc(hidden)]
+    pub async fn recorded_bootstraps(&self, server: &str, database: &str) -> Result<(Migrator, String), Error> {
+        let running = self.bootstraps(database)?;
+        let (server, one) = (self.server(server)?, self.clone().only(database));
+        let sites = one.sites(&server)?;
+        let site = sites.first().expect("a database that is not known is an error");
+        let survey = site.survey().await?;
+        Ok(match survey.exists && !survey.unfinished {
+            true => (site.recorded().without_mirror(), server.url_of(site.name(), Login::OfUrl)?),
+            false => (running, server.url_of(&server.maintenance, Login::OfUrl)?),
+        })
     }
 
     /// Returns the URL of the maintenance database, to which the migrator connects while another database does not

@@ -25,7 +25,7 @@ mod set;
 mod survey;
 
 #[cfg(feature = "databases")]
-pub use answer::{DatabasePlan, DatabaseReport, DatabaseStatus, DatabasesReport};
+pub use answer::{BootstrapDifference, DatabasePlan, DatabaseReport, DatabaseStatus, DatabasesReport};
 #[cfg(feature = "databases")]
 pub use migrator::DatabasesMigrator;
 pub use set::{DatabaseMigrations, Databases};

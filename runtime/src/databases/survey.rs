@@ -4,7 +4,7 @@
 use lockgate_core::mirror::Found;
 use lockgate_core::patch::Patch;
 use lockgate_core::probe::{Object, Probe};
-use lockgate_core::{Atomicity, Audience, Body, Dialect, History, Migration, Plan, Row, State, Status, UpTo};
+use lockgate_core::{Atomicity, Audience, Body, Dialect, Drift, History, Migration, Plan, Row, State, Status, UpTo};
 
 use super::server::{Login, Refused, Server, Why, lost, place};
 use super::set::DatabaseMigrations;
@@ -67,6 +67,8 @@ pub(super) struct Survey {
     pub(super) dropped: Vec<String>,
     /// Bootstraps that are not recorded, although the database exists.
     pub(super) left_out: Vec<String>,
+    /// How those that are recorded differ from the embedded ones.
+    pub(super) changed: Vec<Drift>,
     pub(super) status: Status,
     /// The patches that would run, or why none would.
     pub(super) plan: Result<Plan, Error>,
@@ -78,6 +80,8 @@ struct Read {
     plan: Result<Plan, Error>,
     /// The bootstraps that its history does not record.
     unrecorded: Vec<String>,
+    /// How those that it records differ from the embedded ones.
+    changed: Vec<Drift>,
     /// Whether it records any. They are recorded all at once, when all have run.
     is_over: bool,
 }
@@ -187,6 +191,7 @@ impl Site<'_> {
             begun: None,
             dropped: Vec::new(),
             left_out: Vec::new(),
+            changed: Vec::new(),
             status: lockgate_core::status(self.of.migrations().set(), &History::Absent),
             plan: decided(&self.migrator),
         })
@@ -241,14 +246,15 @@ impl Site<'_> {
             plan => plan.map_err(|error| error.in_front(&place(self.name(), Login::OfUrl)).on_database(self.name())),
         };
         if self.of.bootstraps().is_empty() {
-            return Ok(Read { status, plan, unrecorded: Vec::new(), is_over: true });
+            return Ok(Read { status, plan, unrecorded: Vec::new(), changed: Vec::new(), is_over: true });
         }
         let recorded = self.recorded().status(database).await?;
-        Ok(Read { status, plan, unrecorded: pending(&recorded), is_over: recorded.current().is_some() })
+        let (unrecorded, is_over) = (pending(&recorded), recorded.current().is_some());
+        Ok(Read { status, plan, unrecorded, changed: changed(recorded.drift), is_over })
     }
 
     async fn survey_present(&self, read: Read) -> Result<Survey, Error> {
-        let Read { status, plan, unrecorded, is_over } = read;
+        let Read { status, plan, unrecorded, changed, is_over } = read;
         let dialect = Dialect::Postgres;
         // None of them runs, so it does not matter that they could not run in one transaction.
         let none =
@@ -261,6 +267,7 @@ impl Site<'_> {
             begun: None,
             dropped: Vec::new(),
             left_out: unrecorded,
+            changed,
             status,
             plan,
         };
@@ -315,6 +322,7 @@ impl Site<'_> {
             begun: unfinished.then_some(begun),
             dropped,
             left_out: Vec::new(),
+            changed: Vec::new(),
             status,
             plan,
         })
@@ -575,6 +583,13 @@ pub(super) fn have_all_run(begun: &Status) -> bool {
 
 fn pending(status: &Status) -> Vec<String> {
     status.pending().map(|entry| entry.id.clone()).collect()
+}
+
+/// The differences of bootstraps that have run. What has not run is left out, and a newer build may have run more.
+fn changed(drift: Vec<Drift>) -> Vec<Drift> {
+    let is_unrecorded =
+        |drift: &Drift| matches!(drift, Drift::Missing { .. } | Drift::OutOfOrder { .. } | Drift::Ahead { .. });
+    drift.into_iter().filter(|drift| !is_unrecorded(drift)).collect()
 }
 
 /// The bootstraps that have not run to their end.

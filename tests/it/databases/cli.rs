@@ -147,7 +147,10 @@ async fn an_operator_settles_what_the_mirror_has_noticed() {
     server.admin("DROP DATABASE billing").await;
     let up = with_mirror(&["up"]);
     assert_eq!(up.code, Some(3), "{up:#?}");
-    assert!(up.err.contains("accept it with `mirror accept billing --reason \"why\"`"), "{up:#?}");
+    assert!(
+        up.err.contains("accept it with `mirror accept billing --reason \"why\" --mirror lockgate_state`"),
+        "{up:#?}"
+    );
     let status = with_mirror(&["status"]);
     assert_eq!(status.code, Some(3), "{status:#?}");
     assert!(
@@ -208,6 +211,12 @@ async fn advice_about_one_of_several_databases_names_it() {
     assert!(up.err.contains(says), "{up:#?}");
     let drift = patches(&server, &["drift", "--database", "catalog"]);
     assert!(drift.out.contains(says), "{drift:#?}");
+    // Programs read the same, although they have not typed the name.
+    for arguments in [["up", "--format", "json"], ["status", "--format", "json"]] {
+        let json = last(&patches(&server, &arguments));
+        let drift = [&json["drift"][0], &json["statuses"][2]["status"]["drift"][0]];
+        assert!(drift.iter().any(|drift| drift["help"].as_str().is_some_and(|help| help.contains(says))), "{json:#}");
+    }
     let repair = patches(&server, &["repair", "--accept-edited", "--reason", "why", "--database", "catalog"]);
     assert_eq!(repair.code, Some(0), "{repair:#?}");
     assert_eq!(patches(&server, &["up"]).code, Some(0));
@@ -337,18 +346,14 @@ async fn an_interrupted_bootstrap_is_repaired_as_its_error_says() {
     let Some(server) = Server::new().await else { return };
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
-    let typed = |arguments: &[&str]| {
-        run(&server.url(), &[arguments, &["--files", "*.sql"]].concat(), |command| {
+    let plain = |arguments: &[&str]| {
+        run(&server.url(), arguments, |command| {
             command.current_dir(folder.path());
         })
     };
-    // What the message says, as a shell reads it.
-    let advised = |answer: &Answer, begins: &str| {
-        let line = answer.err.split('`').find(|code| code.starts_with(begins));
-        let line = line.unwrap_or_else(|| panic!("no command `{begins}`: {answer:#?}"));
-        let words: Vec<String> = line.split(' ').map(|word| word.trim_matches('"').to_owned()).collect();
-        typed(&words.iter().map(String::as_str).collect::<Vec<_>>())
-    };
+    let typed = |arguments: &[&str]| plain(&[arguments, &["--files", "*.sql"]].concat());
+    let advised =
+        |answer: &Answer, begins: &str| plain(&answer.advised(begins).iter().map(String::as_str).collect::<Vec<_>>());
     let (role, database) = ("shop.00000000.0001.postgres.role.sql", "shop.00000000.0002.postgres.database.sql");
     let create = "-- lockgate: no-transaction\nCREATE DATABASE shop OWNER shopkeeper;\n";
     write(role, "CREATE ROLE shopkeeper LOGIN PASSWORD 'shopkeeper';\n");
@@ -419,11 +424,11 @@ async fn an_interrupted_bootstrap_is_repaired_as_its_error_says() {
         (vec!["repair", "--forget", "0.1", "--bootstraps"], "write `--database NAME` with one of `shop`"),
         (
             vec!["repair", "--accept-edited", "--bootstraps", "--database", "shop"],
-            "`repair --accept-edited --reason \"why\" --database shop --bootstraps`",
+            "`repair --accept-edited --reason \"why\" --database shop --bootstraps --files '*.sql'`",
         ),
         (
             vec!["repair", "--accept-edited", "--database", "shop"],
-            "`repair --accept-edited --reason \"why\" --database shop`",
+            "`repair --accept-edited --reason \"why\" --database shop --files '*.sql'`",
         ),
     ] {
         let wrong = typed(&arguments);

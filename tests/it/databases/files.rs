@@ -35,8 +35,18 @@ impl Operator {
         self.types_with(arguments, |_| {})
     }
 
+    /// Types a command that an answer says to type, as it is.
+    fn advised(&self, answer: &Answer, begins: &str) -> Answer {
+        let words = answer.advised(begins);
+        self.typed(&words.iter().map(String::as_str).collect::<Vec<_>>(), |_| {})
+    }
+
     fn types_with(&self, arguments: &[&str], change: impl FnOnce(&mut Command)) -> Answer {
-        run(&self.server.url(), &[arguments, &["--files", "*.sql"]].concat(), |command| {
+        self.typed(&[arguments, &["--files", "*.sql"]].concat(), change)
+    }
+
+    fn typed(&self, arguments: &[&str], change: impl FnOnce(&mut Command)) -> Answer {
+        run(&self.server.url(), arguments, |command| {
             for role in super::ROLES {
                 command.env(format!("{}_PASSWORD", role.to_uppercase()), format!("{role}-secret"));
             }
@@ -71,7 +81,10 @@ async fn a_database_that_was_made_by_hand_after_its_drop_has_not_had_its_bootstr
         vec!["mark-stage", "test"],
     ] {
         let answer = operator.types(&[&arguments[..], &["--database", "tt"]].concat());
-        assert!(answer.err.contains("help: `up` makes it, by its bootstraps"), "{arguments:?}: {answer:#?}");
+        assert!(
+            answer.err.contains("help: `up --files '*.sql' --database tt` makes it, by its bootstraps"),
+            "{arguments:?}: {answer:#?}"
+        );
         assert!(!answer.err.contains("CREATE DATABASE"), "{arguments:?}: {answer:#?}");
     }
     operator.server.admin("CREATE DATABASE tt").await;
@@ -85,6 +98,42 @@ async fn a_database_that_was_made_by_hand_after_its_drop_has_not_had_its_bootstr
     says(&operator.types(&["up"]), 0, &["applied 1 migration in 1 database"]);
     assert_eq!(operator.server.owners("tt").await[0], "base postgres");
     says(&operator.types(&["up"]), 0, &["nothing to do"]);
+}
+
+/// What came later or was edited since takes no effect there, and that is not silent; what settles it can be typed.
+#[tokio::test]
+async fn drift_shows_the_bootstraps_of_a_database_too() {
+    let Some(operator) = Operator::new().await else { return };
+    operator.write("tt.00000000.0001.postgres.z.sql", CREATE);
+    operator.write("tt.00000001.0001.postgres.a.sql", "CREATE TABLE a (id int);");
+    says(&operator.types(&["up"]), 0, &[]);
+    let drift = || operator.types(&["drift", "--database", "tt"]);
+    says(&drift(), 0, &["no difference between program and database"]);
+    operator.write("tt.00000000.0001.postgres.z.sql", &format!("{CREATE}CREATE ROLE other;\n"));
+    operator.write("tt.00000000.0002.postgres.guest.sql", "CREATE ROLE guest;");
+    let edited = "drift[edited]: `tt.00000000.0001.postgres.z` was applied with a different text";
+    let left_out =
+        "`tt.00000000.0002.postgres.guest` is not recorded and does not run, because the database `tt` exists";
+    let both = ["2 differences between program and database", edited, &format!("drift[left-out]: {left_out}")];
+    says(&drift(), 9, &both);
+    says(&operator.types(&["status"]), 0, &[edited, left_out]);
+    says(&operator.types(&["doctor", "--database", "tt"]), 0, &["tt.00000000.0001.postgres.z"]);
+    let json = last(&operator.types(&["drift", "--database", "tt", "--format", "json"]));
+    let codes: Vec<&str> = json["drift"].as_array().unwrap().iter().map(|of| of["code"].as_str().unwrap()).collect();
+    assert_eq!(codes, ["edited", "left-out"], "{json:#}");
+    let help = json["drift"][1]["help"].as_str().unwrap();
+    let says_type = "`baseline tt.00000000.0002.postgres.guest --database tt --bootstraps --files '*.sql'`";
+    assert!(help.contains(says_type), "{help}");
+
+    says(&operator.advised(&drift(), "repair --accept-edited"), 0, &["repaired tt.00000000.0001.postgres.z"]);
+    says(&drift(), 9, &["1 difference between program and database"]);
+    let recorded = operator.advised(&operator.types(&["status"]), "baseline");
+    says(&recorded, 0, &["recorded tt.00000000.0002.postgres.guest"]);
+    says(&drift(), 0, &["no difference between program and database"]);
+    let up = operator.types(&["up"]);
+    says(&up, 0, &["nothing to do"]);
+    assert!(!format!("{}{}", up.out, up.err).contains(left_out), "{up:#?}");
+    assert!(operator.server.texts("postgres", "SELECT 'x' FROM pg_roles WHERE rolname = 'guest'").await.is_empty());
 }
 
 #[tokio::test]
@@ -122,8 +171,8 @@ async fn a_statement_of_a_bootstrap_whose_outcome_nobody_knows_is_named_by_whoev
     let doubt = [
         "`tt.00000000.0001.postgres.z` stopped half way, after 2 finished statements; statement 3 was sent, and its end was \
          not recorded",
-        "`up` looks whether statement 3 took effect",
-        "`repair --forget tt.00000000.0001.postgres.z --database tt --bootstraps`",
+        "looks whether statement 3 took effect",
+        "`repair --forget tt.00000000.0001.postgres.z --database tt --bootstraps --files '*.sql'`",
     ];
     says(&operator.types(&["status"]), 0, &doubt);
     let doctor = operator.types(&["doctor", "--database", "tt"]);
@@ -182,12 +231,12 @@ async fn a_database_that_was_dropped_while_it_was_made_is_begun_again() {
     operator.write("tt.00000000.0002.postgres.z.sql", text);
     assert_eq!(operator.types(&["up"]).code, Some(1));
     operator.server.admin("DROP DATABASE tt").await;
-    let forget = "`repair --forget tt.00000000.0002 --database tt --bootstraps`";
+    let forget = "`repair --forget tt.00000000.0002 --database tt --bootstraps --files '*.sql'`";
     let dropped = "the database `tt` was dropped after its bootstraps had made it, and before they ended";
     says(&operator.types(&["status"]), 3, &[forget, dropped]);
     says(&operator.types(&["up"]), 3, &[forget, dropped]);
     operator.write("tt.00000000.0002.postgres.z.sql", &text.replace("1 / 0", "1"));
-    says(&operator.types(&["repair", "--forget", "tt.00000000.0002", "--database", "tt", "--bootstraps"]), 0, &[]);
+    says(&operator.advised(&operator.types(&["up"]), "repair --forget"), 0, &[]);
     says(&operator.types(&["up"]), 0, &["applied 1 migration in 1 database"]);
 }
 
@@ -205,6 +254,22 @@ async fn no_file_is_left_out_without_a_word() {
     {
         std::os::unix::fs::symlink("nowhere", operator.path("tt.00000001.0003.postgres.c.sql")).unwrap();
         says(&operator.types(&["up"]), 2, &["is a link to a file that does not exist"]);
+    }
+}
+
+/// Whoever has the files may not have the workspace.
+#[tokio::test]
+async fn advice_on_files_names_no_command_of_developers() {
+    let Some(operator) = Operator::new().await else { return };
+    operator.server.admin("CREATE DATABASE tt").await;
+    operator.write("tt.00000001.0001.postgres.a.sql", "-- nothing\n");
+    let empty = operator.types(&["plan"]);
+    says(&empty, 0, &["warning[empty-script]", "write its statements, or delete it"]);
+    operator.write("tt.00000001.0001.postgres.b.sql", "SELECT 1;\n");
+    let twice = operator.types(&["plan"]);
+    says(&twice, 2, &["error[duplicate]", "rename it, with a free number"]);
+    for answer in [empty, twice] {
+        assert!(!answer.err.contains("cargo xtask"), "{answer:#?}");
     }
 }
 

@@ -25,6 +25,17 @@ pub(crate) struct Answer {
     pub(crate) err: String,
 }
 
+impl Answer {
+    /// The words of the first command with this beginning that the answer says to type, as a shell reads them.
+    pub(crate) fn advised(&self, begins: &str) -> Vec<String> {
+        let said = format!("{}{}", self.out, self.err);
+        let code = said.split('`').find(|code| code.starts_with(begins));
+        let code = code.unwrap_or_else(|| panic!("no command `{begins}`: {self:#?}"));
+        let printed = Command::new("sh").args(["-c", &format!("printf '%s\\n' {code}")]).output().unwrap();
+        String::from_utf8(printed.stdout).unwrap().lines().map(str::to_owned).collect()
+    }
+}
+
 impl Place {
     /// A file that does not exist yet. The URL asks for it to be created.
     pub(crate) fn sqlite() -> Self {
