@@ -316,7 +316,7 @@ mod tests {
             "error[interrupted]: SIGTERM interrupted the restore",
             "or the database is the restored one and the name of the old one begins with `library_before_`",
             &format!("if there is an unfinished `{unfinished}"),
-            "`sql -- --list` lists the databases",
+            "`sql --set other -- --list` lists the databases",
             &format!("it drops `{unfinished}"),
             "`restore --drop-old --set other` drops it",
         ] {
