@@ -166,3 +166,26 @@ async fn a_search_finds_the_rows_that_were_there() {
     let rows = sqlx::query("SELECT rowid FROM f WHERE f MATCH 'three'").fetch_all(&mut connection).await.unwrap();
     assert_eq!(rows.iter().map(|row| row.get::<i64, _>(0)).collect::<Vec<_>>(), [3]);
 }
+
+/// The number of a row has other names where a column has one of them.
+#[tokio::test]
+async fn a_search_finds_its_rows_whatever_the_columns_are_called() {
+    for (name, other) in [("oid", "rowid"), ("\"rowid\"", "_rowid_"), ("_rowid_", "oid")] {
+        let search = "CREATE VIRTUAL TABLE f USING fts5(a, content='t');";
+        let before = format!("CREATE TABLE t ({name} INTEGER, a TEXT); {search}");
+        let after = format!("CREATE TABLE t (b, {name} INTEGER, a TEXT); {search}");
+        let rows =
+            format!("INSERT INTO t ({other}, {name}, a) VALUES (7, 8, 'one'); INSERT INTO f (f) VALUES ('rebuild');");
+        let text = written(&draft(&made(&before).await, &made(&after).await, Mode::Online));
+        let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        execute(&mut connection, &format!("{before}{rows}{text}")).await.unwrap();
+        let found: String =
+            sqlx::query_scalar("SELECT a FROM f WHERE f MATCH 'one'").fetch_one(&mut connection).await.unwrap();
+        assert_eq!(found, "one");
+        let number: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(format!("SELECT {other} FROM t")))
+            .fetch_one(&mut connection)
+            .await
+            .unwrap();
+        assert_eq!(number, 7, "{text}");
+    }
+}

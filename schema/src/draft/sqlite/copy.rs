@@ -33,9 +33,7 @@ pub(super) fn mentions_row_numbers(schema: &Schema) -> bool {
 pub(super) fn statement(rows: &Rows<'_>, new: &Name) -> Statement {
     let &Rows { before, after, from, .. } = rows;
     let mut copy = Copying { before, after, from, columns: Vec::new(), hazards: Vec::new(), questions: Vec::new() };
-    if copy.keeps_row_numbers(rows) {
-        copy.columns.push(("rowid".to_owned(), "rowid".to_owned()));
-    }
+    copy.columns.extend(copy.row_numbers(rows));
     for column in after.columns.iter().filter(|column| column.generated.is_none()) {
         let value = match copy.old(column) {
             Some(old) => Some(copy.kept(old, column)),
@@ -195,16 +193,18 @@ impl<'a> Copying<'a> {
         Some((sqlite::name(&column.name), default))
     }
 
-    /// Whether something may know the rows by their numbers.
-    fn keeps_row_numbers(&self, rows: &Rows<'_>) -> bool {
-        let has_hidden = |table: &Table| {
-            let is_free = !table.columns.iter().any(|column| {
-                is_row_number(table, column) || ROW_NUMBERS.iter().any(|name| column.name.eq_ignore_ascii_case(name))
-            });
-            match table.kind {
+    /// The numbers of the rows, by a name that no column has, if something may know the rows by them.
+    fn row_numbers(&self, rows: &Rows<'_>) -> Option<(String, String)> {
+        let hidden = |table: &Table| {
+            let has_column = |name: &&&str| table.columns.iter().any(|column| column.name.eq_ignore_ascii_case(name));
+            let is_hidden = match table.kind {
                 TableKind::Virtual { .. } => search::has_hidden_numbers(table),
-                _ => is_free && !has_option(table, "WITHOUT ROWID"),
-            }
+                _ => {
+                    !table.columns.iter().any(|column| is_row_number(table, column))
+                        && !has_option(table, "WITHOUT ROWID")
+                }
+            };
+            ROW_NUMBERS.iter().find(|name| is_hidden && !has_column(name)).map(|name| (*name).to_owned())
         };
         let is_content = |other: &Table| match &other.kind {
             TableKind::Virtual { module } => {
@@ -214,9 +214,8 @@ impl<'a> Copying<'a> {
         };
         let is_search = matches!(self.before.kind, TableKind::Virtual { .. });
         let mut others = rows.from.tables.iter().chain(&rows.to.tables);
-        has_hidden(self.before)
-            && has_hidden(self.after)
-            && (is_search || rows.has_row_numbers || others.any(is_content))
+        let is_known = is_search || rows.has_row_numbers || others.any(is_content);
+        hidden(self.after).zip(hidden(self.before)).filter(|_| is_known)
     }
 
     /// Says which rows do not fit a new constraint.

@@ -334,7 +334,9 @@ impl<'a> Drafting<'a> {
 }
 
 fn dropped(table: &Table) -> Statement {
-    Statement::new(format!("DROP TABLE {}", create::name(&table.name))).with(Hazard::Loses(Loss::Table))
+    let statement = Statement::new(format!("DROP TABLE {}", create::name(&table.name)));
+    // The rows of a search may be those of another table.
+    if search::filled(table).is_some() { statement } else { statement.with(Hazard::Loses(Loss::Table)) }
 }
 
 /// A statement, and whether what it creates has been there.
