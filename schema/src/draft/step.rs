@@ -65,8 +65,12 @@ pub enum Hazard {
     MayFail(String),
     /// It rewrites a table.
     Rewrites,
+    /// It rewrites a table, unless this holds.
+    RewritesUnless(String),
     /// It creates an object again that has not changed itself, because one that it needs has.
     Recreates,
+    /// It computes stored values again, because what they are computed with has changed.
+    Recomputes,
 }
 
 /// Data that a statement deletes. A draft that has one is written only if it is allowed by its word.
@@ -77,8 +81,8 @@ pub enum Loss {
     Table,
     /// A column with its values.
     Column,
-    /// A schema with everything in it, or an extension with its objects.
-    Schema,
+    /// An extension with its objects.
+    Extension,
     /// A sequence with its position.
     Sequence,
     /// A value of an enum, which rows may have.
@@ -90,14 +94,14 @@ pub enum Loss {
 impl Loss {
     /// Every kind, in the order of the help.
     pub const ALL: [Self; 6] =
-        [Self::Table, Self::Column, Self::Schema, Self::Sequence, Self::EnumValue, Self::Precision];
+        [Self::Table, Self::Column, Self::Extension, Self::Sequence, Self::EnumValue, Self::Precision];
 
     /// The word that allows it: `drop-table`.
     pub fn word(self) -> &'static str {
         match self {
             Self::Table => "drop-table",
             Self::Column => "drop-column",
-            Self::Schema => "drop-schema",
+            Self::Extension => "drop-extension",
             Self::Sequence => "drop-sequence",
             Self::EnumValue => "drop-enum-value",
             Self::Precision => "narrow-type",
@@ -118,7 +122,9 @@ impl fmt::Display for Hazard {
             Self::Loses(loss) => write!(f, "deletes data ({loss})"),
             Self::MayFail(why) => write!(f, "fails if {why}"),
             Self::Rewrites => f.write_str("rewrites the table"),
+            Self::RewritesUnless(what) => write!(f, "rewrites the table, unless {what}"),
             Self::Recreates => f.write_str("creates it again, as what it needs changes"),
+            Self::Recomputes => f.write_str("computes stored values again, as what they are computed with changes"),
         }
     }
 }
@@ -144,7 +150,11 @@ impl Draft {
             .flat_map(|statement| &statement.hazards)
             .filter_map(|hazard| match hazard {
                 Hazard::Loses(loss) => Some(*loss),
-                Hazard::MayFail(_) | Hazard::Rewrites | Hazard::Recreates => None,
+                Hazard::MayFail(_)
+                | Hazard::Rewrites
+                | Hazard::RewritesUnless(_)
+                | Hazard::Recreates
+                | Hazard::Recomputes => None,
             })
             .collect();
         losses.sort();

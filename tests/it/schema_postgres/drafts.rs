@@ -250,6 +250,109 @@ const ROWS: &[Case] = &[
         query: "SELECT count(*)::text FROM t",
         answer: "1",
     },
+    // Values of a type inside of arrays and other types.
+    Case {
+        before: "CREATE TYPE addr AS (street text, no int); CREATE TABLE t (a addr, l addr[])",
+        rows: "INSERT INTO t VALUES (('x', 1), ARRAY[('y', 2)::addr]), (NULL, NULL)",
+        after: "CREATE TYPE addr AS (street varchar, no bigint); CREATE TABLE t (a addr, l addr[])",
+        query: "SELECT string_agg(t::text, ' ' ORDER BY a) FROM t",
+        answer: "(\"(x,1)\",\"{\"\"(y,2)\"\"}\") (,)",
+    },
+    Case {
+        before: "CREATE TYPE addr AS (street text, no int); CREATE TABLE t (a addr)",
+        rows: "INSERT INTO t VALUES (('x', 1)), (NULL), (ROW(NULL, NULL))",
+        after: "CREATE TYPE addr AS (no bigint, city text, street text); CREATE TABLE t (a addr)",
+        query: "SELECT string_agg(coalesce(a::text, 'NULL'), ' ' ORDER BY a::text) FROM t",
+        answer: "(,,) (1,,x) NULL",
+    },
+    Case {
+        before: "CREATE DOMAIN pos AS int; CREATE DOMAIN small AS pos CHECK (VALUE < 9); CREATE TABLE t (a pos[], b small, c small[])",
+        rows: "INSERT INTO t VALUES ('{1,2}', 3, '{4}')",
+        after: "CREATE DOMAIN pos AS int NOT NULL CHECK (VALUE > 0); CREATE DOMAIN small AS pos CHECK (VALUE < 9); \
+                CREATE TABLE t (a pos[], b small, c small[])",
+        query: "SELECT t::text FROM t",
+        answer: "(\"{1,2}\",3,{4})",
+    },
+    Case {
+        before: "CREATE DOMAIN pos AS int CHECK (VALUE > 0); CREATE DOMAIN small AS pos CHECK (VALUE < 9); \
+                 CREATE TABLE t (a pos PRIMARY KEY, b small, c small[], CHECK (b < 8)); CREATE INDEX i ON t (b)",
+        rows: "INSERT INTO t VALUES (1, 3, '{4}')",
+        after: "CREATE DOMAIN pos AS bigint CHECK (VALUE > 0); CREATE DOMAIN small AS pos CHECK (VALUE < 9); \
+                CREATE TABLE t (a pos PRIMARY KEY, b small, c small[], CHECK (b < 8)); CREATE INDEX i ON t (b)",
+        query: "SELECT t::text FROM t",
+        answer: "(1,3,{4})",
+    },
+    // The keys of two tables get another type together.
+    Case {
+        before: "CREATE TABLE u (id int PRIMARY KEY); CREATE TABLE t (u int REFERENCES u ON DELETE CASCADE)",
+        rows: "INSERT INTO u VALUES (1); INSERT INTO t VALUES (1)",
+        after: "CREATE TABLE u (id text PRIMARY KEY); CREATE TABLE t (u text REFERENCES u ON DELETE CASCADE)",
+        query: "SELECT u FROM t",
+        answer: "1",
+    },
+    Case {
+        before: "CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE TABLE u (m mood PRIMARY KEY); CREATE TABLE t (m mood REFERENCES u)",
+        rows: "INSERT INTO u VALUES ('ok'); INSERT INTO t VALUES ('ok')",
+        after: "CREATE TYPE mood AS ENUM ('ok', 'sad'); CREATE TABLE u (m mood PRIMARY KEY); CREATE TABLE t (m mood REFERENCES u)",
+        query: "SELECT m::text FROM t",
+        answer: "ok",
+    },
+    // A table becomes a partition as it is, and none again.
+    Case {
+        before: "CREATE TABLE p (id int PRIMARY KEY, a text) PARTITION BY RANGE (id); CREATE TABLE c (id int PRIMARY KEY, a text); \
+                 CREATE INDEX c_a ON c (a)",
+        rows: "INSERT INTO c VALUES (1, 'x')",
+        after: "CREATE TABLE p (id int PRIMARY KEY, a text) PARTITION BY RANGE (id); \
+                CREATE TABLE c PARTITION OF p FOR VALUES FROM (0) TO (9); CREATE INDEX c_a ON c (a)",
+        query: "SELECT tableoid::regclass || ' ' || a FROM p",
+        answer: "c x",
+    },
+    Case {
+        before: "CREATE TABLE p (id int PRIMARY KEY, a text) PARTITION BY RANGE (id); CREATE INDEX p_a ON p (a); \
+                 CREATE TABLE c PARTITION OF p FOR VALUES FROM (0) TO (9)",
+        rows: "INSERT INTO p VALUES (1, 'x')",
+        after: "CREATE TABLE p (id int PRIMARY KEY, a text) PARTITION BY RANGE (id); CREATE INDEX p_a ON p (a); \
+                CREATE TABLE c (id int PRIMARY KEY, a text)",
+        query: "SELECT a || (SELECT count(*) FROM p) FROM c",
+        answer: "x0",
+    },
+    // A function computes something else, in a session that has used the old one.
+    Case {
+        before: "CREATE FUNCTION f(a text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT lower(a)'; \
+                 CREATE TABLE t (a text, g text GENERATED ALWAYS AS (f(a)) STORED); CREATE INDEX i ON t (f(a)); \
+                 CREATE MATERIALIZED VIEW v AS SELECT a, f(a) AS f FROM t; CREATE INDEX v_i ON v (f(a)); \
+                 CREATE VIEW w AS SELECT g FROM t; CREATE MATERIALIZED VIEW vv AS SELECT g FROM w; COMMENT ON INDEX i IS 'x'",
+        rows: "INSERT INTO t VALUES ('x'); REFRESH MATERIALIZED VIEW v; REFRESH MATERIALIZED VIEW vv; SET enable_seqscan = off",
+        after: "CREATE FUNCTION f(a text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT upper(a)'; \
+                CREATE TABLE t (a text, g text GENERATED ALWAYS AS (f(a)) STORED); CREATE INDEX i ON t (f(a)); \
+                CREATE MATERIALIZED VIEW v AS SELECT a, f(a) AS f FROM t; CREATE INDEX v_i ON v (f(a)); \
+                CREATE VIEW w AS SELECT g FROM t; CREATE MATERIALIZED VIEW vv AS SELECT g FROM w; COMMENT ON INDEX i IS 'y'",
+        query: "SELECT concat((SELECT g FROM t WHERE f(a) = 'X'), (SELECT f FROM v WHERE f(a) = 'X'), (SELECT g FROM vv))",
+        answer: "XXX",
+    },
+    Case {
+        before: "CREATE FUNCTION f(a text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT lower(a)'; \
+                 CREATE FUNCTION g(a text) RETURNS text LANGUAGE sql IMMUTABLE RETURN f(a) || '!'; \
+                 CREATE TABLE p (id int, a text) PARTITION BY LIST (id); CREATE TABLE one PARTITION OF p FOR VALUES IN (1); \
+                 CREATE INDEX i ON p (g(a))",
+        rows: "INSERT INTO p VALUES (1, 'x'); SET enable_seqscan = off",
+        after: "CREATE FUNCTION f(a text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT upper(a)'; \
+                CREATE FUNCTION g(a text) RETURNS text LANGUAGE sql IMMUTABLE RETURN f(a) || '!'; \
+                CREATE TABLE p (id int, a text) PARTITION BY LIST (id); CREATE TABLE one PARTITION OF p FOR VALUES IN (1); \
+                CREATE INDEX i ON p (g(a))",
+        query: "SELECT a FROM p WHERE g(a) = 'X!'",
+        answer: "x",
+    },
+    Case {
+        before: "CREATE TEXT SEARCH CONFIGURATION c (COPY = simple); \
+                 CREATE TABLE t (a text, v tsvector GENERATED ALWAYS AS (to_tsvector('c', a)) STORED)",
+        rows: "INSERT INTO t VALUES ('dogs')",
+        after: "CREATE TEXT SEARCH CONFIGURATION c (COPY = simple); ALTER TEXT SEARCH CONFIGURATION c \
+                ALTER MAPPING FOR asciiword WITH english_stem; \
+                CREATE TABLE t (a text, v tsvector GENERATED ALWAYS AS (to_tsvector('c', a)) STORED)",
+        query: "SELECT v::text FROM t",
+        answer: "'dog':1",
+    },
 ];
 
 #[tokio::test]
@@ -272,6 +375,95 @@ async fn rows_outlive_a_draft() {
             wanted.close().await.unwrap();
         }
     }
+}
+
+/// Returns the draft from one schema to another, and a database that has the first with these rows.
+async fn drafted(before: &str, rows: &str, after: &str, mode: Mode) -> Option<(postgres::Database, Draft)> {
+    let (one, other) = (postgres::database()?, postgres::database()?);
+    let (mut connection, mut wanted) = (one.connect().await, other.connect().await);
+    run(&mut connection, before).await;
+    run(&mut connection, rows).await;
+    run(&mut wanted, after).await;
+    let drafted = draft(&read(&one.url()).await, &read(&other.url()).await, mode);
+    connection.close().await.unwrap();
+    wanted.close().await.unwrap();
+    Some((one, drafted))
+}
+
+/// Rows that passed the old function may not pass the new one, and nothing else would ever find them.
+#[tokio::test]
+async fn rows_that_do_not_pass_a_changed_function_stop_the_draft() {
+    for (table, message) in [
+        ("CREATE TABLE t (a int, CONSTRAINT c CHECK (ok(a)))", "constraint \"c\" of relation \"t\" is violated"),
+        ("CREATE DOMAIN d AS int CONSTRAINT c CHECK (ok(VALUE)); CREATE TABLE t (a d)", "violate the new constraint"),
+        (
+            "CREATE TABLE t (a int, CONSTRAINT c EXCLUDE USING btree (ok(a) WITH =))",
+            "could not create exclusion constraint",
+        ),
+        (
+            "CREATE TABLE t (a int, b bool GENERATED ALWAYS AS (ok(a)) STORED, CONSTRAINT c CHECK (b))",
+            "violates check constraint \"c\"",
+        ),
+        ("CREATE TABLE t (a int); CREATE UNIQUE INDEX c ON t (ok(a))", "could not create unique index"),
+    ] {
+        for mode in [Mode::Online, Mode::Offline] {
+            let ok = |at: u32| {
+                let unlike = table.contains("EXCLUDE") || table.contains("UNIQUE");
+                let body = if unlike { format!("a > {at} AND a < 6") } else { format!("a > {at}") };
+                format!("CREATE FUNCTION ok(a int) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT {body}'; {table}")
+            };
+            let rows = "INSERT INTO t VALUES (5), (9)";
+            let (before, after) = (ok(4), ok(5));
+            let Some((one, found)) = drafted(&before, rows, &after, mode).await else { return };
+            let mut connection = one.connect().await;
+            let ran = apply(&mut connection, &found).await;
+            let said = ran.as_ref().is_err_and(|why| why.contains(message));
+            assert!(said, "{}{ran:?}", shown(&found));
+            connection.close().await.unwrap();
+        }
+    }
+}
+
+/// Each statement has its own lock, and what cannot be known is asked.
+#[tokio::test]
+async fn what_a_changed_function_has_computed_is_computed_again() {
+    let before = "CREATE FUNCTION f(a text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT lower(a)'; \
+                  CREATE FUNCTION g(a text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT f(a)'; \
+                  CREATE TABLE t (a text, b text GENERATED ALWAYS AS (f(a)) STORED, c text CHECK (f(c) <> '')); \
+                  CREATE INDEX i ON t (f(a)); CREATE INDEX j ON t (g(a)); CREATE INDEX k ON t (c) WHERE f(c) > 'a'; \
+                  CREATE FUNCTION now() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; \
+                  CREATE TRIGGER x BEFORE INSERT OR UPDATE ON t FOR EACH ROW EXECUTE FUNCTION public.now()";
+    let after = before.replace("lower", "upper");
+    let Some((_, online)) = drafted(before, "", &after, Mode::Online).await else { return };
+    let again = "computes stored values again, as what they are computed with changes";
+    let function = "CREATE OR REPLACE FUNCTION public.f(a text)\n RETURNS text\n LANGUAGE sql\n IMMUTABLE\nAS \
+                    $function$SELECT upper(a)$function$;\n\
+                    index j of public.t may keep what was computed before function public.f(text) changes: function \
+                    public.g(text) names function public.f(text) in its text\n";
+    let question = "whether this may write every row of public.t, although trigger x on public.t is there";
+    assert_eq!(
+        shown(&online),
+        format!(
+            "-- outside a transaction\n{function}\
+             ALTER TABLE public.t DROP CONSTRAINT t_c_check, ADD CONSTRAINT t_c_check CHECK ((public.f(c) <> ''::text)) NOT VALID; -- {again}\n\
+             ALTER TABLE public.t VALIDATE CONSTRAINT t_c_check; -- fails if a row does not pass the check -- {again}\n\
+             UPDATE public.t SET a = a; -- fails if a new value does not fit -- {again} -- ? {question}\n\
+             REINDEX INDEX CONCURRENTLY public.i; -- {again}\n\
+             REINDEX INDEX CONCURRENTLY public.k; -- {again}\n"
+        )
+    );
+    let Some((_, offline)) = drafted(before, "", &after, Mode::Offline).await else { return };
+    assert_eq!(
+        shown(&offline),
+        format!(
+            "-- in a transaction\nDROP INDEX public.i;\nDROP INDEX public.k;\n{function}\
+             CREATE INDEX i ON public.t USING btree (public.f(a));\n\
+             CREATE INDEX k ON public.t USING btree (c) WHERE (public.f(c) > 'a'::text);\n\
+             ALTER TABLE public.t DROP CONSTRAINT t_c_check, ADD CONSTRAINT t_c_check CHECK ((public.f(c) <> ''::text)); \
+             -- fails if a row does not pass the check -- {again}\n\
+             UPDATE public.t SET a = a; -- fails if a new value does not fit -- {again} -- ? {question}\n"
+        )
+    );
 }
 
 /// What a busy table gets is divided into steps that block nobody for long.
@@ -309,6 +501,39 @@ async fn a_draft_is_online_by_default() {
     assert_eq!(left(&after, &read(&one.url()).await), [""; 0]);
     connection.close().await.unwrap();
     wanted.close().await.unwrap();
+}
+
+/// Queries have an index, and rows a constraint, at every moment.
+#[tokio::test]
+async fn the_old_index_goes_when_the_new_one_is_there() {
+    let before = "CREATE TABLE t (id int NOT NULL, tenant int NOT NULL, a text, CONSTRAINT k UNIQUE (id)); CREATE INDEX i ON t (a); \
+                  CREATE INDEX old ON t (tenant); CREATE TABLE u (t int CONSTRAINT f REFERENCES t (id))";
+    let after = "CREATE TABLE t (id int NOT NULL, tenant int NOT NULL, a text, CONSTRAINT k UNIQUE (id) INCLUDE (a)); \
+                 CREATE INDEX i ON t (a, id); CREATE INDEX new ON t (tenant, a); CREATE TABLE u (t int CONSTRAINT f REFERENCES t (id))";
+    let Some((one, online)) =
+        drafted(before, "INSERT INTO t VALUES (1, 1); INSERT INTO u VALUES (1)", after, Mode::Online).await
+    else {
+        return;
+    };
+    assert_eq!(
+        shown(&online),
+        "-- outside a transaction\n\
+         CREATE UNIQUE INDEX CONCURRENTLY k_new ON public.t (id) INCLUDE (a); -- fails if two rows have the same values\n\
+         CREATE INDEX CONCURRENTLY i_new ON public.t USING btree (a, id);\n\
+         DROP INDEX CONCURRENTLY public.i;\n\
+         ALTER INDEX public.i_new RENAME TO i;\n\
+         CREATE INDEX CONCURRENTLY new ON public.t USING btree (tenant, a);\n\
+         DROP INDEX CONCURRENTLY public.old;\n\
+         -- in a transaction\n\
+         ALTER TABLE public.u DROP CONSTRAINT f;\n\
+         ALTER TABLE public.t DROP CONSTRAINT k, ADD CONSTRAINT k UNIQUE USING INDEX k_new;\n\
+         ALTER TABLE public.u ADD CONSTRAINT f FOREIGN KEY (t) REFERENCES public.t(id) NOT VALID;\n\
+         -- in a transaction\n\
+         ALTER TABLE public.u VALIDATE CONSTRAINT f; -- fails if a row refers to one that does not exist\n"
+    );
+    let mut connection = one.connect().await;
+    apply(&mut connection, &online).await.unwrap();
+    connection.close().await.unwrap();
 }
 
 /// A primary key makes its columns NOT NULL, which is done without a long lock too.

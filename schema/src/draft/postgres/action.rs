@@ -13,14 +13,15 @@ use super::object;
 use super::order::Action;
 use super::part::{Model, Part, Parts, parents};
 use super::sequence;
+use super::stale::Stale;
 use super::table;
 use super::types;
 use super::view;
-use crate::draft::step::{Hazard, Mode, Statement, Step};
+use crate::draft::step::{Hazard, Loss, Mode, Statement, Step};
 use crate::draft::write::{ident, literal, qualified};
 use crate::model::{
-    Column, Constraint, ConstraintKind, Index, Name, Object, ObjectKind, Privilege, Schema, Sequence, Table, TableKind,
-    Type, TypeKind,
+    Column, Constraint, ConstraintKind, Index, Name, Object, ObjectKind, Privilege, RowSecurity, Schema, Sequence,
+    Table, TableKind, Type, TypeKind,
 };
 
 /// All actions that make the new parts of the old ones.
@@ -29,6 +30,7 @@ pub(super) fn all(
     old: &Parts<'_>,
     new: &Parts<'_>,
     fates: &BTreeMap<Key, Fate>,
+    stale: &BTreeMap<Key, Stale>,
     mode: Mode,
 ) -> Vec<Action> {
     let mut writer = Writer {
@@ -60,6 +62,7 @@ pub(super) fn all(
     for (key, fate) in fates {
         writer.part(key, fate);
     }
+    writer.recompute(stale);
     writer.link();
     writer.actions
 }
@@ -99,6 +102,7 @@ mod rank {
     pub(super) const DROP_FOR_ANOTHER: u32 = 0;
     pub(super) const DROP: u32 = 1;
     pub(super) const CREATE: u32 = 10;
+    pub(super) const RECOMPUTE: u32 = 60;
     pub(super) const LOSE: u32 = 90;
     pub(super) const LAST: u32 = 99;
 }
@@ -113,7 +117,7 @@ impl Writer<'_> {
                 }
             }
             Fate::Open(why) => {
-                let step = Step::Open { what: format!("{} differs", shown(key)), why: why.clone() };
+                let step = Step::Open { what: format!("{} differs", key.shown()), why: why.clone() };
                 self.make(key, vec![step]);
             }
             Fate::Renamed { from, then } => {
@@ -550,6 +554,16 @@ impl Writer<'_> {
             _ => None,
         });
         let mut found = table::create(it, parent, &inline);
+        if let Some(partition) = &it.partition_of
+            && self.old.all.values().any(|part| {
+                matches!(part.model, Model::Parent(other) if other.partition_of.as_ref()
+                    .is_some_and(|other| other.parent == partition.parent && other.bound == "DEFAULT"))
+            })
+            && !self.is_new(&Key::Table(partition.parent.clone()))
+        {
+            let why = "the default partition has a row that belongs into it".to_owned();
+            found[0].hazards.push(Hazard::MayFail(why));
+        }
         found.extend(self.unwanted(&table::address(it), " ON TABLES", Some(&it.name), &it.meta.privileges));
         found.extend(inline.iter().filter_map(|constraint| constraint::comment(it, None, constraint)));
         if let Some(Model::Table(before)) = self.old.get(&Key::Table(it.name.clone())).map(|part| part.model)
@@ -604,13 +618,18 @@ impl Writer<'_> {
             self.actions[later].after_commit.insert(index);
             return;
         }
-        match constraint::unique_index(table, it) {
+        let is_replaced = self.is_replaced(key);
+        let own = Constraint { name: it.name.as_ref().map(|name| aside(name)), ..it.clone() };
+        match constraint::unique_index(table, if is_replaced { &own } else { it }) {
             Some(build) => {
                 let built = self.add(vec![Step::Statement(build)], rank::CREATE + kind_rank(key));
                 self.actions[built].outside_transaction = true;
                 self.builds.insert(key.clone(), built);
-                let index = self.make(key, steps(constraint::using_index(table, it)));
+                let index = self.make(key, steps(constraint::using_index(table, it, is_replaced.then_some(&own))));
                 self.actions[index].after.insert(built);
+                if is_replaced {
+                    self.ends.insert(key.clone(), index);
+                }
             }
             None => {
                 self.make(key, steps(constraint::add(table, it)));
@@ -624,8 +643,48 @@ impl Writer<'_> {
             _ => None,
         };
         let concurrently = self.is_busy(on) && it.valid;
-        let index = self.make(key, steps(index::create(on, it, kind, concurrently)));
+        let before = match self.old.get(key).map(|part| part.model) {
+            Some(Model::Index(_, before)) if self.is_replaced(key) => Some(before),
+            _ => None,
+        };
+        let found = match before {
+            Some(before) => index::replace(on, before, it, &aside(&it.name)),
+            None => index::create(on, it, kind, concurrently),
+        };
+        let index = self.make(key, steps(found));
         self.actions[index].outside_transaction = concurrently;
+        if before.is_some() {
+            self.ends.insert(key.clone(), index);
+        }
+    }
+
+    /// Whether the index of a busy table stays until another one with its name has been built.
+    fn is_replaced(&self, key: &Key) -> bool {
+        let (Some(old), Some(new)) = (self.old.get(key), self.new.get(key)) else { return false };
+        let Some(table) = table_of(key) else { return false };
+        let is_built = match (old.model, new.model) {
+            (Model::Index(_, before), Model::Index(_, after)) => {
+                before.valid && after.valid && index::above(before).is_none() && index::above(after).is_none()
+            }
+            (Model::Constraint(_, before), Model::Constraint(of, after)) => {
+                let has_index = |it| constraint::unique_index(of, it).is_some();
+                has_index(before) && has_index(after) && !before.inherited && !after.inherited
+            }
+            _ => false,
+        };
+        // The names of the server have 63 bytes.
+        let has_room = matches!(key, Key::Index(_, name) | Key::Constraint(_, name) if aside(name).len() < 64);
+        let stays = |need: &Key| match self.fates.get(need) {
+            Some(Fate::Stays) => true,
+            Some(Fate::Changes(_)) => !matches!(need, Key::Column(..)) || !self.is_retyped(need),
+            _ => false,
+        };
+        is_built
+            && has_room
+            && matches!(self.fates.get(key), Some(Fate::Again { .. }))
+            && self.is_busy(table)
+            && old.needs.iter().all(stays)
+            && new.needs.iter().all(|need| stays(need) || matches!(self.fates.get(need), Some(Fate::Created)))
     }
 
     fn find_dropper(&self, key: &Key) -> Option<Key> {
@@ -649,7 +708,8 @@ impl Writer<'_> {
                 let table_key = Key::Table(table.name.clone());
                 gone(table_key.clone()).or_else(|| again(table_key)).or_else(|| {
                     let of = parents(table).map(|parent| Key::Column(parent.clone(), column.name.clone()));
-                    of.into_iter().find(|key| column.inherited && self.old.get(key).is_some())
+                    let stays = column.inherited && !self.leaves(&table.name);
+                    of.into_iter().find(|key| stays && self.old.get(key).is_some())
                 })
             }
             Model::Default(table, column) => {
@@ -667,7 +727,7 @@ impl Writer<'_> {
                     return (!is_circle).then(|| of_table.clone());
                 }
                 if it.inherited {
-                    return of_table.or_else(|| of_parents(self.old, table, it));
+                    return of_table.or_else(|| of_parents(self.old, table, it).filter(|_| !self.leaves(&table.name)));
                 }
                 of_table.or_else(|| {
                     let column = it.columns.iter().find_map(|column| of_column(&table.name, column));
@@ -684,7 +744,8 @@ impl Writer<'_> {
                         return of_table;
                     };
                     let of = parents(table).map(|parent| Key::Index(parent.clone(), above.clone()));
-                    return of_table.or_else(|| of.into_iter().find(|key| self.old.get(key).is_some()));
+                    let of = of.into_iter().find(|key| self.old.get(key).is_some());
+                    return of_table.or(of.filter(|_| !self.leaves(&table.name)));
                 }
                 of_table.or_else(|| {
                     let needs = &self.old.get(key)?.needs;
@@ -718,6 +779,11 @@ impl Writer<'_> {
         }
     }
 
+    /// Whether a table is no partition or child of another any more.
+    fn leaves(&self, table: &Name) -> bool {
+        self.is_gone(&Key::Parent(table.clone()))
+    }
+
     /// Whether two tables that go refer to each other, directly or by way of others that go.
     fn is_circle(&self, table: &Name, referred: &Name) -> bool {
         if !self.is_gone(&Key::Table(referred.clone())) {
@@ -742,7 +808,7 @@ impl Writer<'_> {
     }
 
     fn drop(&mut self, key: &Key, again: bool) {
-        if self.dropped_with(key).is_some() {
+        if self.dropped_with(key).is_some() || (again && self.is_replaced(key)) {
             return;
         }
         let Some(part) = self.old.get(key) else { return };
@@ -774,9 +840,12 @@ impl Writer<'_> {
                 if !again {
                     rank = rank::LOSE + 1;
                 }
-                vec![Step::Statement(if copied { table::put_aside(it) } else { table::drop(it) })]
+                let leaves = it.partition_of.is_some() && !copied && self.is_referred_to(key);
+                let mut found = if leaves { self.leave(it) } else { Vec::new() };
+                found.push(if copied { table::put_aside(it) } else { table::drop(it) });
+                steps(found)
             }
-            Model::Parent(it) => steps(table::leave(it, &[])),
+            Model::Parent(it) => steps(self.leave(it)),
             Model::Marks(_) => Vec::new(),
             Model::Column(table, it) => {
                 if !again {
@@ -802,6 +871,25 @@ impl Writer<'_> {
         self.ends.insert(key.clone(), index);
     }
 
+    /// Takes a table from its parents, if no foreign key minds.
+    fn leave(&self, it: &Table) -> Vec<Statement> {
+        let mut found = table::leave(it, &[]);
+        if it.partition_of.is_some() && self.is_referred_to(&Key::Table(it.name.clone())) {
+            let why = "a row refers to one of the partition".to_owned();
+            found.iter_mut().for_each(|statement| statement.hazards.push(Hazard::MayFail(why.clone())));
+        }
+        found
+    }
+
+    /// Whether a foreign key refers to a table or to the one that it is a partition of, which the server does not let go of
+    /// a partition that is dropped.
+    fn is_referred_to(&self, key: &Key) -> bool {
+        self.old.all.values().any(|part| {
+            matches!(part.model, Model::Constraint(_, it) if it.kind == ConstraintKind::ForeignKey)
+                && part.needs.contains(key)
+        })
+    }
+
     /// Creates a type beside the old one, moves the columns to it, and drops the old one.
     fn swap(&mut self, key: &Key) {
         let (Some(Part { model: Model::Type(before), .. }), Some(Part { model: Model::Type(after), .. })) =
@@ -813,7 +901,7 @@ impl Writer<'_> {
         let address = types::address(before).object;
         let mut found = vec![Statement::new(format!("ALTER {address} RENAME TO {}", ident(&aside.name)))];
         found.extend(types::create(after));
-        let lost = lost_values(before, after);
+        let (old, lost) = (before, lost_values(before, after));
         for part in self.new.all.values().filter(|part| part.needs.contains(key)) {
             let Model::Column(table, column) = part.model else { continue };
             let column_key = Key::Column(table.name.clone(), column.name.clone());
@@ -824,16 +912,22 @@ impl Writer<'_> {
             }
             let name = ident(&column.name);
             let mut statement = Statement::new(format!(
-                "{} ALTER COLUMN {name} TYPE {} USING {name}::text::{}",
+                "{} ALTER COLUMN {name} TYPE {} USING {}",
                 column::alter(table),
                 column.data_type,
-                column.data_type
+                types::converted(old, after, &name, &column.data_type)
             ));
             statement.hazards.push(Hazard::Rewrites);
+            if !matches!(after.kind, TypeKind::Enum(_)) {
+                statement = statement.with(Hazard::MayFail("a value does not fit".to_owned()));
+            }
+            if types::loses_attributes(old, after) {
+                statement = statement.with(Hazard::Loses(Loss::Column));
+            }
             if !lost.is_empty() {
                 let values: Vec<String> = lost.iter().map(|value| literal(value)).collect();
                 statement = statement.with(Hazard::MayFail(format!("a row has the value {}", values.join(" or "))));
-                statement = statement.with(Hazard::Loses(crate::draft::step::Loss::EnumValue));
+                statement = statement.with(Hazard::Loses(Loss::EnumValue));
             }
             found.push(statement);
         }
@@ -843,6 +937,136 @@ impl Writer<'_> {
         let end = self.add(vec![Step::Statement(dropped)], rank::CREATE + 1);
         self.actions[end].after.insert(index);
         self.ends.insert(key.clone(), end);
+    }
+
+    /// Computes again what keeps the values of before. Outside of a transaction each statement locks for itself, and nobody
+    /// waits for the whole.
+    fn recompute(&mut self, stale: &BTreeMap<Key, Stale>) {
+        let stays = |key: &Key| {
+            matches!(self.fates.get(key), Some(Fate::Stays | Fate::Changes(_) | Fate::Renamed { .. }))
+                || matches!(key, Key::Object(ObjectKind::Cast, ..))
+        };
+        let mut tables: BTreeMap<&Name, (BTreeSet<String>, BTreeSet<&Key>)> = BTreeMap::new();
+        let mut views: Vec<(&Key, usize)> = Vec::new();
+        for (key, it) in stale.iter().filter(|(key, _)| stays(key)) {
+            if !it.doubt.is_empty() {
+                self.doubt(key, it);
+                continue;
+            }
+            let online = self.mode == Mode::Online;
+            let (rank, statements) = match self.new.get(key).map(|part| part.model) {
+                Some(Model::Type(it)) => (0, types::check_again(it)),
+                Some(Model::Constraint(table, it)) => (1, constraint::again(table, it, online)),
+                Some(Model::Column(table, column)) => {
+                    let (columns, causes) = tables.entry(&table.name).or_default();
+                    let expression = column.generated.iter().map(|generated| generated.expression.as_str());
+                    columns.extend(expression.flat_map(|expression| column::written_for(table, expression)));
+                    causes.extend(&it.causes);
+                    continue;
+                }
+                Some(Model::View(it)) => (3, vec![view::refresh(it, online)]),
+                Some(Model::Index(on, it)) => (4, vec![index::rebuild(on, it)]),
+                _ => continue,
+            };
+            let index = self.follow(statements, rank, &it.causes);
+            self.follows.extend(self.made(key).map(|made| (made, index)));
+            if matches!(key, Key::View(_)) {
+                views.push((key, index));
+            }
+        }
+        for (name, (columns, causes)) in tables {
+            let Some(Model::Table(table)) = self.new.get(&Key::Table(name.clone())).map(|part| part.model) else {
+                continue;
+            };
+            let mut statement = column::write_again(table, &columns);
+            statement.question = self.asked_about_rows(table);
+            self.follow(vec![statement], 2, causes);
+        }
+        for (view, index) in &views {
+            let read = views.iter().filter(|(other, _)| other != view && self.reads(view, other));
+            let read: Vec<(usize, usize)> = read.map(|(_, of)| (*of, *index)).collect();
+            self.follows.extend(read);
+        }
+    }
+
+    /// Asks whether a part is stale where what it is computed with changes.
+    fn doubt(&mut self, key: &Key, it: &Stale) {
+        let causes: Vec<String> = it.causes.iter().map(Key::shown).collect();
+        let what = format!("{} may keep what was computed before {} changes", key.shown(), causes.join(", "));
+        if let Some(made) = it.causes.iter().find_map(|cause| self.made(cause)) {
+            self.actions[made].steps.push(Step::Open { what, why: it.doubt.clone() });
+        }
+    }
+
+    /// Adds an action that follows what changes in place. Online they are in one script: one that changes nothing a test
+    /// can see would be a migration without a test.
+    fn follow<'k>(
+        &mut self,
+        statements: Vec<Statement>,
+        rank: u32,
+        causes: impl IntoIterator<Item = &'k Key>,
+    ) -> usize {
+        let mut steps = steps(statements);
+        steps.iter_mut().for_each(recomputes);
+        let index = self.add(steps, rank::RECOMPUTE + rank);
+        let online = self.mode == Mode::Online;
+        self.actions[index].outside_transaction = online;
+        let made: Vec<usize> = causes.into_iter().filter_map(|cause| self.made(cause)).collect();
+        for made in made {
+            self.follows.push((made, index));
+            self.actions[made].outside_transaction |= online;
+        }
+        index
+    }
+
+    /// Whether a view reads another one, directly or by way of others.
+    fn reads(&self, view: &Key, other: &Key) -> bool {
+        let mut seen = BTreeSet::new();
+        let mut queue = vec![view];
+        while let Some(key) = queue.pop() {
+            let needs = self.new.get(key).map(|part| &part.needs).into_iter().flatten();
+            queue.extend(needs.filter(|need| matches!(need, Key::View(_)) && seen.insert(*need)));
+        }
+        seen.contains(other)
+    }
+
+    /// What a person must decide before every row of a table is written.
+    fn asked_about_rows(&self, table: &Table) -> Option<String> {
+        let mut names = vec![&table.name];
+        while let Some(more) = self.new.all.values().find_map(|part| match part.model {
+            Model::Table(it) if !names.contains(&&it.name) && parents(it).any(|of| names.contains(&of)) => {
+                Some(&it.name)
+            }
+            _ => None,
+        }) {
+            names.push(more);
+        }
+        let fires = |it: &Object| {
+            let is_on = it.on.as_ref().is_some_and(|on| names.contains(&on));
+            let event = it.definition.split(" ON ").next().unwrap_or_default();
+            let is_update = match it.kind {
+                ObjectKind::Trigger => event.contains("UPDATE"),
+                ObjectKind::Rule => it.definition.contains(" ON UPDATE "),
+                _ => false,
+            };
+            is_on && is_update && !it.meta.details.iter().any(|one| one.name == "enabled" && one.value == "false")
+        };
+        let found: Vec<String> = self
+            .new
+            .all
+            .iter()
+            .filter(|(_, part)| matches!(part.model, Model::Object(it) if fires(it)))
+            .map(|(key, _)| key.shown())
+            .collect();
+        let mut why = found;
+        why.extend((table.row_security == RowSecurity::Forced).then(|| "the policies apply to it".to_owned()));
+        (!why.is_empty()).then(|| {
+            format!(
+                "whether this may write every row of {}, although {} is there",
+                qualified(&table.name),
+                why.join(", ")
+            )
+        })
     }
 
     /// Whether a part is anything but a column that keeps its type.
@@ -936,6 +1160,12 @@ impl Writer<'_> {
                     edges.extend(self.made(need).map(|of| (end, of)));
                 }
             }
+            if let Key::Constraint(table, _) | Key::Index(table, _) = key
+                && self.leaves(table)
+                && is_drop(key)
+            {
+                edges.extend(self.end(&Key::Parent(table.clone())).map(|left| (left, end)));
+            }
             for need in part.prefers.iter().filter(|need| is_drop(need)) {
                 // What an extension made is not read, and may be needed by whatever goes.
                 let is_extension = matches!(need, Key::Object(ObjectKind::Extension, ..));
@@ -966,7 +1196,7 @@ impl Writer<'_> {
                 }
             }
             wishes.extend(part.prefers.iter().filter_map(|need| Some((self.made(need)?, made))));
-            if matches!(self.fates.get(key), Some(Fate::Again { .. })) {
+            if matches!(self.fates.get(key), Some(Fate::Again { .. })) && self.end(key) != Some(made) {
                 edges.extend(self.end(key).map(|end| (end, made)));
                 if let Some(&built) = self.builds.get(key) {
                     edges.extend(self.end(key).map(|end| (end, built)));
@@ -986,6 +1216,7 @@ impl Writer<'_> {
             }
         }
         edges.append(&mut self.follows);
+        self.link_replaced(&mut edges, &mut wishes);
         self.link_defaults(&mut edges);
         self.link_names(&mut edges);
         self.link_copies(&mut edges);
@@ -1001,6 +1232,24 @@ impl Writer<'_> {
     /// Whether the parent of its table brings a part along.
     fn is_brought(&self, key: &Key) -> bool {
         self.created_with(key).is_some_and(|with| table_of(with) != table_of(key))
+    }
+
+    /// A foreign key stays until the index that it needs has been built again, and an index until those are built that may
+    /// take its place.
+    fn link_replaced(&self, edges: &mut Vec<(usize, usize)>, wishes: &mut Vec<(usize, usize)>) {
+        for (key, part) in &self.old.all {
+            let Some(end) = self.end(key) else { continue };
+            let replaced = part.needs.iter().filter(|need| self.is_replaced(need));
+            edges.extend(replaced.filter_map(|need| self.builds.get(need)).map(|&built| (built, end)));
+            let Key::Index(table, _) = key else { continue };
+            if self.is_gone(key) && self.is_busy(table) {
+                let new = self.makes.iter().filter(|(other, _)| {
+                    matches!(other, Key::Index(of, _) if of == table)
+                        && matches!(self.fates.get(other), Some(Fate::Created))
+                });
+                wishes.extend(new.map(|(_, &made)| (made, end)));
+            }
+        }
     }
 
     /// Default privileges change last, so that they are given to no object of this draft.
@@ -1027,6 +1276,10 @@ impl Writer<'_> {
                 continue;
             }
             for end in relation_names(part.model).iter().filter_map(|name| gone.get(name)).flatten() {
+                // One that replaces another has a name of its own before.
+                if self.made(key) == Some(*end) {
+                    continue;
+                }
                 let made = self.made(key).into_iter().chain(self.builds.get(key).copied());
                 edges.extend(made.map(|made| (*end, made)));
             }
@@ -1066,6 +1319,10 @@ impl Writer<'_> {
                 Some(Model::Table(table)) if matches!(table.kind, TableKind::Ordinary) && table.partition_of.is_none());
             let is_drop = matches!(self.fates.get(&key), Some(Fate::Dropped | Fate::Again { .. }));
             let own = self.makes.get(&key).copied();
+            // It is part of what replaces it.
+            if own == Some(end) {
+                continue;
+            }
             let waits =
                 self.actions.iter().enumerate().any(|(index, action)| {
                     action.after.contains(&end) && Some(index) != own && !action.steps.is_empty()
@@ -1132,6 +1389,14 @@ fn recreates(step: &mut Step) {
     }
 }
 
+fn recomputes(step: &mut Step) {
+    if let Step::Statement(statement) = step
+        && !statement.sql.starts_with("COMMENT")
+    {
+        statement.hazards.push(Hazard::Recomputes);
+    }
+}
+
 /// Whether the rows of a table are copied to one of another kind.
 fn is_copied(before: &Table, after: &Table) -> bool {
     let has_rows = |table: &Table| matches!(table.kind, TableKind::Ordinary | TableKind::Partitioned { .. });
@@ -1190,19 +1455,9 @@ fn table_of(key: &Key) -> Option<&Name> {
     }
 }
 
-/// The name of a part for people.
-fn shown(key: &Key) -> String {
-    match key {
-        Key::Namespace(name) => format!("schema {name}"),
-        Key::Type(name) => format!("type {}", qualified(name)),
-        Key::Sequence(name) | Key::Owned(name) => format!("sequence {}", qualified(name)),
-        Key::Table(name) | Key::Parent(name) | Key::Marks(name) => format!("table {}", qualified(name)),
-        Key::Column(table, name) | Key::Default(table, name) => format!("column {}.{}", qualified(table), ident(name)),
-        Key::Constraint(table, name) => format!("constraint {} of {}", ident(name), qualified(table)),
-        Key::Index(table, name) => format!("index {} of {}", ident(name), qualified(table)),
-        Key::View(name) => format!("view {}", qualified(name)),
-        Key::Object(kind, name, _) => format!("{kind:?} {}", qualified(name)).to_lowercase(),
-    }
+/// The name of an index until it replaces another one.
+fn aside(name: &str) -> String {
+    format!("{name}_new")
 }
 
 /// The order of kinds in a script.

@@ -1,6 +1,8 @@
 //! The columns of tables: their types, defaults, identities and options.
 
-use super::mention::last_name;
+use std::collections::BTreeSet;
+
+use super::mention::{Mentioned, last_name};
 use super::meta;
 use super::options;
 use super::sequence;
@@ -74,6 +76,28 @@ fn is_volatile(default: &str) -> bool {
         let name = default[..at].rsplit(|c| !is_of_name(c)).next().unwrap_or_default();
         name.contains('.') || volatile.contains(&name) || name.starts_with("uuid_generate")
     })
+}
+
+/// The columns that a statement must write so that the server computes a stored expression again. It does not if it cannot
+/// tell that one of them changes.
+pub(super) fn written_for(table: &Table, expression: &str) -> Vec<String> {
+    if !matches!(table.kind, TableKind::Ordinary | TableKind::Partitioned { .. }) {
+        return Vec::new();
+    }
+    let mentioned = Mentioned::of(expression);
+    let is_written = |it: &&Column| {
+        let always = it.identity.as_ref().is_some_and(|identity| identity.always);
+        mentioned.has_word(&it.name) && it.generated.is_none() && !always
+    };
+    table.columns.iter().filter(is_written).map(|it| it.name.clone()).collect()
+}
+
+/// Writes columns as they are, so that the server computes from them what it has stored.
+pub(super) fn write_again(table: &Table, columns: &BTreeSet<String>) -> Statement {
+    let columns: Vec<String> =
+        columns.iter().map(|column| ident(column)).map(|name| format!("{name} = {name}")).collect();
+    let statement = Statement::new(format!("UPDATE {} SET {}", qualified(&table.name), columns.join(", ")));
+    statement.with(Hazard::MayFail("a new value does not fit".to_owned()))
 }
 
 /// What a new column has besides its definition.
@@ -188,7 +212,10 @@ pub(super) fn retype(table: &Table, before: &Column, after: &Column) -> Statemen
         if !is_text(data_type) && !widens(before, data_type) {
             statement = statement.with(Hazard::MayFail("a value cannot be converted".to_owned()));
         }
-        statement = statement.with(Hazard::Rewrites);
+        statement = statement.with(match is_same_in_utc(before, data_type) {
+            true => Hazard::RewritesUnless("TimeZone is UTC".to_owned()),
+            false => Hazard::Rewrites,
+        });
         if rounds(before, data_type) {
             statement = statement.with(Hazard::Loses(Loss::Precision));
         }
@@ -227,6 +254,13 @@ fn keeps_storage(before: &str, after: &str) -> bool {
         "cidr" => new == "inet",
         _ => false,
     }
+}
+
+/// Whether values with and without a time zone are stored alike where the zone of the session is UTC, as that of the driver
+/// is. The server looks at the values if it has to round them.
+fn is_same_in_utc(before: &str, after: &str) -> bool {
+    let ((old, _), (new, to)) = (parsed(before), parsed(after));
+    old != new && [old, new].iter().all(|it| it.starts_with("timestamp")) && (to.is_empty() || to == [6])
 }
 
 /// The digits behind the point, if they are limited.

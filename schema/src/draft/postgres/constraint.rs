@@ -68,12 +68,26 @@ pub(super) fn can_wait(it: &Constraint) -> bool {
         && !definition(it).ends_with(" NOT ENFORCED")
 }
 
-/// Makes a constraint of a unique index that was built before.
-pub(super) fn using_index(table: &Table, it: &Constraint) -> Vec<Statement> {
+/// Adds a constraint again, so that it looks at the rows that it has passed before. No moment is without it.
+pub(super) fn again(table: &Table, it: &Constraint, online: bool) -> Vec<Statement> {
+    let later = online && can_wait(it);
+    let (end, name) = (if later { " NOT VALID" } else { "" }, name(it));
+    let sql = format!("{} DROP CONSTRAINT {name}, ADD CONSTRAINT {name} {}{end}", alter(table), definition(it));
+    let statement = Statement::new(sql);
+    let mut found = vec![if later { statement } else { risky(statement, it) }];
+    found.extend(comment(table, None, it));
+    found.extend(later.then(|| validate(table, it)));
+    found
+}
+
+/// Makes a constraint of a unique index that was built before, under another name if it takes the place of one.
+pub(super) fn using_index(table: &Table, it: &Constraint, built: Option<&Constraint>) -> Vec<Statement> {
     let word = if it.kind == ConstraintKind::PrimaryKey { "PRIMARY KEY" } else { "UNIQUE" };
     let deferrable = definition(it).find(" DEFERRABLE").map_or("", |at| &definition(it)[at..]);
-    let name = name(it);
-    let sql = format!("{} ADD CONSTRAINT {name} {word} USING INDEX {name}{deferrable}", alter(table));
+    let own = name(it);
+    let drop = built.map_or_else(String::new, |_| format!(" DROP CONSTRAINT {own},"));
+    let index = name(built.unwrap_or(it));
+    let sql = format!("{}{drop} ADD CONSTRAINT {own} {word} USING INDEX {index}{deferrable}", alter(table));
     let mut found = vec![Statement::new(sql)];
     found.extend(comment(table, None, it));
     found

@@ -15,7 +15,7 @@ use super::table;
 use super::types;
 use super::view;
 use crate::draft::step::Statement;
-use crate::model::{Name, ObjectKind, Table, TypeKind};
+use crate::model::{ConstraintKind, Name, ObjectKind, Table, TypeKind};
 
 /// What happens to a part.
 #[derive(Clone, Debug)]
@@ -40,7 +40,7 @@ pub(super) enum Fate {
     },
 }
 
-/// The fates of all parts of both schemas. An old part that is renamed has none.
+/// The fates of all parts of both schemas by their own changes. An old part that is renamed has none.
 pub(super) fn decide(old: &Parts<'_>, new: &Parts<'_>) -> BTreeMap<Key, Fate> {
     let mut fates = BTreeMap::new();
     for (key, part) in &old.all {
@@ -53,13 +53,31 @@ pub(super) fn decide(old: &Parts<'_>, new: &Parts<'_>) -> BTreeMap<Key, Fate> {
     for key in new.all.keys() {
         fates.entry(key.clone()).or_insert(Fate::Created);
     }
+    keep_indexes(old, new, &mut fates);
     rename(old, new, &mut fates);
     for (key, fate) in &mut fates {
-        if matches!(fate, Fate::Again { .. }) && is_used(key, old, new) {
+        let (Some(Model::Type(before)), Some(Model::Type(after))) =
+            (old.get(key).map(|part| part.model), new.get(key).map(|part| part.model))
+        else {
+            continue;
+        };
+        let is_swapped = match fate {
+            Fate::Again { .. } => is_used(key, old, new),
+            // The server changes neither attributes that columns have, nor what it would have to look for inside of values.
+            Fate::Changes(_) => {
+                (types::retypes(before, after) && is_used(key, old, new))
+                    || (types::looks_at_values(before, after) && is_inside(key, old, new))
+            }
+            _ => false,
+        };
+        if is_swapped && types::is_reshaped(before, after) && is_inside(key, old, new) {
+            let why = "columns have it inside of arrays or other types, whose values no expression converts: write a \
+                       function that does";
+            *fate = Fate::Open(why.to_owned());
+        } else if is_swapped {
             *fate = Fate::Swapped;
         }
     }
-    spread(old, new, &mut fates);
     fates
 }
 
@@ -110,6 +128,28 @@ fn change(before: Model<'_>, after: Model<'_>) -> Fate {
         (Model::Object(before), Model::Object(after)) => changed(object::change(before, after)),
         _ => Fate::Again { changed: true },
     }
+}
+
+/// Lets the indexes of a table stay that becomes a partition, or is none any more.
+fn keep_indexes(old: &Parts<'_>, new: &Parts<'_>, fates: &mut BTreeMap<Key, Fate>) {
+    let mut kept = Vec::new();
+    for (key, fate) in &*fates {
+        let Key::Index(table, _) = key else { continue };
+        let parent = fates.get(&Key::Parent(table.clone()));
+        let moves = matches!(parent, Some(Fate::Created | Fate::Dropped));
+        let (Some(Model::Index(_, before)), Some(Model::Index(on, after))) =
+            (old.get(key).map(|part| part.model), new.get(key).map(|part| part.model))
+        else {
+            continue;
+        };
+        if moves
+            && matches!(fate, Fate::Again { .. })
+            && let Some(found) = index::change(on, &index::alone(before), &index::alone(after))
+        {
+            kept.push((key.clone(), if found.is_empty() { Fate::Stays } else { Fate::Changes(found) }));
+        }
+    }
+    fates.extend(kept);
 }
 
 /// Finds constraints and indexes of which only the name is another.
@@ -173,8 +213,35 @@ fn is_used(key: &Key, old: &Parts<'_>, new: &Parts<'_>) -> bool {
         })
 }
 
+/// Whether columns have a type before and afterwards as a part of their own type: in an array or an attribute.
+pub(super) fn is_inside(key: &Key, old: &Parts<'_>, new: &Parts<'_>) -> bool {
+    let mut seen = BTreeSet::new();
+    // With each, whether the way to it has been through an array or an attribute.
+    let mut queue = vec![(key, false)];
+    while let Some((key, inside)) = queue.pop() {
+        if !seen.insert((key, inside)) {
+            continue;
+        }
+        for (user, part) in &old.all {
+            if !part.needs.contains(key) || !new.get(user).is_some_and(|part| part.needs.contains(key)) {
+                continue;
+            }
+            match part.model {
+                Model::Column(_, it) if inside || it.data_type.ends_with(']') => return true,
+                Model::Type(it) => match &it.kind {
+                    TypeKind::Domain { base, .. } => queue.push((user, inside || base.ends_with(']'))),
+                    TypeKind::Composite(_) | TypeKind::Defined { .. } => queue.push((user, true)),
+                    TypeKind::Enum(_) => {}
+                },
+                _ => {}
+            }
+        }
+    }
+    false
+}
+
 /// Parts that need one which is created again are created again too.
-fn spread(old: &Parts<'_>, new: &Parts<'_>, fates: &mut BTreeMap<Key, Fate>) {
+pub(super) fn spread(old: &Parts<'_>, new: &Parts<'_>, fates: &mut BTreeMap<Key, Fate>) {
     let mut users: BTreeMap<&Key, Vec<&Key>> = BTreeMap::new();
     for (key, part) in &old.all {
         for need in &part.needs {
@@ -199,7 +266,8 @@ fn spread(old: &Parts<'_>, new: &Parts<'_>, fates: &mut BTreeMap<Key, Fate>) {
             if matches!((effect, before.model), (Effect::Swapped, Model::Column(..))) && keeps {
                 queue.push((user.clone(), Effect::Retyped));
             }
-            if !is_hit(effect, &key, before.model) || (!keeps && effect != Effect::Retyped) {
+            let is_hit = is_hit(effect, &key, before.model) || is_torn(effect, &key, before.model, old, new);
+            if !is_hit || (!keeps && effect != Effect::Retyped) {
                 continue;
             }
             let swapped = matches!(user, Key::Type(_)) && is_used(user, old, new);
@@ -232,6 +300,21 @@ fn effect(key: &Key, fate: &Fate, old: &Parts<'_>, new: &Parts<'_>) -> Option<Ef
         },
         Fate::Stays | Fate::Open(_) | Fate::Created | Fate::Dropped | Fate::Renamed { .. } => None,
     }
+}
+
+/// Whether a foreign key has columns for a moment that cannot be compared, because one of them has its new type already.
+fn is_torn(effect: Effect, needed: &Key, model: Model<'_>, old: &Parts<'_>, new: &Parts<'_>) -> bool {
+    let (Model::Constraint(_, it), Effect::Retyped) = (model, effect) else { return false };
+    let (Some(Model::Column(_, before)), Some(Model::Column(_, after))) =
+        (old.get(needed).map(|part| part.model), new.get(needed).map(|part| part.model))
+    else {
+        return false;
+    };
+    let is_whole = |it: &str| ["smallint", "integer", "bigint"].contains(&it);
+    let is_text = |it: &str| it == "text" || it.starts_with("character varying");
+    let (from, to) = (before.data_type.as_str(), after.data_type.as_str());
+    let can_be_compared = (is_whole(from) && is_whole(to)) || (is_text(from) && is_text(to));
+    it.kind == ConstraintKind::ForeignKey && !can_be_compared
 }
 
 /// Whether a part cannot outlive what happens to one that it needs.

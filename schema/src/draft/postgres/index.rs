@@ -17,6 +17,12 @@ pub(super) fn above(it: &Index) -> Option<String> {
     options::find(&it.options, "partition of").map(last_name)
 }
 
+/// The index without that of the partitioned table, which takes and leaves it with its table.
+pub(super) fn alone(it: &Index) -> Index {
+    let options = it.options.iter().filter(|option| option.name != "partition of").cloned().collect();
+    Index { options, ..it.clone() }
+}
+
 /// Whether the index of a partitioned table brings it along.
 pub(super) fn is_of_parent(it: &Index) -> bool {
     above(it).is_some()
@@ -46,6 +52,21 @@ pub(super) fn create(on: &Name, it: &Index, kind: Option<&TableKind>, concurrent
 pub(super) fn drop(on: &Name, it: &Index, concurrently: bool) -> Statement {
     let word = if concurrently { "CONCURRENTLY " } else { "" };
     Statement::new(format!("DROP INDEX {word}{}", name(on, it)))
+}
+
+/// Builds an index under another name before it takes the place of the old one.
+pub(super) fn replace(on: &Name, before: &Index, it: &Index, aside: &str) -> Vec<Statement> {
+    let new = Index { name: aside.to_owned(), ..it.clone() };
+    let mut found = create(on, &new, None, true);
+    found.push(drop(on, before, true));
+    found.push(rename(on, &new, it));
+    found
+}
+
+/// Builds an index again while others use its table.
+pub(super) fn rebuild(on: &Name, it: &Index) -> Statement {
+    let statement = Statement::new(format!("REINDEX INDEX CONCURRENTLY {}", name(on, it)));
+    if it.unique { statement.with(Hazard::MayFail("two rows have the same values".to_owned())) } else { statement }
 }
 
 pub(super) fn rename(on: &Name, before: &Index, after: &Index) -> Statement {

@@ -1,7 +1,7 @@
 //! Drafts for PostgreSQL.
 //!
 //! `part` divides both schemas into parts and finds what each needs, `mention` by the names in its texts. `fate` decides
-//! what happens to each part, `action` writes the statements, and `order` sorts them and divides them into scripts. The
+//! what happens to each part, `stale` what keeps old values, `action` writes the statements, and `order` sorts them and divides them into scripts. The
 //! other files write the statements of one kind.
 
 mod action;
@@ -18,6 +18,7 @@ mod options;
 mod order;
 mod part;
 mod sequence;
+mod stale;
 mod table;
 mod types;
 mod view;
@@ -27,6 +28,8 @@ use crate::model::Schema;
 
 pub(super) fn draft(from: &Schema, to: &Schema, mode: Mode) -> Draft {
     let (old, new) = (part::Parts::of(from), part::Parts::of(to));
-    let fates = fate::decide(&old, &new);
-    order::scripts(action::all(from, &old, &new, &fates, mode))
+    let mut fates = fate::decide(&old, &new);
+    let stale = stale::find(&old, &new, &mut fates, mode);
+    fate::spread(&old, &new, &mut fates);
+    order::scripts(action::all(from, &old, &new, &fates, &stale, mode))
 }

@@ -176,7 +176,7 @@ pub(super) fn drop(it: &Object) -> Vec<Step> {
         }
         ObjectKind::Extension => {
             let statement = Statement::new(format!("DROP {}", address(it).object));
-            vec![Step::Statement(statement.with(Hazard::Loses(Loss::Schema)))]
+            vec![Step::Statement(statement.with(Hazard::Loses(Loss::Extension)))]
         }
         _ => vec![Step::Statement(Statement::new(format!("DROP {}", address(it).object)))],
     }

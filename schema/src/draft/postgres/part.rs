@@ -172,6 +172,8 @@ fn needs(model: Model<'_>, names: &Names, tables: &BTreeMap<&Name, &Table>) -> N
         Model::Parent(it) => {
             found.certain.insert(Key::Table(it.name.clone()));
             found.certain.extend(parents(it).cloned().map(Key::Table));
+            // The server compares the columns of both.
+            found.certain.extend(it.columns.iter().map(|column| Key::Column(it.name.clone(), column.name.clone())));
         }
         Model::Marks(it) => {
             found.certain.insert(Key::Table(it.name.clone()));

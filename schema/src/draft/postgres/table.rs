@@ -113,7 +113,16 @@ pub(super) fn is_another(before: &Table, after: &Table) -> bool {
         (TableKind::Foreign { server: old }, TableKind::Foreign { server: new }) => old != new,
         (old, new) => old != new,
     };
-    inherits || other_kind
+    (inherits && !can_be_attached(before, after)) || other_kind
+}
+
+/// Whether a table becomes a partition as it is: the server takes its columns for those of the parent.
+fn can_be_attached(before: &Table, after: &Table) -> bool {
+    let same = |one: &Column, other: &Column| one.name == other.name && one.data_type == other.data_type;
+    after.partition_of.is_some()
+        && before.partition_of.is_none()
+        && before.columns.len() == after.columns.len()
+        && after.columns.iter().all(|it| before.columns.iter().any(|other| same(it, other)))
 }
 
 /// Changes a table in place.
@@ -180,7 +189,8 @@ fn parameters(it: &Table) -> Vec<Detail> {
 }
 
 fn attach(child: &Name, parent: &Name, bound: &str) -> Statement {
-    Statement::new(format!("ALTER TABLE {} ATTACH PARTITION {} {bound}", qualified(parent), qualified(child)))
+    let sql = format!("ALTER TABLE {} ATTACH PARTITION {} {bound}", qualified(parent), qualified(child));
+    Statement::new(sql).with(Hazard::MayFail("a row is outside of the bounds".to_owned()))
 }
 
 /// Takes a table from its parents.
@@ -326,7 +336,11 @@ pub(super) fn copy(before: &Table, after: &Table) -> Vec<Statement> {
         let identity = common.iter().any(|column| column.identity.is_some());
         let overriding = if identity { " OVERRIDING SYSTEM VALUE" } else { "" };
         let sql = format!("INSERT INTO {} ({names}){overriding} SELECT {names} FROM {old}", qualified(&after.name));
-        found.push(Statement::new(sql).with(Hazard::Rewrites));
+        let mut statement = Statement::new(sql).with(Hazard::Rewrites);
+        if matches!(after.kind, TableKind::Partitioned { .. }) {
+            statement = statement.with(Hazard::MayFail("no partition takes a row".to_owned()));
+        }
+        found.push(statement);
     }
     let loses = before
         .columns

@@ -282,6 +282,74 @@ fn domain(before: &Type, after: &Type) -> Option<Vec<Statement>> {
     Some(found)
 }
 
+/// Whether an attribute gets another type, which the server refuses while a column has it.
+pub(super) fn retypes(before: &Type, after: &Type) -> bool {
+    let (TypeKind::Composite(old), TypeKind::Composite(new)) = (&before.kind, &after.kind) else { return false };
+    let is_retyped = |one: &Attribute, other: &Attribute| {
+        one.name == other.name && (&one.data_type, &one.collation) != (&other.data_type, &other.collation)
+    };
+    old.iter().any(|one| new.iter().any(|other| is_retyped(one, other)))
+}
+
+/// Whether values must fit what a domain asks for in addition.
+pub(super) fn looks_at_values(before: &Type, after: &Type) -> bool {
+    let (
+        TypeKind::Domain { not_null: had, constraints: old, .. },
+        TypeKind::Domain { not_null: has, constraints: new, .. },
+    ) = (&before.kind, &after.kind)
+    else {
+        return false;
+    };
+    let is_new = |it: &&Constraint| !is_not_valid(it) && !old.iter().any(|one| one.definition == it.definition);
+    (*has && !had) || new.iter().find(is_new).is_some()
+}
+
+/// Whether a composite type gets more, fewer or other attributes, so that its values cannot be read as text.
+pub(super) fn is_reshaped(before: &Type, after: &Type) -> bool {
+    let (TypeKind::Composite(old), TypeKind::Composite(new)) = (&before.kind, &after.kind) else { return false };
+    old.len() != new.len() || old.iter().zip(new).any(|(one, other)| one.name != other.name)
+}
+
+/// The expression that makes a value of the type `data_type` of one that was stored before.
+pub(super) fn converted(before: &Type, after: &Type, name: &str, data_type: &str) -> String {
+    let (TypeKind::Composite(old), TypeKind::Composite(new)) = (&before.kind, &after.kind) else {
+        return format!("{name}::text::{data_type}");
+    };
+    if !is_reshaped(before, after) {
+        return format!("{name}::text::{data_type}");
+    }
+    let value = |it: &Attribute| match old.iter().any(|other| other.name == it.name) {
+        true => format!("({name}).{}::text::{}", ident(&it.name), it.data_type),
+        false => "NULL".to_owned(),
+    };
+    let values: Vec<String> = new.iter().map(value).collect();
+    // A row of nothing but NULL is NULL too, but not as text.
+    format!("CASE WHEN {name}::text IS NOT NULL THEN ROW({})::{data_type} END", values.join(", "))
+}
+
+/// Whether an attribute goes with its values.
+pub(super) fn loses_attributes(before: &Type, after: &Type) -> bool {
+    let (TypeKind::Composite(old), TypeKind::Composite(new)) = (&before.kind, &after.kind) else { return false };
+    old.iter().any(|one| !new.iter().any(|other| other.name == one.name))
+}
+
+/// Adds the checks of a domain again, so that they look at the values that they have passed before.
+pub(super) fn check_again(it: &Type) -> Vec<Statement> {
+    let TypeKind::Domain { constraints, .. } = &it.kind else { return Vec::new() };
+    let alter = format!("ALTER DOMAIN {}", qualified(&it.name));
+    let mut found = Vec::new();
+    for constraint in constraints.iter().filter(|constraint| !is_not_valid(constraint)) {
+        let Some(name) = &constraint.name else { continue };
+        let new = ident(&format!("{name}_again"));
+        let add = Statement::new(format!("{alter} ADD CONSTRAINT {new} {}", constraint.definition));
+        found.push(add.with(Hazard::MayFail("an existing value does not fit".to_owned())));
+        found.push(Statement::new(format!("{alter} DROP CONSTRAINT {}", ident(name))));
+        found.push(Statement::new(format!("{alter} RENAME CONSTRAINT {new} TO {}", ident(name))));
+        found.extend(constraint_comment(&it.name, None, constraint));
+    }
+    found
+}
+
 /// Whether the only difference is that the new one is validated.
 fn is_validated(old: &Constraint, new: Option<Constraint>) -> bool {
     new.is_some_and(|new| old.definition.strip_suffix(" NOT VALID") == Some(&new.definition))

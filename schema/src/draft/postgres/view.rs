@@ -5,7 +5,7 @@ use super::meta::{self, Address};
 use super::options;
 use crate::draft::step::Statement;
 use crate::draft::write::{ident, qualified};
-use crate::model::{Column, Detail, View};
+use crate::model::{Column, Detail, Index, View};
 
 fn word(it: &View) -> &'static str {
     if it.materialized { "MATERIALIZED VIEW" } else { "VIEW" }
@@ -43,6 +43,21 @@ fn definition(it: &View) -> String {
 
 pub(super) fn drop(it: &View) -> Statement {
     Statement::new(format!("DROP {} {}", word(it), qualified(&it.name)))
+}
+
+/// Whether a materialized view has rows.
+pub(super) fn is_populated(it: &View) -> bool {
+    value(it, "populated") != Some("false")
+}
+
+/// Runs the query of a materialized view again, while others read it if a unique index allows that.
+pub(super) fn refresh(it: &View, online: bool) -> Statement {
+    let is_column = |key: &String| it.columns.iter().any(|column| column.name == *key);
+    let knows_rows = |index: &Index| {
+        index.unique && index.valid && index.keys.iter().all(is_column) && !index.definition.contains(" WHERE (")
+    };
+    let word = if online && it.indexes.iter().any(knows_rows) { "CONCURRENTLY " } else { "" };
+    Statement::new(format!("REFRESH MATERIALIZED VIEW {word}{}", qualified(&it.name)))
 }
 
 pub(super) fn change(before: &View, after: &View) -> Change {

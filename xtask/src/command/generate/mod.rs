@@ -47,7 +47,7 @@ pub(crate) struct Arguments {
     /// The short form: fewer statements, which hold their locks for longer
     #[arg(long)]
     offline: bool,
-    /// Let the draft delete data of this kind; may be given several times, and `all` names every kind
+    /// Let the draft delete data, or change values, in this way; may be given several times, and `all` names every kind
     #[arg(long, value_name = "KIND", value_parser = words_of_loss())]
     allow: Vec<String>,
     /// Something was renamed: `users.mail=email`, `users=accounts`, `mood.ok=fine`; may be given several times

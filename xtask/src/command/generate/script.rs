@@ -54,8 +54,11 @@ fn plain(name: &str) -> String {
     name.strip_prefix("public.").map_or_else(|| name.clone(), str::to_owned)
 }
 
-/// The index that a statement drops, and the lock on its table.
-fn dropped_index(sql: &str) -> Option<(String, TableLock)> {
+/// The index that a statement drops or builds again, and the lock on its table.
+fn of_index(sql: &str) -> Option<(String, TableLock)> {
+    if let Some(name) = sql.strip_prefix("REINDEX INDEX CONCURRENTLY ") {
+        return Some((plain(name), TableLock::ShareUpdateExclusive));
+    }
     let rest = sql.strip_prefix("DROP INDEX ")?;
     Some(match rest.strip_prefix("CONCURRENTLY ") {
         Some(name) => (plain(name), TableLock::ShareUpdateExclusive),
@@ -157,7 +160,7 @@ fn locks(script: &Script, dialect: Dialect, known: &Known) -> Vec<Vec<String>> {
             let new = schema.map_or_else(|| plain(new), |schema| plain(&format!("{schema}.{new}")));
             renamed.push((step, plain(old), new));
         }
-        if let Some((index, lock)) = dropped_index(sql) {
+        if let Some((index, lock)) = of_index(sql) {
             let of = known.indexes.iter().find(|(name, _)| *name == index);
             touches.extend(of.map(|(_, table)| (step, table.clone(), lock)));
         }
