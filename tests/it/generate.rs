@@ -553,6 +553,186 @@ fn on_postgresql_only_tables_whose_rows_do_not_fit_are_empty_in_the_proof() {
     assert!(output.contains("on tables with rows it can fail: invalid input syntax for type integer"), "{output}");
 }
 
+/// A search of SQLite has the names of its table and columns in its text.
+#[test]
+fn what_a_search_reads_can_have_another_name() {
+    let scratch = project("sqlite");
+    let schema = |table: &str, column: &str| {
+        format!(
+            "CREATE TABLE {table} (\n  id INTEGER PRIMARY KEY,\n  {column} TEXT\n);\n\
+             CREATE VIRTUAL TABLE f USING fts5({column}, content='{table}', content_rowid='id');\n\
+             CREATE TRIGGER g AFTER INSERT ON {table} BEGIN\n  INSERT INTO f (rowid, {column}) VALUES (new.id, new.{column});\nEND;\n"
+        )
+    };
+    scratch.write("app/schema/t.sql", &schema("t", "a"));
+    scratch.run(&["generate", "tables"]).succeeds();
+    scratch.write("app/schema/t.sql", &schema("u", "b"));
+    let output = scratch.run(&["generate", "names", "--rename", "t=u", "--rename", "t.a=b"]).succeeds();
+    assert!(output.contains("up, down and up again, with rows in 1 of 1 table\n"), "{output}");
+}
+
+/// Each word says what can be lost, and the line names it.
+#[test]
+fn a_refusal_says_what_would_be_lost() {
+    let scratch = project("sqlite");
+    scratch.write("app/schema/t.sql", "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT, b TEXT UNIQUE);\n");
+    scratch.run(&["generate", "tables"]).succeeds();
+    scratch.write("app/schema/t.sql", "CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER);\n");
+    let output = scratch.run(&["generate", "less"]).fails(1);
+    for part in ["the draft would delete data and can change values, so nothing", "\n  drop-column: t.b\n"] {
+        assert!(output.contains(part), "`{part}` is missing: {output}");
+    }
+    let output = scratch.run(&["generate", "less", "--allow", "drop-column"]).fails(1);
+    assert!(output.contains("the draft can change values, so nothing was written:\n  narrow-type: "), "{output}");
+    if !has_postgres() {
+        return;
+    }
+    let scratch = on_postgres("CREATE EXTENSION citext;\nCREATE TABLE t (at timestamp);\n");
+    scratch.run(&["generate", "tables"]).succeeds();
+    scratch.write("app/schema/all.sql", "CREATE TABLE t (at timestamptz);\n");
+    let output = scratch.run(&["generate", "zones"]).fails(1);
+    assert!(output.contains("\n  drop-extension: DROP EXTENSION citext\n"), "{output}");
+    scratch.run(&["generate", "zones", "--allow", "drop-extension", "--allow", "narrow-type"]).succeeds();
+    let [up, _] = migration(&scratch, "0002_zones");
+    assert!(up.contains("-- Rewrites the table, unless TimeZone is UTC.\n"), "{up}");
+}
+
+/// Objects move to a schema that may be new, and back.
+#[test]
+fn on_postgresql_objects_move_to_another_schema() {
+    if !has_postgres() {
+        return;
+    }
+    let scratch = on_postgres(LIBRARY);
+    scratch.run(&["generate", "library", "--offline"]).succeeds();
+    let moved = LIBRARY
+        .replace("VIEW names", "VIEW arch.names")
+        .replace("TABLE users", "TABLE arch.members")
+        .replace("FROM users", "FROM arch.members")
+        .replace("REFERENCES users", "REFERENCES arch.members")
+        .replace("TYPE mood", "TYPE arch.mood")
+        .replace("status mood", "status arch.mood")
+        .replace("count_users()", "arch.count_users()");
+    scratch.write("app/schema/all.sql", &format!("CREATE SCHEMA arch;\n{moved}"));
+    let moves = ["users=arch.members", "names=arch.names", "mood=arch.mood", "count_users()=arch.count_users"];
+    let renames = moves.iter().flat_map(|one| ["--rename", one]);
+    let words: Vec<&str> = ["generate", "arch"].into_iter().chain(renames).collect();
+    let output = scratch.run(&words).succeeds();
+    assert!(output.contains("up, down and up again, with rows in 2 of 2 tables\n"), "{output}");
+    let [up, down] = migration(&scratch, "0002_arch");
+    for (text, part) in [
+        (&up, "CREATE SCHEMA arch;\n"),
+        (&up, "ALTER TABLE public.users SET SCHEMA arch;\n"),
+        (&up, "ALTER TABLE arch.users RENAME TO members;\n"),
+        (&up, "ALTER FUNCTION public.count_users() SET SCHEMA arch;\n"),
+        (&down, "ALTER TYPE arch.mood SET SCHEMA public;\n"),
+        (&down, "DROP SCHEMA arch;\n"),
+    ] {
+        assert!(text.contains(part), "`{part}` is missing: {text}");
+    }
+    assert!(!up.contains("DROP"), "{up}");
+}
+
+/// What an index or a generated column reads of a document is in the rows that are made up.
+#[test]
+fn rows_have_documents_that_the_schema_can_read() {
+    let scratch = project("sqlite");
+    let table = "CREATE TABLE t (id INTEGER PRIMARY KEY, data TEXT NOT NULL,\n  \
+                 mail TEXT NOT NULL GENERATED ALWAYS AS (json_extract(data, '$.mail.first')) STORED);\n\
+                 CREATE UNIQUE INDEX t_name ON t (data ->> '$.name');\n";
+    scratch.write("app/schema/all.sql", table);
+    scratch.run(&["generate", "tables"]).succeeds();
+    scratch.write("app/schema/all.sql", &format!("{table}CREATE TABLE u (id INTEGER PRIMARY KEY);\n"));
+    let output = scratch.run(&["generate", "more"]).succeeds();
+    assert!(output.contains("with rows in 1 of 1 table"), "{output}");
+    if !has_postgres() {
+        return;
+    }
+    let table = "CREATE TABLE t (id int PRIMARY KEY, data jsonb NOT NULL, raw text NOT NULL,\n  \
+                 mail text NOT NULL GENERATED ALWAYS AS (data ->> 'mail') STORED, CHECK (data ? 'name'));\n\
+                 CREATE INDEX t_raw ON t (((raw::json) ->> 'x'));\n";
+    let scratch = on_postgres(table);
+    scratch.run(&["generate", "tables"]).succeeds();
+    scratch.write("app/schema/all.sql", &format!("{table}CREATE TABLE u (id int PRIMARY KEY);\n"));
+    let output = scratch.run(&["generate", "more"]).succeeds();
+    assert!(output.contains("with rows in 1 of 1 table"), "{output}");
+}
+
+/// A function that computes something else, as its user meets it.
+#[test]
+fn on_postgresql_a_changed_function_rebuilds_what_it_has_computed() {
+    if !has_postgres() {
+        return;
+    }
+    let schema = |body: &str| {
+        format!(
+            "CREATE FUNCTION f(a text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT {body}(a)';\n\
+             CREATE TABLE t (a text, b text GENERATED ALWAYS AS (f(a)) STORED);\nCREATE INDEX i ON t (f(a));\n"
+        )
+    };
+    let scratch = on_postgres(&schema("lower"));
+    scratch.run(&["generate", "tables"]).succeeds();
+    scratch.write("app/schema/all.sql", &schema("upper"));
+    let output = scratch.run(&["generate", "upper"]).succeeds();
+    assert!(output.contains("up, down and up again, with rows in 1 of 1 table\n"), "{output}");
+    let [up, down] = migration(&scratch, "0002_upper");
+    assert!(up.starts_with("-- lockgate: no-transaction\n"), "{up}");
+    for (text, part) in [
+        (&up, "-- Locks t in SHARE UPDATE EXCLUSIVE mode"),
+        (
+            &up,
+            "-- Computes stored values again, as what they are computed with changes.\nREINDEX INDEX CONCURRENTLY public.i;\n",
+        ),
+        (&up, "UPDATE public.t SET a = a;\n"),
+        (&down, "DROP INDEX public.i;\n"),
+        (&down, "CREATE INDEX i ON public.t USING btree (public.f(a));\n"),
+        (&down, "UPDATE public.t SET a = a;\n"),
+    ] {
+        assert!(text.contains(part), "`{part}` is missing: {text}");
+    }
+    scratch.run(&["check"]).succeeds();
+}
+
+/// Rows stay in the table in which they are, whatever it becomes a part of.
+#[test]
+fn on_postgresql_partitions_and_children_come_and_go_with_their_rows() {
+    if !has_postgres() {
+        return;
+    }
+    let scratch = on_postgres("CREATE TABLE t (id int PRIMARY KEY, a text);\n");
+    scratch.run(&["generate", "tables"]).succeeds();
+    let whole = "CREATE TABLE t (id int PRIMARY KEY, a text) PARTITION BY RANGE (id);\n\
+                 CREATE TABLE low PARTITION OF t FOR VALUES FROM (100) TO (200);\n";
+    let user = "CREATE TABLE u (t int REFERENCES t (id));\n";
+    let part = "CREATE TABLE high PARTITION OF t FOR VALUES FROM (200) TO (300);\n";
+    let plain = "CREATE TABLE high (id int PRIMARY KEY, a text);\n";
+    for (name, schema, filled) in [
+        ("divide", whole.to_owned(), "1 of 1 table"),
+        ("refer", format!("{whole}{user}"), "1 of 1 table"),
+        ("part", format!("{whole}{user}{part}"), "2 of 2 tables"),
+        ("detach", format!("{whole}{user}{plain}"), "1 of 2 tables"),
+        ("attach", format!("{whole}{user}{part}"), "3 of 3 tables"),
+        ("again", format!("{whole}{user}{plain}"), "1 of 2 tables"),
+        (
+            "inherit",
+            format!("{whole}{user}{plain}ALTER TABLE high INHERIT b;\nCREATE TABLE b (id int, a text);\n"),
+            "3 of 3 tables",
+        ),
+        ("leave", format!("{whole}{user}{plain}CREATE TABLE b (id int, a text);\n"), "4 of 4 tables"),
+        (
+            "join",
+            format!("{whole}{user}{plain}ALTER TABLE high INHERIT b;\nCREATE TABLE b (id int, a text);\n"),
+            "4 of 4 tables",
+        ),
+    ] {
+        scratch.write("app/schema/all.sql", &schema);
+        let output = scratch.run(&["generate", name]).succeeds();
+        assert!(output.contains(&format!("up, down and up again, with rows in {filled}\n")), "{name}: {output}");
+    }
+    let copied = scratch.everything();
+    assert!(!format!("{copied:?}").contains("high_before"), "it is attached as it is");
+}
+
 /// A lock on a table that the statement does not name, and on one that has another name by then.
 #[test]
 fn on_postgresql_the_locks_are_those_of_the_tables_by_their_names() {

@@ -20,7 +20,7 @@ pub use write::needs_quotes;
 
 /// Drafts the statements that make `to` of `from`.
 ///
-/// Renamed objects are new and gone ones here: run the statements of [`Rename::statement`] first, and read the schema
+/// Renamed objects are new and gone ones here: run the statements of [`Rename::statements`] first, and read the schema
 /// again.
 ///
 /// # Panics
@@ -35,18 +35,20 @@ pub fn draft(from: &Schema, to: &Schema, mode: Mode) -> Draft {
 }
 
 /// Drops what SQLite refuses to have while columns get other names: views that read other views, what these read, and the
-/// triggers that mention them. A draft creates them again.
+/// triggers that mention them. A draft creates them again. On PostgreSQL, creates the schemas to which something moves.
 pub fn before_renames(schema: &Schema, renames: &[Rename]) -> Vec<Statement> {
     if schema.dialect != Dialect::Sqlite {
-        return Vec::new();
+        let new = rename::new_schemas(schema, renames).into_iter();
+        return new.map(|name| Statement::new(format!("CREATE SCHEMA {}", write::ident(name)))).collect();
     }
     sqlite::in_the_way(schema, renames)
 }
 
-/// Creates again what [`before_renames`] drops, after all names are as they were.
+/// Takes back what [`before_renames`] does, after all names are as they were.
 pub fn after_renames(schema: &Schema, renames: &[Rename]) -> Vec<Statement> {
     if schema.dialect != Dialect::Sqlite {
-        return Vec::new();
+        let new = rename::new_schemas(schema, renames).into_iter();
+        return new.map(|name| Statement::new(format!("DROP SCHEMA {}", write::ident(name)))).collect();
     }
     sqlite::back_again(schema, renames)
 }

@@ -1,16 +1,18 @@
 //! Names that may have changed: a draft never guesses, it asks.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use lockgate_core::Dialect;
 
 use super::step::Statement;
 use super::write::{ident, literal, qualified};
-use crate::model::{Column, Name, Object, ObjectKind, Schema, Sequence, Table, Type, TypeKind, View};
+use crate::model::{Column, Name, Object, ObjectKind, Schema, Sequence, Table, TableKind, Type, TypeKind, View};
 
 /// The new name of an object, or of a part of one.
 ///
-/// As text it is `public.users=accounts` or `public.users.mail=email`. The schema may be left out when it is read.
+/// As text it is `public.users=accounts` or `public.users.mail=email`, or `public.users=archive.users` if it moves to another
+/// schema. The schema may be left out when it is read.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Rename {
     /// What has another name.
@@ -21,6 +23,8 @@ pub struct Rename {
     pub part: Option<String>,
     /// The name afterwards, without the arguments of a routine.
     pub to: String,
+    /// The schema afterwards, if it is another one.
+    pub schema: Option<String>,
 }
 
 /// What has another name. Constraints and indexes are not among them: one that is the same but for its name gets the new
@@ -101,12 +105,14 @@ impl std::error::Error for RenameError {}
 impl fmt::Display for Rename {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let old = self.object.schema.iter().chain([&self.object.name]).chain(&self.part);
-        write!(f, "{}={}", old.cloned().collect::<Vec<_>>().join("."), self.to)
+        let new: Vec<&str> = self.schema.iter().chain([&self.to]).map(String::as_str).collect();
+        write!(f, "{}={}", old.cloned().collect::<Vec<_>>().join("."), new.join("."))
     }
 }
 
 impl Rename {
-    /// Reads `users.mail=email`, `users.mail=users.email` or `users=accounts` for a change from one schema to another.
+    /// Reads `users.mail=email`, `users.mail=users.email`, `users=accounts` or `users=archive.users` for a change from one
+    /// schema to another.
     ///
     /// # Errors
     ///
@@ -115,7 +121,8 @@ impl Rename {
         let Some((old, new)) = text.split_once('=').map(|(old, new)| (old.trim(), new.trim())) else {
             return Err(RenameError(format!("`{text}` is not a rename: write `old=new`, as in `users.mail=email`")));
         };
-        let to_name = new.split('(').next().unwrap_or(new).rsplit('.').next().unwrap_or(new).to_owned();
+        let path = new.split('(').next().unwrap_or(new);
+        let (place, to_name) = path.rsplit_once('.').map_or((None, path), |(place, name)| (Some(place), name));
         let is_meant = |known: &Named<'_>| {
             let short = known.part.iter().fold(known.object.name.clone(), |name, part| format!("{name}.{part}"));
             let long = known.object.schema.iter().fold(short.clone(), |name, schema| format!("{schema}.{name}"));
@@ -125,7 +132,11 @@ impl Rename {
             what: known.what,
             object: known.object.clone(),
             part: known.part.map(str::to_owned),
-            to: to_name.clone(),
+            to: to_name.to_owned(),
+            schema: place
+                .filter(|_| known.part.is_none())
+                .map(str::to_owned)
+                .filter(|place| known.object.schema.as_ref().is_some_and(|present| present != place)),
         };
         let found: Vec<Self> = named(from).into_iter().filter(is_meant).map(rename).collect();
         let is_there: Vec<&Self> = found.iter().filter(|rename| rename.is_in(to)).collect();
@@ -160,7 +171,8 @@ impl Rename {
     pub fn after(&self) -> Name {
         let arguments = self.object.name.find('(').filter(|_| self.is_routine());
         let arguments = arguments.map_or("", |at| &self.object.name[at..]);
-        Name { schema: self.object.schema.clone(), name: format!("{}{arguments}", self.to) }
+        let schema = self.schema.clone().or_else(|| self.object.schema.clone());
+        Name { schema, name: format!("{}{arguments}", self.to) }
     }
 
     /// The old name, without the arguments of a routine.
@@ -190,34 +202,46 @@ impl Rename {
         self.part.is_some()
     }
 
-    /// The statement that renames it.
-    pub fn statement(&self) -> Statement {
-        let object = match self.object.name.split_once('(').filter(|_| self.is_routine()) {
-            Some((name, arguments)) => {
-                let name = Name { schema: self.object.schema.clone(), name: name.to_owned() };
-                format!("{}({arguments}", qualified(&name))
-            }
-            None => qualified(&self.object),
+    /// The statements that move and rename it.
+    pub fn statements(&self) -> Vec<Statement> {
+        let alter = |object: &Name| {
+            let object = match object.name.split_once('(').filter(|_| self.is_routine()) {
+                Some((name, arguments)) => {
+                    let name = Name { schema: object.schema.clone(), name: name.to_owned() };
+                    format!("{}({arguments}", qualified(&name))
+                }
+                None => qualified(object),
+            };
+            format!("ALTER {} {object}", self.what.word())
         };
-        let alter = format!("ALTER {} {object} RENAME", self.what.word());
-        Statement::new(match (&self.part, self.what) {
-            (Some(value), Renamed::Value) => format!("{alter} VALUE {} TO {}", literal(value), literal(&self.to)),
-            (Some(column), _) => format!("{alter} COLUMN {} TO {}", ident(column), ident(&self.to)),
-            (None, _) => format!("{alter} TO {}", ident(&self.to)),
-        })
+        let mut found = Vec::new();
+        let mut object = self.object.clone();
+        if let Some(schema) = &self.schema {
+            found.push(format!("{} SET SCHEMA {}", alter(&object), ident(schema)));
+            object.schema = Some(schema.clone());
+        }
+        let alter = alter(&object);
+        match (&self.part, self.what) {
+            (Some(value), Renamed::Value) => {
+                found.push(format!("{alter} RENAME VALUE {} TO {}", literal(value), literal(&self.to)));
+            }
+            (Some(column), _) => found.push(format!("{alter} RENAME COLUMN {} TO {}", ident(column), ident(&self.to))),
+            (None, _) if self.short() != self.to => found.push(format!("{alter} RENAME TO {}", ident(&self.to))),
+            (None, _) => {}
+        }
+        found.into_iter().map(Statement::new).collect()
     }
 
     /// The change in the other direction, after this one has happened.
     #[must_use]
     pub fn reversed(&self) -> Self {
-        let what = self.what;
+        let (what, to) = (self.what, self.short().to_owned());
         match &self.part {
             None => {
-                let name = &self.object.name;
-                let to = if self.is_routine() { name.split('(').next().unwrap_or(name) } else { name };
-                Self { what, object: self.after(), part: None, to: to.to_owned() }
+                let schema = self.object.schema.clone().filter(|_| self.schema.is_some());
+                Self { what, object: self.after(), part: None, to, schema }
             }
-            Some(part) => Self { what, object: self.object.clone(), part: Some(self.to.clone()), to: part.clone() },
+            Some(_) => Self { what, object: self.object.clone(), part: Some(self.to.clone()), to, schema: None },
         }
     }
 }
@@ -248,6 +272,12 @@ pub fn in_order(renames: &[Rename]) -> Vec<Rename> {
     ordered
 }
 
+/// The schemas to which something moves and which do not exist.
+pub(super) fn new_schemas<'a>(schema: &Schema, renames: &'a [Rename]) -> BTreeSet<&'a String> {
+    let named = renames.iter().filter_map(|rename| rename.schema.as_ref());
+    named.filter(|name| !schema.namespaces.iter().any(|known| known.name == **name)).collect()
+}
+
 /// Something that can have another name.
 #[derive(Clone, Copy, Debug)]
 pub struct Named<'a> {
@@ -265,6 +295,10 @@ pub fn named(schema: &Schema) -> Vec<Named<'_>> {
     let mut add = |what, object, part| found.push(Named { what, object, part });
     for table in &schema.tables {
         add(Renamed::Table, &table.name, None);
+        // SQLite refuses to alter a virtual table.
+        if matches!(table.kind, TableKind::Virtual { .. }) {
+            continue;
+        }
         table.columns.iter().for_each(|column| add(Renamed::Column, &table.name, Some(column.name.as_str())));
     }
     // SQLite can rename only tables and columns.
@@ -313,7 +347,7 @@ pub fn possible_renames(from: &Schema, to: &Schema) -> Vec<Rename> {
     let mut found = Vec::new();
     let rename = |what, object: &Name, to: &Name| {
         let to = to.name.split('(').next().filter(|_| object.name.contains('(')).unwrap_or(&to.name).to_owned();
-        Rename { what, object: object.clone(), part: None, to }
+        Rename { what, object: object.clone(), part: None, to, schema: None }
     };
     for (gone, new) in pairs(&from.tables, &to.tables, |it: &Table| &it.name, alike) {
         found.push(rename(Renamed::Table, &gone.name, &new.name));
@@ -421,7 +455,7 @@ fn values(from: &Type, to: &Type, found: &mut Vec<Rename>) {
     }
     for (gone, value) in old.iter().zip(new).filter(|(gone, value)| !new.contains(gone) && !old.contains(value)) {
         let (object, part) = (from.name.clone(), Some(gone.clone()));
-        found.push(Rename { what: Renamed::Value, object, part, to: value.clone() });
+        found.push(Rename { what: Renamed::Value, object, part, to: value.clone(), schema: None });
     }
 }
 
@@ -437,6 +471,9 @@ fn alike(one: &Table, other: &Table) -> f64 {
 
 /// Adds the columns that one table has lost and the other has gained.
 fn columns(from: &Table, to: &Table, found: &mut Vec<Rename>) {
+    if matches!(from.kind, TableKind::Virtual { .. }) {
+        return;
+    }
     let missing = |column: &&Column, table: &Table| table.columns.iter().all(|other| other.name != column.name);
     let mut new: Vec<&Column> = to.columns.iter().filter(|column| missing(column, from)).collect();
     for gone in from.columns.iter().filter(|column| missing(column, to)) {
@@ -447,7 +484,7 @@ fn columns(from: &Table, to: &Table, found: &mut Vec<Rename>) {
         if let Some(best) = fitting.first() {
             new.retain(|column| column.name != best.name);
             let (object, part) = (from.name.clone(), Some(gone.name.clone()));
-            found.push(Rename { what: Renamed::Column, object, part, to: best.name.clone() });
+            found.push(Rename { what: Renamed::Column, object, part, to: best.name.clone(), schema: None });
         }
     }
 }

@@ -3,8 +3,8 @@
 
 use lockgate::__private::{execute, rows as ask};
 use lockgate::{Database, Migrator, read_schema};
-use lockgate_schema::Schema;
-use lockgate_schema::draft::{self, Hazard, Mode, Rename, Script, Statement, Step};
+use lockgate_schema::draft::{self, Hazard, Loss, Mode, Rename, Script, Statement, Step};
+use lockgate_schema::{Name, Schema};
 use lockgate_source::core::Dialect;
 use lockgate_source::core::table::BodyData;
 use lockgate_source::folder::policy::Layout;
@@ -17,7 +17,7 @@ use super::copy::Copy;
 use super::expectation::{self, Expectation};
 use super::proof::{self, Claim, Proven, Unproven};
 use super::script::{self, Head, Known};
-use super::{Arguments, fill, found_in_desired, json, no_database, rename, unmade};
+use super::{Arguments, fill, found_in_desired, json, no_database, rename, rows, unmade};
 use crate::command::{new_migration, now, schema};
 use crate::desired::{COMMAND, Source};
 use crate::failure::Failure;
@@ -127,7 +127,7 @@ pub(super) async fn draft(context: &Context<'_>, throwaway: &mut Throwaway) -> R
         }
         return Ok(None);
     }
-    refuse_losses(context, &drafted)?;
+    refuse_losses(context, &drafted, [&present, &desired])?;
     let scripts = with_renames(drafted.scripts, &renaming);
 
     let mut behind = throwaway.replayed(&mut replay).await.map_err(no_database)?;
@@ -175,8 +175,8 @@ pub(super) async fn draft(context: &Context<'_>, throwaway: &mut Throwaway) -> R
             down.steps.extend(draft::after_renames(&before, &renames).into_iter().map(Step::Statement));
         }
         let schema_with_old_names = if at == 0 { &before } else { &schema_before };
-        let rows = fills.next(schema_with_old_names, &mut behind, context.dialects().len() > 1).await;
         let schemas = [schema_with_old_names, &after];
+        let rows = fills.next(schemas, &mut behind, context.dialects().len() > 1).await;
         let (test, is_tested) = test(context, id.key(), schemas, &schema_before, [&mut behind, &mut work], &rows).await;
         if let Err(why) = run(&mut behind, up, context.dialect).await {
             return Err(Failure::refused(format!("the draft fails with its renames, and nothing was written: {why}")));
@@ -251,10 +251,11 @@ async fn name_anew(database: &mut Database, schema: &Schema, renames: &[Rename])
         ran.map_err(|why| Failure::refused(format!("`{}` fails, so nothing was drafted: {why}", statement.sql)))?;
     }
     for rename in draft::in_order(renames) {
-        let statement = rename.statement();
-        let ran = execute(database, &statement.sql).await;
-        ran.map_err(|why| Failure::refused(format!("the rename `{rename}` fails, so nothing was drafted: {why}")))?;
-        statements.push(statement);
+        for statement in rename.statements() {
+            let ran = execute(database, &statement.sql).await;
+            ran.map_err(|why| Failure::refused(format!("the rename `{rename}` fails, so nothing was drafted: {why}")))?;
+            statements.push(statement);
+        }
     }
     Ok(statements)
 }
@@ -272,7 +273,8 @@ fn with_renames(mut scripts: Vec<Script>, renaming: &[Statement]) -> Vec<Script>
 }
 
 /// Gives back the old names at the end of a down script. PostgreSQL checks the body of a function against the names that
-/// there are, so a function that has one of the old names in its text follows.
+/// there are, so a function that has one of the old names in its text follows; and a search of SQLite reads the table that
+/// its text names.
 fn rename_back(steps: &mut Vec<Step>, renames: &[Rename]) {
     let old: Vec<&str> = renames.iter().map(|one| one.part.as_ref().unwrap_or(&one.object.name).as_str()).collect();
     let words = |sql: &str| -> Vec<String> {
@@ -280,6 +282,9 @@ fn rename_back(steps: &mut Vec<Step>, renames: &[Rename]) {
     };
     let follows = |at: usize| {
         let Step::Statement(statement) = &steps[at] else { return false };
+        if statement.sql.ends_with(" VALUES ('rebuild')") {
+            return !renames.is_empty();
+        }
         let Some(rest) = ["FUNCTION ", "PROCEDURE "]
             .iter()
             .find_map(|word| statement.sql.strip_prefix("CREATE OR REPLACE ")?.strip_prefix(word))
@@ -301,36 +306,70 @@ fn rename_back(steps: &mut Vec<Step>, renames: &[Rename]) {
     steps.retain(|step| {
         at += 1;
         if later[at - 1] {
-            moved.push(step.clone());
+            moved.push(with_old_name(step, renames));
         }
         !later[at - 1]
     });
     let back: Vec<Rename> = renames.iter().rev().map(Rename::reversed).collect();
-    steps.extend(draft::in_order(&back).iter().map(|one| Step::Statement(one.statement())));
+    steps.extend(draft::in_order(&back).iter().flat_map(Rename::statements).map(Step::Statement));
     steps.append(&mut moved);
 }
 
-/// Refuses a draft that deletes data which nobody has allowed it to delete.
-fn refuse_losses(context: &Context<'_>, drafted: &draft::Draft) -> Result<(), Failure> {
+/// The statement that creates a routine, with the name that it has before the renames.
+fn with_old_name(step: &Step, renames: &[Rename]) -> Step {
+    let Step::Statement(statement) = step else { return step.clone() };
+    let Some((head, rest)) = statement.sql.split_once('(') else { return step.clone() };
+    let Some((words, name)) = head.rsplit_once(' ') else { return step.clone() };
+    let path = |name: &Name| -> Vec<String> {
+        let bare = name.name.split('(').next().unwrap_or_default();
+        name.schema.iter().map(String::as_str).chain([bare]).map(str::to_owned).collect()
+    };
+    let is_it =
+        |rename: &&Rename| rename.object.name.contains('(') && path(&rename.after()).join(".") == name.replace('"', "");
+    match renames.iter().find(is_it) {
+        Some(rename) => {
+            let quote = |part: String| if draft::needs_quotes(&part) { rows::quoted(&part) } else { part };
+            let old: Vec<String> = path(&rename.object).into_iter().map(quote).collect();
+            let sql = format!("{words} {}({rest}", old.join("."));
+            Step::Statement(Statement { sql, ..statement.clone() })
+        }
+        None => step.clone(),
+    }
+}
+
+/// Refuses a draft that deletes data or changes values, which nobody has allowed.
+fn refuse_losses(context: &Context<'_>, drafted: &draft::Draft, schemas: [&Schema; 2]) -> Result<(), Failure> {
     let missing: Vec<_> = drafted.losses().into_iter().filter(|loss| !context.arguments.allows(*loss)).collect();
     if missing.is_empty() {
         return Ok(());
     }
+    let [_, (_, mut columns)] = expectation::losses(schemas[0], schemas[1]);
     let mut lines = Vec::new();
     for step in drafted.steps() {
         let Step::Statement(statement) = step else { continue };
         for hazard in &statement.hazards {
-            if let Hazard::Loses(loss) = hazard
-                && missing.contains(loss)
-            {
+            let Hazard::Loses(loss) = hazard else { continue };
+            if !missing.contains(loss) {
+                continue;
+            }
+            // A table that is made again names no columns when the old one goes.
+            if *loss == Loss::Column && statement.sql.starts_with("DROP TABLE ") {
+                lines.extend(columns.drain(..).map(|column| format!("  {}: {column}", loss.word())));
+            } else {
                 lines.push(format!("  {}: {}", loss.word(), first_line(&statement.sql)));
             }
         }
     }
     let flags: Vec<String> = missing.iter().map(|loss| format!("--allow {}", loss.word())).collect();
+    let deletes = missing.iter().any(|loss| *loss != Loss::Precision);
+    let what = match (deletes, missing.contains(&Loss::Precision)) {
+        (true, false) => "would delete data",
+        (true, true) => "would delete data and can change values",
+        (false, _) => "can change values",
+    };
     Err(Failure::refused(format!(
-        "the draft would delete data, so nothing was written:\n{}\nif that is meant, add `{}`; if something has another \
-         name now, say so with `--rename OLD=NEW`",
+        "the draft {what}, so nothing was written:\n{}\nif that is meant, add `{}`; if something has another name now, say \
+         so with `--rename OLD=NEW`",
         lines.join("\n"),
         flags.join(" ")
     )))
@@ -691,7 +730,6 @@ impl Drafted {
 
 #[cfg(test)]
 mod tests {
-    use lockgate_schema::Name;
     use lockgate_schema::draft::Renamed;
 
     use super::*;
@@ -703,6 +741,7 @@ mod tests {
             object: Name { schema: Some("public".to_owned()), name: "t".to_owned() },
             part: None,
             to: "tt".to_owned(),
+            schema: None,
         };
         let function =
             |name: &str, body: &str| format!("CREATE OR REPLACE FUNCTION public.{name}()\nAS $f$SELECT {body}$f$");

@@ -28,14 +28,19 @@ impl Fills {
         Self { earlier, own: BTreeSet::new() }
     }
 
-    /// Returns the statements for the migration that changes this schema. The database has this schema, and is not
-    /// changed. With `any_dialect`, the statements run on both kinds of databases.
-    pub(super) async fn next(&mut self, schema: &Schema, database: &mut Database, any_dialect: bool) -> Vec<String> {
+    /// Returns the statements for the migration that makes the second schema of the first. The database has the first, and
+    /// is not changed. With `any_dialect`, the statements run on both kinds of databases.
+    pub(super) async fn next(
+        &mut self,
+        schemas: [&Schema; 2],
+        database: &mut Database,
+        any_dialect: bool,
+    ) -> Vec<String> {
         let mut found = Vec::new();
         if execute(database, "BEGIN").await.is_err() {
             return found;
         }
-        for table in rows::all(schema) {
+        for table in rows::fitting(schemas[0], schemas[1]) {
             let Some(row) = table.rows.first() else { continue };
             let is_empty = has_rows(database, &table.table).await == Some(false);
             if !is_empty {

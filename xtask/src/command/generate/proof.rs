@@ -4,7 +4,8 @@
 use lockgate::__private::{execute, rows as ask};
 use lockgate::{Audience, Database, DownTo, Migrator, read_schema};
 use lockgate_schema::draft::{Hazard, Mode, Rename, Renamed, Script, Statement, Step, draft};
-use lockgate_schema::{Difference, Name, Schema, between, compare};
+use lockgate_schema::{Difference, Name, Schema, Table, between, compare};
+use lockgate_source::core::Dialect;
 
 use super::rows;
 use crate::desired::differences;
@@ -185,12 +186,12 @@ async fn walk(
     fill: Option<(&mut Proven, &[Name])>,
 ) -> Result<Option<String>, Ended> {
     let mut database = throwaway.replayed(replay).await?;
-    let mut counted: Vec<(Name, String)> = Vec::new();
+    let mut counted: Vec<Counted> = Vec::new();
     if let Some((proven, empty)) = fill {
-        *proven = filled(&mut database, claim.before, empty).await;
-        for table in claim.before.tables.iter().map(|table| &table.name) {
-            if let Some(count) = count(&mut database, table).await {
-                counted.push((table.clone(), count));
+        *proven = filled(&mut database, claim, empty).await;
+        for (table, whole) in to_count(claim) {
+            if let Some(count) = count(&mut database, &table, whole).await {
+                counted.push(Counted { table, whole, count });
             }
         }
     }
@@ -206,12 +207,8 @@ async fn walk(
         let lines = between(&left, "what the down scripts leave", "what was there before");
         return Err(Unproven::Wrong("the down scripts do not lead back".to_owned(), lines).into());
     }
-    let lost: Vec<&Name> = claim.before.tables.iter().map(|table| &table.name).collect();
-    let survived: Vec<(Name, String)> = counted
-        .iter()
-        .filter(|(table, _)| lost.contains(&table) && has(&after, &now(table, claim.renames)))
-        .cloned()
-        .collect();
+    counted.retain(|one| has(&after, &now(&one.table, claim.renames)));
+    let survived = counted;
     kept(&mut database, &survived, &[], &back, "the down scripts").await?;
     up(claim, &mut database, "the up scripts fail the second time").await?;
     let again = read_schema(&mut database).await?;
@@ -274,10 +271,43 @@ fn residue(claim: &Claim<'_>, after: &Schema, when: &str) -> Result<(), Unproven
     Err(Unproven::Wrong(format!("{when}, this is left"), lines))
 }
 
+/// The rows of one table.
+struct Counted {
+    table: Name,
+    /// Whether those of its partitions and children are among them.
+    whole: bool,
+    count: String,
+}
+
+/// The tables whose rows are counted, and which of them with their partitions: the rows of a table that becomes partitioned
+/// move into its partitions, and back. Otherwise rows stay where they are, whatever becomes a part of what.
+fn to_count(claim: &Claim<'_>) -> Vec<(Name, bool)> {
+    let find = |schema: &'_ Schema, name: &Name| schema.tables.iter().find(|table| table.name == *name).cloned();
+    let moves = |table: &Table| {
+        let after = find(claim.desired, &now(&table.name, claim.renames));
+        after.is_some_and(|after| after.kind != table.kind)
+    };
+    let mut found = Vec::new();
+    for table in &claim.before.tables {
+        let mut above = Some(table.clone());
+        let mut moves_above = false;
+        while let Some(parent) =
+            above.and_then(|table| table.partition_of).and_then(|one| find(claim.before, &one.parent))
+        {
+            moves_above |= moves(&parent);
+            above = Some(parent);
+        }
+        if !moves_above {
+            found.push((table.name.clone(), claim.before.dialect != Dialect::Postgres || moves(table)));
+        }
+    }
+    found
+}
+
 /// Inserts rows into every table but these.
-async fn filled(database: &mut Database, schema: &Schema, empty: &[Name]) -> Proven {
+async fn filled(database: &mut Database, claim: &Claim<'_>, empty: &[Name]) -> Proven {
     let mut proven = Proven::default();
-    for table in rows::all(schema) {
+    for table in rows::fitting(claim.before, claim.desired) {
         if empty.contains(&table.table) {
             proven.filled.1 += 1;
             continue;
@@ -299,7 +329,7 @@ async fn filled(database: &mut Database, schema: &Schema, empty: &[Name]) -> Pro
             }
         }
         proven.filled.1 += 1;
-        let has_rows = count(database, &table.table).await.is_some_and(|count| count != "0");
+        let has_rows = count(database, &table.table, true).await.is_some_and(|count| count != "0");
         match (has_rows, refused) {
             (true, _) => proven.filled.0 += 1,
             (false, why) => {
@@ -311,25 +341,25 @@ async fn filled(database: &mut Database, schema: &Schema, empty: &[Name]) -> Pro
     proven
 }
 
-async fn count(database: &mut Database, table: &Name) -> Option<String> {
-    ask(database, &rows::count(table)).await.ok()?.into_iter().next()?.into_iter().next()?
+async fn count(database: &mut Database, table: &Name, whole: bool) -> Option<String> {
+    ask(database, &rows::count(table, whole)).await.ok()?.into_iter().next()?.into_iter().next()?
 }
 
 /// Whether every table still has its rows.
 async fn kept(
     database: &mut Database,
-    counted: &[(Name, String)],
+    counted: &[Counted],
     renames: &[Rename],
     schema: &Schema,
     by: &str,
 ) -> Result<(), Unproven> {
     let mut lost = Vec::new();
-    for (table, before) in counted {
+    for Counted { table, whole, count: before } in counted {
         let table = now(table, renames);
         if !has(schema, &table) {
             continue;
         }
-        let after = count(database, &table).await.unwrap_or_else(|| "no".to_owned());
+        let after = count(database, &table, *whole).await.unwrap_or_else(|| "no".to_owned());
         if after != *before {
             lost.push(format!("`{}` had {before} rows, and has {after}", shown(&table)));
         }
@@ -344,7 +374,7 @@ fn has(schema: &Schema, table: &Name) -> bool {
 /// The name of a table after the renames.
 fn now(table: &Name, renames: &[Rename]) -> Name {
     let renamed = renames.iter().find(|rename| rename.what == Renamed::Table && rename.object == *table);
-    renamed.map_or_else(|| table.clone(), |rename| Name { schema: table.schema.clone(), name: rename.to.clone() })
+    renamed.map_or_else(|| table.clone(), Rename::after)
 }
 
 fn shown(name: &Name) -> String {

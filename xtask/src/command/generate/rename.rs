@@ -60,6 +60,7 @@ fn of_comment(
                 object: old.name.clone(),
                 part: None,
                 to: table.name.name.clone(),
+                schema: None,
             })),
             None => Err(format!("the migrations make neither `{shown}` nor `{}`", was.old)),
         };
@@ -76,7 +77,7 @@ fn of_comment(
         Some(new) if has(&new.name) => Ok(None),
         Some(new) if has(&was.old) => {
             let (object, part) = (present.name.clone(), Some(was.old.clone()));
-            Ok(Some(Rename { what: Renamed::Column, object, part, to: new.name.clone() }))
+            Ok(Some(Rename { what: Renamed::Column, object, part, to: new.name.clone(), schema: None }))
         }
         Some(_) => Err(format!("`{shown}` has neither a column `{column}` nor `{}`", was.old)),
     }
@@ -129,6 +130,7 @@ fn of_other(was: &Was, all: &[(Was, Diagnostic)], before: &Schema, desired: &Sch
             object: old.object.clone(),
             part: old.part.map(str::to_owned),
             to: new.part.map_or(own, str::to_owned),
+            schema: None,
         })),
         [] => Err(format!("the migrations make neither `{shown}` nor `{}`", was.old)),
         _ => Err(format!("`{}` can be several things: use `--rename OLD=NEW`", was.old)),
