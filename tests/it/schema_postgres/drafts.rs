@@ -297,6 +297,16 @@ const ROWS: &[Case] = &[
         query: "SELECT m::text FROM t",
         answer: "ok",
     },
+    // An expression does not name the cast that it uses.
+    Case {
+        before: "CREATE TABLE t (a int)",
+        rows: "INSERT INTO t VALUES (1)",
+        after: "CREATE TYPE k AS (a int); CREATE FUNCTION k(int) RETURNS k LANGUAGE sql IMMUTABLE AS 'SELECT ROW($1)::public.k'; \
+                CREATE CAST (int AS k) WITH FUNCTION k(int); CREATE TABLE t (a int, CHECK (a::k IS NOT NULL)); \
+                CREATE TABLE u (a int, CHECK (a::k IS NOT NULL))",
+        query: "SELECT a::k::text FROM t",
+        answer: "(1)",
+    },
     // A table becomes a partition as it is, and none again.
     Case {
         before: "CREATE TABLE p (id int PRIMARY KEY, a text) PARTITION BY RANGE (id); CREATE TABLE c (id int PRIMARY KEY, a text); \

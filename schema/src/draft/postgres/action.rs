@@ -1467,7 +1467,8 @@ fn kind_rank(key: &Key) -> u32 {
         Key::Object(ObjectKind::Extension, ..) => 1,
         Key::Type(_) => 2,
         Key::Sequence(_) => 3,
-        Key::Object(ObjectKind::Function | ObjectKind::Procedure, ..) => 4,
+        // No expression names the casts that it uses.
+        Key::Object(ObjectKind::Function | ObjectKind::Procedure | ObjectKind::Cast, ..) => 4,
         Key::Table(_) | Key::Parent(_) => 5,
         Key::Column(..) => 6,
         Key::Owned(_) | Key::Default(..) => 7,
