@@ -1,5 +1,6 @@
 //! The commands that make, keep and restore backups, as an operator types them.
 
+use lockgate::shell_word;
 use serde_json::Value;
 
 use crate::support::app::Place;
@@ -136,7 +137,8 @@ fn a_schedule_has_no_secret_and_is_shown_before_it_is_installed() {
     for url in ["sqlite://library.db?mode=rw", "sqlite:./library.db"] {
         let shown = install(&["--database-url", url]);
         assert!(shown.out.contains(&format!("sqlite://{}/library.db", place.folder().display())), "{shown:#?}");
-        assert!(shown.err.contains("/library.db` does not exist yet: until `up` makes it, backups fail"), "{shown:#?}");
+        let said = format!("/library.db` does not exist yet: until `up --database-url {}` makes it", shell_word(url));
+        assert!(shown.err.contains(&said), "{shown:#?}");
     }
     assert!(!units.exists());
     // Reloading alone would not enable the timer.
