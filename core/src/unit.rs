@@ -72,8 +72,8 @@ fn unit(dialect: Dialect, text: &str, statements: &[Statement], at: usize) -> (u
     }
 }
 
-/// What writes rows within a query: `WITH u AS (UPDATE …) SELECT …`, `SELECT … INTO t`.
-const WRITES: [&str; 5] = ["delete", "insert", "into", "merge", "update"];
+/// What a query writes with: `WITH u AS (UPDATE …) SELECT …`, `SELECT … INTO t`, `nextval('s')`.
+const WRITES: [&str; 7] = ["delete", "insert", "into", "merge", "nextval", "setval", "update"];
 
 /// Whether the statement must be sent alone, outside every transaction of Lockgate's.
 fn is_alone(dialect: Dialect, text: &str, statement: &Statement) -> bool {
@@ -105,7 +105,8 @@ pub fn may_be_announced(dialect: Dialect, text: &str, statement: &Statement) -> 
 fn is_session(dialect: Dialect, text: &str, statement: &Statement) -> bool {
     statement.flags.contains(StatementFlags::SESSION_STATE)
         && match statement.kind {
-            StatementKind::Session | StatementKind::Pragma | StatementKind::Other => true,
+            StatementKind::Session | StatementKind::Pragma => true,
+            StatementKind::Other => !statement.flags.contains(StatementFlags::RUNS_CODE),
             StatementKind::Select => {
                 !statement.flags.contains(StatementFlags::RUNS_CODE)
                     && !tokens(dialect, &text[statement.range.clone()])
@@ -114,6 +115,183 @@ fn is_session(dialect: Dialect, text: &str, statement: &Statement) -> bool {
             }
             _ => false,
         }
+}
+
+/// A finished statement that changed its session and is not sent again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lost {
+    /// Which statement, counted from 0.
+    pub statement: usize,
+    /// What it did to the session.
+    pub change: Change,
+}
+
+/// What a statement does to its session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Change {
+    /// Makes a temporary object.
+    Temporary,
+    /// Sets a role, which `RESET ALL` does not reset.
+    Role,
+    /// Changes other settings.
+    Settings,
+    /// Runs code that changes settings.
+    Code,
+}
+
+impl Lost {
+    /// What is wrong, and what to type.
+    pub fn message(&self, dialect: Dialect) -> String {
+        let (did, again, without) = match (self.change, dialect) {
+            (Change::Temporary, Dialect::Sqlite) => {
+                ("made a temporary object", "makes it again (`CREATE TEMP …`)", "`DROP TABLE IF EXISTS temp.…`")
+            }
+            (Change::Temporary, _) => ("made a temporary object", "makes it again (`CREATE TEMP …`)", "`DISCARD TEMP`"),
+            (_, Dialect::Sqlite) => {
+                ("changed settings of the session", "sets them again (`PRAGMA …`)", "the same `PRAGMA` and its default")
+            }
+            (Change::Role, _) => ("changed the role of the session", "sets it again (`SET ROLE …`)", "`RESET ROLE`"),
+            (Change::Code, _) => ("changed the session by code", "sets it again (`SET …`)", "`RESET ALL`"),
+            (Change::Settings, _) => ("changed settings of the session", "sets them again (`SET …`)", "`RESET ALL`"),
+        };
+        format!(
+            "statement {} {did}. It has finished and is not sent again, so the statements after it would run without \
+             that change. Begin the rest of the script with a statement that {again}, or with {without} if the rest \
+             does not need it",
+            self.statement + 1
+        )
+    }
+}
+
+/// Returns a statement among the `finished` ones whose change of the session is lost in a new session, unless a
+/// statement that is sent again, or the first ones of the rest, make up for it. Code inside a function of the database
+/// cannot be seen.
+pub fn lost(
+    dialect: Dialect,
+    text: &str,
+    statements: &[Statement],
+    units: &[Unit],
+    finished: Range<usize>,
+) -> Option<Lost> {
+    let code = |index: usize| &text[statements[index].range.clone()];
+    let unit_of = |index: usize| units.iter().find(|unit| unit.statements.contains(&index));
+    let is_sent = |index: &usize| !statements[*index].flags.contains(StatementFlags::CLIENT_ONLY);
+    let done = finished.end.min(statements.len());
+    let rest: Vec<usize> = (done..statements.len()).filter(is_sent).collect();
+    if rest.is_empty() {
+        return None;
+    }
+    let changes = |index: usize| {
+        statements[index].flags.contains(StatementFlags::SESSION_STATE) || is_temporary(&tokens(dialect, code(index)))
+    };
+    let first: Vec<usize> = rest.into_iter().take_while(|index| changes(*index)).collect();
+    let again = |index: &usize| unit_of(*index).is_some_and(|unit| unit.kind == UnitKind::Session);
+    (finished.start..done).rev().filter(is_sent).filter(|index| !again(index)).find_map(|index| {
+        let rolled_back = unit_of(index).filter(|unit| unit.kind == UnitKind::Block).is_some_and(|unit| {
+            let last = &statements[unit.statements.end - 1];
+            control(dialect, text, last) == Some(Control::Rollback)
+        });
+        let change = change(dialect, &statements[index], code(index)).filter(|_| !rolled_back)?;
+        let made_up = |answer: &usize| makes_up(change, code(index), &tokens(dialect, code(*answer)));
+        let dropped = change == Change::Temporary
+            && (index + 1..done).any(|later| drops(&tokens(dialect, code(index)), &tokens(dialect, code(later))));
+        let answered = dropped || (index + 1..done).filter(again).any(|at| made_up(&at)) || first.iter().any(made_up);
+        (!answered).then_some(Lost { statement: index, change })
+    })
+}
+
+/// What this statement does to its session for longer than its transaction.
+fn change(dialect: Dialect, statement: &Statement, code: &str) -> Option<Change> {
+    let words = tokens(dialect, code);
+    let runs_code = statement.flags.contains(StatementFlags::RUNS_CODE);
+    let ends = words.windows(3).any(|three| three[0].is("on") && three[1].is("commit") && three[2].is("drop"));
+    if is_temporary(&words) && !words.first().is_some_and(|word| word.is("drop") || word.is("discard")) {
+        let makes = statement.flags.contains(StatementFlags::SESSION_STATE) && !ends;
+        return makes.then_some(Change::Temporary);
+    }
+    let sets = dialect == Dialect::Postgres && sets_session(code);
+    if runs_code && sets {
+        return Some(Change::Code);
+    }
+    if !statement.flags.contains(StatementFlags::SESSION_STATE) {
+        return (sets && words.iter().any(|word| word.is("set_config"))).then_some(Change::Settings);
+    }
+    let is_role = words.iter().take(3).any(|word| word.is("role") || word.is("authorization"));
+    Some(if is_role { Change::Role } else { Change::Settings })
+}
+
+/// Whether a statement names something temporary.
+fn is_temporary(words: &[Token]) -> bool {
+    words.iter().take(8).any(|word| ["temp", "temporary", "pg_temp"].iter().any(|temporary| word.is(temporary)))
+}
+
+/// Whether the `later` statement drops what the other one made.
+fn drops(made: &[Token], later: &[Token]) -> bool {
+    const BEFORE_NAME: [&str; 18] = [
+        "create",
+        "or",
+        "replace",
+        "global",
+        "local",
+        "temp",
+        "temporary",
+        "pg_temp",
+        "table",
+        "view",
+        "sequence",
+        "trigger",
+        "recursive",
+        "if",
+        "not",
+        "exists",
+        "unlogged",
+        ".",
+    ];
+    let name = made.iter().find(|word| !BEFORE_NAME.iter().any(|before| word.is(before)));
+    later.first().is_some_and(|word| word.is("drop"))
+        && name.is_some_and(|name| later.iter().any(|word| word.text == name.text))
+}
+
+/// Whether this statement makes up for the lost change of `lost`, or says that it is not needed.
+fn makes_up(change: Change, lost: &str, words: &[Token]) -> bool {
+    const BEFORE_SETTING: [&str; 11] =
+        ["set", "reset", "session", "local", "pragma", "select", "set_config", "pg_catalog", ".", "(", "temp"];
+    let first = |word: &str| words.first().is_some_and(|first| first.is(word));
+    let all = words.iter().any(|word| word.is("all"));
+    if first("discard") && all {
+        return true;
+    }
+    if change == Change::Temporary {
+        return is_temporary(words);
+    }
+    if first("reset") && all {
+        return change != Change::Role;
+    }
+    let setting = words.iter().find(|word| !BEFORE_SETTING.iter().any(|before| word.is(before)));
+    !is_temporary(words) && setting.is_some_and(|setting| lost.to_lowercase().contains(&setting.text.to_lowercase()))
+}
+
+/// Whether this code changes a setting for longer than its transaction: by `set_config`, or by a statement that begins
+/// with `SET`.
+fn sets_session(code: &str) -> bool {
+    let code = code.to_lowercase();
+    let of_transaction = |rest: &str| {
+        let call = rest.split(';').next().unwrap_or_default();
+        call.split(',').any(|value| value.trim_start().starts_with("true"))
+    };
+    if code.match_indices("set_config").any(|(at, _)| !of_transaction(&code[at..])) {
+        return true;
+    }
+    let begins = |before: &str| {
+        let before = before.trim_end();
+        let word = before.rsplit(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default();
+        before.ends_with([';', '\'', '$']) || matches!(word, "begin" | "then" | "else" | "loop")
+    };
+    code.match_indices("set ").any(|(at, _)| {
+        let is_word = !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_');
+        let next = code[at + 4..].split_whitespace().next().unwrap_or_default();
+        is_word && begins(&code[..at]) && !matches!(next, "local" | "constraints" | "transaction")
+    })
 }
 
 /// Returns the end of the transaction block that begins at `at`: after the statement that ends the transaction, or
@@ -241,4 +419,38 @@ pub fn control(dialect: Dialect, text: &str, statement: &Statement) -> Option<Co
             }
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is lost if the first of these two statements has finished, and the second begins the rest.
+    fn lost_by(dialect: Dialect, finished: (&str, StatementKind), next: &str) -> Option<Change> {
+        let text = format!("{}\n{next}", finished.0);
+        let statement = |range, kind| Statement { range, kind, flags: StatementFlags::SESSION_STATE, data: None };
+        let end = finished.0.len();
+        let statements = [statement(0..end, finished.1), statement(end + 1..text.len(), StatementKind::Session)];
+        let units = units(dialect, &text, &statements);
+        lost(dialect, &text, &statements, &units, 0..1).map(|lost| lost.change)
+    }
+
+    #[test]
+    fn only_a_statement_that_fits_makes_up_for_what_is_lost() {
+        let temporary = ("CREATE TEMP TABLE n (n int);", StatementKind::CreateTable);
+        let query = ("INSERT INTO t SELECT set_config('search_path', 'app', false);", StatementKind::Insert);
+        for (finished, next, lost) in [
+            (temporary, "SET lock_timeout = '5s';", Some(Change::Temporary)),
+            (temporary, "RESET ALL;", Some(Change::Temporary)),
+            (temporary, "DISCARD TEMP;", None),
+            (temporary, "CREATE TEMP TABLE n (n int);", None),
+            (query, "SET lock_timeout = '5s';", Some(Change::Settings)),
+            (query, "DISCARD TEMP;", Some(Change::Settings)),
+            (query, "SET search_path = app;", None),
+            (query, "RESET ALL;", None),
+            (("SET search_path = app;", StatementKind::Session), "SELECT 1;", None),
+        ] {
+            assert_eq!(lost_by(Dialect::Postgres, finished, next), lost, "{finished:?} {next}");
+        }
+    }
 }

@@ -134,6 +134,83 @@ async fn settings_made_by_code_are_restored_before_a_script_is_resumed() {
     }
 }
 
+/// A resumed run must not write elsewhere because a temporary table, or a setting made within a transaction or a query,
+/// is gone with its session.
+#[tokio::test]
+async fn what_the_session_had_is_made_again_before_a_script_is_resumed() {
+    for (code, total, says, answers) in [
+        (
+            "CREATE TEMP TABLE m (m int);",
+            3,
+            ["statement 1 made a temporary object", "`DISCARD TEMP`"],
+            ["CREATE TEMP TABLE m (m int);", "DISCARD TEMP;"],
+        ),
+        (
+            "BEGIN; SET search_path = app; COMMIT;",
+            5,
+            ["statement 2 changed settings of the session", "`RESET ALL`"],
+            ["SET search_path = app;", "RESET ALL;"],
+        ),
+        (
+            "SAVEPOINT a; SET search_path = app; RELEASE a;",
+            5,
+            ["statement 2 changed settings of the session", "`RESET ALL`"],
+            ["SET search_path = app;", "RESET ALL;"],
+        ),
+        (
+            "INSERT INTO public.n SELECT length(set_config('search_path', 'app', false));",
+            3,
+            ["statement 1 changed settings of the session", "`RESET ALL`"],
+            ["SET search_path = app;", "RESET ALL;"],
+        ),
+        (
+            "DO $$ BEGIN PERFORM set_config('search_path', 'app', false); END $$;",
+            3,
+            ["statement 1 changed the session by code", "`RESET ALL`"],
+            ["SET search_path = app;", "RESET ALL;"],
+        ),
+    ] {
+        for (answer, kept) in answers.into_iter().zip(["1", "0"]) {
+            for up in [true, false] {
+                let Some(db) = Db::postgres() else { return };
+                let ground = format!("{GROUND} INSERT INTO m VALUES (1);");
+                let script = |rest: &str| format!("-- lockgate: no-transaction\n{code}\n{rest}\nDELETE FROM m;");
+                let set = |rest: &str| {
+                    let script = script(rest);
+                    match up {
+                        true => migrations(&[("0001_ground.sql", &ground), ("0002_x.sql", &script)]),
+                        false => migrations(&[
+                            ("0001_ground.sql", &ground),
+                            ("0002_x.up.sql", "SELECT 1;"),
+                            ("0002_x.down.sql", &script),
+                        ]),
+                    }
+                };
+                let run = async |rest: &str| {
+                    let mut database = db.open().await;
+                    let migrator = Migrator::new(set(rest));
+                    match up {
+                        true => migrator.apply(&mut database).await,
+                        false => migrator.revert(&mut database, DownTo::Version(Version::new(1).unwrap())).await,
+                    }
+                };
+                if !up {
+                    db.apply(set("SELECT 1;")).await;
+                }
+                let finished = format!("{} of its {total} statements have finished", total - 2);
+                reports(&run("SELECT 1 / 0;").await.unwrap_err(), ErrorKind::Failed, &["division by zero", &finished]);
+                // The second is another setting than the one that is lost.
+                for rest in ["SELECT 1;", "SET lock_timeout = '5s';"] {
+                    reports(&run(rest).await.unwrap_err(), ErrorKind::Failed, &says);
+                    assert_eq!(db.texts("SELECT count(*)::text FROM public.m").await, ["1"], "{code} {rest}");
+                }
+                run(answer).await.unwrap_or_else(|error| panic!("{code} {answer}: {error:?}"));
+                assert_eq!(db.texts("SELECT count(*)::text FROM public.m").await, [kept], "{code} {answer}");
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_script_cut_at_each_message_takes_effect_once() {
     cut_everywhere(true).await;

@@ -69,6 +69,38 @@ async fn a_script_takes_effect_once_if_its_runner_dies_anywhere() {
     assert!(polls > 30, "{polls}");
 }
 
+/// A resumed script must not empty the permanent table because its temporary one is gone with the session, nor run
+/// without a setting that was made within a transaction.
+#[tokio::test]
+async fn what_the_session_had_is_made_again_before_a_script_is_resumed() {
+    for (code, says, answers) in [
+        (
+            "CREATE TEMP TABLE n (n int);",
+            "statement 1 made a temporary object",
+            ["CREATE TEMP TABLE n (n int);", "DROP TABLE IF EXISTS temp.n;"],
+        ),
+        (
+            "BEGIN; PRAGMA ignore_check_constraints = ON; COMMIT;",
+            "statement 2 changed settings of the session",
+            ["PRAGMA ignore_check_constraints = ON;", "PRAGMA ignore_check_constraints = OFF;"],
+        ),
+    ] {
+        for answer in answers {
+            let db = Db::sqlite().unwrap();
+            let script = |rest: &str| format!("-- lockgate: no-transaction\n{code}\n{rest}\nDELETE FROM n;");
+            let run = async |rest: &str| {
+                let mut database = db.open().await;
+                Migrator::new(migrations(&[N, ("0002_x.sql", &script(rest))])).apply(&mut database).await
+            };
+            reports(&run("INSERT INTO nowhere VALUES (1);").await.unwrap_err(), ErrorKind::Failed, &["nowhere"]);
+            reports(&run("SELECT 1;").await.unwrap_err(), ErrorKind::Failed, &[says, "Begin the rest of the script"]);
+            assert_eq!(n(&db).await, ["0"], "{code}");
+            run(answer).await.unwrap_or_else(|error| panic!("{code} {answer}: {error:?}"));
+            assert_eq!(n(&db).await.len(), usize::from(answer.starts_with("CREATE")), "{code} {answer}");
+        }
+    }
+}
+
 fn copy(db: &Db) -> std::path::PathBuf {
     let Db::Sqlite(folder) = db else { panic!("a file") };
     folder.path().join("copy.db")

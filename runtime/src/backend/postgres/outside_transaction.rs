@@ -214,14 +214,8 @@ impl PostgresBackend<'_> {
 
     async fn run_units(&mut self, claim: &Claim<'_>, units: &[Unit], progress: OnProgress<'_>) -> Result<(), Failure> {
         let done = claim.job.action.statements_done() as usize;
-        if let Some(index) = set_by_code(claim.sql, units, done) {
-            let message = format!(
-                "statement {} changed the session by code. It has finished and is not sent again, so the statements \
-                 after it would run without that change. Begin the rest of the script with a statement that sets it \
-                 (`SET …`), or with `RESET ALL` if the rest does not need it",
-                index + 1
-            );
-            return Err(Failure::new(0, FailedAt::Begin, Cause::new(Class::Other, message)));
+        if let Some(cause) = lost_session(claim.sql, units, done) {
+            return Err(Failure::new(0, FailedAt::Begin, cause));
         }
         // Lines that are not sent, such as `\connect` itself, are at the beginning of a unit.
         let is_here = |unit: &&Unit| claim.sql.connect_before(unit.statements.end - 1).is_none();
@@ -876,45 +870,13 @@ impl PostgresBackend<'_> {
     }
 }
 
-/// Returns a finished statement whose code changed the session, unless the rest of the script begins with a statement
-/// that changes it. Code inside a function of the database cannot be seen.
-fn set_by_code(sql: &Sql, units: &[Unit], done: usize) -> Option<usize> {
+/// The failure if the session of the finished statements is gone, and the rest of the script may need it.
+fn lost_session(sql: &Sql, units: &[Unit], done: usize) -> Option<Cause> {
     let next = units.iter().find(|unit| unit.statements.end > done)?;
-    if next.kind == UnitKind::Session {
-        return None;
-    }
     // After `\connect`, only the statements since then belong to the session.
     let from = sql.connect_before(next.statements.end - 1).map_or(0, |(at, _)| at);
-    (from..done.min(sql.statements.len())).rev().find(|index| {
-        let statement = &sql.statements[*index];
-        let unit = units.iter().find(|unit| unit.statements.contains(index));
-        statement.flags.contains(StatementFlags::RUNS_CODE)
-            && unit.is_some_and(|unit| unit.kind != UnitKind::Session)
-            && sets_session(&sql.text[statement.range.clone()])
-    })
-}
-
-/// Whether this code changes a setting for longer than its transaction: by `set_config`, or by a statement that begins
-/// with `SET`.
-fn sets_session(code: &str) -> bool {
-    let code = code.to_lowercase();
-    let of_transaction = |rest: &str| {
-        let call = rest.split(';').next().unwrap_or_default();
-        call.split(',').any(|value| value.trim_start().starts_with("true"))
-    };
-    if code.match_indices("set_config").any(|(at, _)| !of_transaction(&code[at..])) {
-        return true;
-    }
-    let begins = |before: &str| {
-        let before = before.trim_end();
-        let word = before.rsplit(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default();
-        before.ends_with([';', '\'', '$']) || matches!(word, "begin" | "then" | "else" | "loop")
-    };
-    code.match_indices("set ").any(|(at, _)| {
-        let is_word = !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_');
-        let next = code[at + 4..].split_whitespace().next().unwrap_or_default();
-        is_word && begins(&code[..at]) && !matches!(next, "local" | "constraints" | "transaction")
-    })
+    let lost = unit::lost(Dialect::Postgres, &sql.text, &sql.statements, units, from..done)?;
+    Some(Cause::new(Class::Other, lost.message(Dialect::Postgres)))
 }
 
 /// Whether a script mentions a role.

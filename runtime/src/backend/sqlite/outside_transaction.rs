@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::ops::Range;
 use std::time::{Duration, SystemTime};
 
-use lockgate_core::unit::{Control, control};
+use lockgate_core::unit::{self, Control, control};
 use lockgate_core::{Action, Dialect, State, StatementKind, UnitKind};
 
 use super::run::failure;
@@ -105,6 +105,10 @@ impl SqliteBackend<'_> {
                 let at = FailedAt::Statement { index: number as usize - 1, byte: None };
                 return Err((at, Cause::in_doubt()));
             }
+        }
+        let lost = unit::lost(Dialect::Sqlite, &sql.text, &sql.statements, &sql.units(), 0..done as usize);
+        if let Some(lost) = lost {
+            return Err((FailedAt::Begin, Cause::new(Class::Other, lost.message(Dialect::Sqlite))));
         }
         let rows = self.rows_before(history_table, job).await.map_err(bookkeeping)?;
         let insert = match job.action {
