@@ -216,6 +216,10 @@ fn change(dialect: Dialect, statement: &Statement, code: &str) -> Option<Change>
     if !statement.flags.contains(StatementFlags::SESSION_STATE) {
         return (sets && words.iter().any(|word| word.is("set_config"))).then_some(Change::Settings);
     }
+    // `SET transaction_read_only = on` ends with its transaction.
+    if words.iter().take(3).any(|word| !word.quoted && word.text.starts_with("transaction_")) {
+        return None;
+    }
     let is_role = words.iter().take(3).any(|word| word.is("role") || word.is("authorization"));
     Some(if is_role { Change::Role } else { Change::Settings })
 }
@@ -449,6 +453,7 @@ mod tests {
             (query, "SET search_path = app;", None),
             (query, "RESET ALL;", None),
             (("SET search_path = app;", StatementKind::Session), "SELECT 1;", None),
+            (("SET transaction_read_only = on;", StatementKind::Insert), "SELECT 1;", None),
         ] {
             assert_eq!(lost_by(Dialect::Postgres, finished, next), lost, "{finished:?} {next}");
         }

@@ -461,10 +461,13 @@ async fn stands(connection: &mut SqliteConnection) -> Vec<String> {
 #[tokio::test]
 async fn a_dropped_run_leaves_a_lent_connection_unchanged() {
     let leaves = "PRAGMA ignore_check_constraints = ON;\nPRAGMA recursive_triggers = ON;\nPRAGMA case_sensitive_like = ON;\n\
-                  ATTACH ':memory:' AS 'other';\nCREATE TEMP TABLE left_behind (id INTEGER);\nINSERT INTO n VALUES (";
-    let outside =
-        format!("-- lockgate: no-transaction\nPRAGMA journal_mode = TRUNCATE;\n{leaves}2);\nINSERT INTO n VALUES (3);");
-    let inside = format!("{leaves}1);");
+                  ATTACH ':memory:' AS 'other';\nINSERT INTO n VALUES (";
+    // At the end: a script whose temporary table is gone is not resumed without an answer.
+    let temporary = "CREATE TEMP TABLE left_behind (id INTEGER);";
+    let outside = format!(
+        "-- lockgate: no-transaction\nPRAGMA journal_mode = TRUNCATE;\n{leaves}2);\nINSERT INTO n VALUES (3);\n{temporary}"
+    );
+    let inside = format!("{leaves}1);\n{temporary}");
     let set = migrations(&[
         ("0001_n.sql", "CREATE TABLE n (n INTEGER);"),
         ("0002_leaves.sql", &inside),
