@@ -83,12 +83,22 @@ pub(crate) enum Body {
 }
 
 /// Every difference between program and database.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Differences {
     pub(crate) drift: Vec<Drift>,
     /// Those of the bootstraps of one of several databases, which is named first.
     #[cfg(feature = "postgres")]
     pub(crate) bootstraps: Option<(String, Vec<lockgate::BootstrapDifference>)>,
+}
+
+impl From<Vec<Drift>> for Differences {
+    fn from(drift: Vec<Drift>) -> Self {
+        Self {
+            drift,
+            #[cfg(feature = "postgres")]
+            bootstraps: None,
+        }
+    }
 }
 
 /// What a command must name to work on what another one has worked on.

@@ -40,7 +40,7 @@ pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> R
     }
     let differs = drift.iter().any(|drift| !matches!(drift, Drift::Ahead { .. }));
     let exit = if differs { Exit::Drift } else { Exit::Done };
-    Ok(Answer { exit, body: Body::Drift(Differences { drift, ..Differences::default() }) })
+    Ok(Answer { exit, body: Body::Drift(Differences::from(drift)) })
 }
 
 /// How a comparison of schemas ends. Where the answer is not known, that is neither drift nor peace.
